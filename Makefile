@@ -1,0 +1,62 @@
+# Kompensa. `make help` lists what can be made; the work is done by `python3 -m images` (set-up) and `kompensa`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PY := .venv/bin/python
+DISTRIBUTIONS := operator cdc services/kit services/orders services/inventory services/payments services/invoices services/shipping
+ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: up ## a cluster, the charts, and the main job on it: orders placed, undone, replicated
+	@$(PY) -m kompensa demo $(ARGS)
+
+try: ## the same stages on local processes, no cluster; stays up until Ctrl-C
+	@python3 -m images prepare try
+	@$(PY) -m kompensa dev $(ARGS)
+
+up: ## a kind cluster with the charts installed (found, repaired or made)
+	@python3 -m images up
+
+down: ## delete the cluster; caches stay
+	@python3 -m images down
+
+test: lint test-unit test-integration test-e2e ## everything
+
+lint: ## ruff, mypy, import layers
+	@python3 -m images prepare lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy operator/src cdc/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) images
+	.venv/bin/lint-imports
+
+test-unit: ## pure tests, under a minute
+	@python3 -m images prepare lint
+	$(PY) -m pytest -q $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests $(ARGS)
+
+test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
+	@python3 -m images prepare try
+	$(PY) -m pytest -q tests/integration $(ARGS)
+
+test-e2e: ## the charts on a real kind cluster
+	@python3 -m images prepare demo
+	$(PY) -m pytest -q tests/e2e $(ARGS)
+
+watch: ## follow a topic: make watch ARGS=orders.customer-created
+	@$(PY) -m kompensa watch $(ARGS)
+
+chaos: up ## kill pods under load, then check the invariants: make chaos ARGS="--minutes 2"
+	@$(PY) -m tests.chaos $(ARGS)
+
+bench: up ## measure on the running cluster
+	@$(PY) -m tests.bench $(ARGS)
+
+lock: ## pin requirements.lock anew
+	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
+	  $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) --group pyproject.toml:dev \
+	  --no-emit-package kompensa-cdc --no-emit-package kompensa-participant -o requirements.lock
+
+venv: ## the Python environment, from requirements.lock
+	@python3 -m images prepare lint
+
+.PHONY: help demo try up down test lint test-unit test-integration test-e2e watch chaos bench lock venv

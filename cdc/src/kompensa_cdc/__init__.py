@@ -1,0 +1,1 @@
+"""The data side: outbox capture, replicas, and looking at topics."""

@@ -1,0 +1,1 @@
+"""Sagas and replicas for microservices that own their data, as Kubernetes resources."""

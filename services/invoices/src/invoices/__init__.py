@@ -1,0 +1,1 @@
+"""The invoices service of the reference shop."""

@@ -1,0 +1,1 @@
+"""What a service installs to take part in sagas."""
