@@ -27,12 +27,12 @@ lint: ## ruff, mypy, import layers
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy operator/src cdc/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) images
+	.venv/bin/mypy operator/src cdc/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) images tests
 	.venv/bin/lint-imports
 
 test-unit: ## pure tests, under a minute
 	@python3 -m images prepare lint
-	$(PY) -m pytest -q $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests $(ARGS)
+	$(PY) -m pytest -q $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support $(ARGS)
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare try
