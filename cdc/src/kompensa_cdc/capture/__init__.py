@@ -1,0 +1,33 @@
+"""Outbox capture: publication, slot, topics and the Debezium connector, made before the first write and kept so."""
+
+from kompensa_cdc.capture.connector import connector_config
+from kompensa_cdc.capture.errors import CaptureError
+from kompensa_cdc.capture.outbox import (
+    Credentials,
+    Database,
+    Directory,
+    Inline,
+    InvalidOutboxError,
+    Outbox,
+    database_from_secret,
+    outbox_from_object,
+)
+from kompensa_cdc.capture.reconcile import reconcile_outbox, remove_outbox
+from kompensa_cdc.capture.status import OutboxStatus, remembered
+
+__all__ = [
+    "CaptureError",
+    "Credentials",
+    "Database",
+    "Directory",
+    "Inline",
+    "InvalidOutboxError",
+    "Outbox",
+    "OutboxStatus",
+    "connector_config",
+    "database_from_secret",
+    "outbox_from_object",
+    "reconcile_outbox",
+    "remembered",
+    "remove_outbox",
+]

@@ -1,0 +1,152 @@
+"""What capture works from: an outbox table to publish, and who may read it.
+
+Plain frozen data, parsed once from the `Outbox` object and its Secrets, so that nothing below knows Kubernetes.
+Passwords live in these objects only and are kept out of every `repr`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kompensa_cdc.capture.naming import connector_name, replication_name
+from kompensa_cdc.durations import parse_duration
+
+_TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
+_TOPIC_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class InvalidOutboxError(ValueError):
+    """An Outbox or its Secret that says something we cannot act on; the text names the field and what it should be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outbox:
+    """One outbox table and the topics its events go to."""
+
+    namespace: str
+    name: str
+    table: str
+    topic_prefix: str
+    events: tuple[str, ...]
+    partitions: int = 6
+    retention_seconds: float = 168 * 3600.0
+
+    @property
+    def schema_name(self) -> str:
+        return self.table.split(".", 1)[0]
+
+    @property
+    def table_name(self) -> str:
+        return self.table.split(".", 1)[1]
+
+    @property
+    def connector(self) -> str:
+        return connector_name(self.namespace, self.name)
+
+    @property
+    def slot(self) -> str:
+        return replication_name(self.namespace, self.name)
+
+    @property
+    def publication(self) -> str:
+        return replication_name(self.namespace, self.name)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        return tuple(f"{self.topic_prefix}.{event}" for event in self.events)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """Where a PostgreSQL database is and whom to log in as."""
+
+    host: str
+    port: int
+    database: str
+    username: str
+    password: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """The part that may be shown to people."""
+        return f"{self.username}@{self.host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True)
+class Inline:
+    """The connector's configuration carries user and password itself: for local processes only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directory:
+    """The connector's configuration names files that are mounted into Connect; the password never leaves its Secret.
+
+    `key` is the stem of two files in `path`: `<key>.username` and `<key>.password`.
+    """
+
+    path: str
+    key: str
+
+
+Credentials = Inline | Directory
+
+
+def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Outbox:
+    """Parse the spec of an `Outbox` object.
+
+    Raises
+    ------
+    InvalidOutboxError
+        Naming the field and what was expected.
+    """
+    table = str(spec.get("table", ""))
+    if not _TABLE.fullmatch(table):
+        raise InvalidOutboxError(f"spec.table: {table!r} is not a table: expected <schema>.<table> in lower case")
+    prefix = str(spec.get("topicPrefix", ""))
+    events = tuple(str(event) for event in spec.get("events", ()))
+    for where, part in (("spec.topicPrefix", prefix), *(("spec.events", event) for event in events)):
+        if not _TOPIC_PART.fullmatch(part):
+            raise InvalidOutboxError(
+                f"{where}: {part!r} cannot be part of a topic's name: use letters, digits, '.', '_', '-'"
+            )
+    partitions = spec.get("partitions", 6)
+    if not isinstance(partitions, int) or not 1 <= partitions <= 1000:
+        raise InvalidOutboxError(
+            f"spec.partitions: {partitions!r} is out of range: expected a whole number from 1 to 1000"
+        )
+    try:
+        retention = parse_duration(str(spec.get("retention", "168h")))
+    except ValueError as error:
+        raise InvalidOutboxError(f"spec.retention: {error}") from None
+    return Outbox(
+        namespace=namespace,
+        name=name,
+        table=table,
+        topic_prefix=prefix,
+        events=events,
+        partitions=partitions,
+        retention_seconds=retention,
+    )
+
+
+def database_from_secret(secret_name: str, values: Mapping[str, str]) -> Database:
+    """Read the keys host, port, database, username and password of a Secret, already decoded.
+
+    Raises
+    ------
+    InvalidOutboxError
+        Naming the Secret and the keys it lacks, never a value.
+    """
+    missing = [key for key in ("host", "port", "database", "username", "password") if not values.get(key)]
+    if missing:
+        raise InvalidOutboxError(f"Secret {secret_name} lacks the keys {', '.join(missing)}: add them")
+    if not values["port"].isdigit():
+        raise InvalidOutboxError(f"Secret {secret_name}: the key port is not a number: expected for example 5432")
+    return Database(
+        host=values["host"],
+        port=int(values["port"]),
+        database=values["database"],
+        username=values["username"],
+        password=values["password"],
+    )

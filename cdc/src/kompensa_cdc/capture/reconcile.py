@@ -1,0 +1,158 @@
+"""Bring one outbox's capture to what its object says, from whatever is there.
+
+Level-triggered: it may be called at any time and any number of times, by one caller at a time per outbox. What a
+neighbour refuses comes back as a status that says so; only a defect of ours raises.
+Order matters once: old offsets are forgotten before a new slot is made, so that a crash in between only repeats it.
+"""
+
+import asyncio
+import time
+from dataclasses import replace
+
+from kompensa_cdc.capture import source
+from kompensa_cdc.capture.connect import Connect, ConnectorState
+from kompensa_cdc.capture.connector import connector_config
+from kompensa_cdc.capture.errors import CaptureError
+from kompensa_cdc.capture.outbox import Credentials, Database, Outbox
+from kompensa_cdc.capture.status import OutboxStatus, restart_pause, slot_loss_text
+from kompensa_cdc.capture.topics import ensure_topics
+
+SETTLE_SECONDS = 15.0
+SETTLE_PAUSE_SECONDS = 0.25
+_AT_REST = ("STOPPED", "PAUSED")
+
+
+async def reconcile_outbox(
+    outbox: Outbox,
+    *,
+    owner: Database,
+    capture: Database,
+    credentials: Credentials,
+    connect_url: str,
+    bootstrap: str,
+    previous: OutboxStatus | None = None,
+) -> OutboxStatus:
+    """Make or mend topics, publication, slot and connector, and tell how they are.
+
+    Parameters
+    ----------
+    owner, capture
+        Logins of the table's owner (makes the publication) and of the capture role (makes the slot; Debezium's own).
+    credentials
+        How the connector's configuration refers to the capture login.
+    previous
+        The status of the last call: it carries the back-off of restarts and the memory of a lost slot.
+    """
+    known = previous or OutboxStatus.fresh(outbox)
+    try:
+        await ensure_topics(bootstrap, outbox)
+        await source.ensure_publication(owner, outbox)
+        async with Connect(connect_url) as connect:
+            known = await _slot_and_connector(outbox, capture, credentials, connect, known)
+            state = await _settled(connect, outbox.connector)
+            known = await _after(state, outbox, connect, known)
+        slot = await source.read_slot(capture, outbox)
+        return replace(known, lag_bytes=slot.lag_bytes if slot else known.lag_bytes)
+    except CaptureError as error:
+        last_error = known.last_error if known.slot_lost else error.message
+        return replace(known, ready=False, reason=error.reason, message=error.message, last_error=last_error)
+
+
+async def remove_outbox(outbox: Outbox, *, owner: Database, capture: Database, connect_url: str) -> None:
+    """Take down connector, slot and publication; the topics stay, for their consumers.
+
+    Raises
+    ------
+    CaptureError
+        If a neighbour does not let us; calling again goes on from there.
+    """
+    async with Connect(connect_url) as connect:
+        if await connect.config(outbox.connector) is not None:
+            await connect.stop(outbox.connector)
+            await connect.forget_offsets(outbox.connector)
+            await connect.delete(outbox.connector)
+    await source.drop_slot(capture, outbox)
+    await source.drop_publication(owner, outbox)
+
+
+async def _slot_and_connector(
+    outbox: Outbox, capture: Database, credentials: Credentials, connect: Connect, known: OutboxStatus
+) -> OutboxStatus:
+    config = connector_config(outbox, capture, credentials)
+    slot = await source.read_slot(capture, outbox)
+    present = await connect.config(outbox.connector)
+    if slot is not None and not slot.lost:
+        if present != config:
+            await connect.put_config(outbox.connector, config)
+        return known
+    state = await connect.state(outbox.connector)
+    # A connector that was never allowed to run has read nothing that could be missing now.
+    was_reading = state is not None and state.connector != "STOPPED"
+    if present is None:
+        await connect.create_stopped(outbox.connector, config)
+    else:
+        await connect.stop(outbox.connector)
+    await connect.forget_offsets(outbox.connector)
+    if slot is not None:
+        await source.drop_slot(capture, outbox)
+    await source.create_slot(capture, outbox)
+    if present not in (None, config):
+        await connect.put_config(outbox.connector, config)
+    return replace(known, slot_lost=True, last_error=slot_loss_text(outbox)) if was_reading else known
+
+
+async def _settled(connect: Connect, name: str) -> ConnectorState | None:
+    """Wait, within a bound, until the connector runs or has failed; a connector at rest is set going."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    asked = False
+    while True:
+        state = await connect.state(name)
+        if state is not None and state.summary in ("RUNNING", "FAILED"):
+            return state
+        if state is not None and state.connector in _AT_REST and not asked:
+            await connect.resume(name)
+            asked = True
+        if time.monotonic() > deadline:
+            return state
+        await asyncio.sleep(SETTLE_PAUSE_SECONDS)
+
+
+async def _after(state: ConnectorState | None, outbox: Outbox, connect: Connect, known: OutboxStatus) -> OutboxStatus:
+    word = state.summary if state else "Absent"
+    if state is None or word not in ("RUNNING", "FAILED"):
+        message = f"connector {outbox.connector} is {word} at Kafka Connect; waiting for it to run"
+        return replace(known, connector_state=word, ready=False, reason="ConnectorStarting", message=message)
+    if word == "FAILED":
+        return await _restarted(state, outbox, connect, known)
+    message = known.last_error if known.slot_lost else f"{outbox.table} is published to {outbox.topic_prefix}.*"
+    reason = "SlotRecreated" if known.slot_lost else "Capturing"
+    last_error = known.last_error if known.slot_lost else ""
+    return replace(
+        known,
+        connector_state=word,
+        ready=True,
+        reason=reason,
+        message=message,
+        last_error=last_error,
+        restarts=0,
+        restart_at=0.0,
+    )
+
+
+async def _restarted(state: ConnectorState, outbox: Outbox, connect: Connect, known: OutboxStatus) -> OutboxStatus:
+    now = time.time()
+    if now >= known.restart_at:
+        await connect.restart_failed(outbox.connector)
+        known = replace(known, restarts=known.restarts + 1, restart_at=now + restart_pause(known.restarts))
+    message = (
+        f"connector {outbox.connector} failed ({state.trace or 'no trace'}); restart {known.restarts} is under way"
+    )
+    last_error = known.last_error if known.slot_lost else message
+    return replace(
+        known,
+        connector_state="FAILED",
+        ready=False,
+        reason="ConnectorFailed",
+        message=message,
+        last_error=last_error,
+    )

@@ -1,0 +1,75 @@
+"""What reconciling an outbox found: one frozen record, and the pure rules over it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kompensa_cdc.capture.outbox import Outbox
+
+FIRST_RESTART_SECONDS = 5.0
+LONGEST_RESTART_SECONDS = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxStatus:
+    """The state of one outbox's capture.
+
+    `reason` and `message` are meant for the Ready condition. `slot_lost` stays true once a slot had to be made anew,
+    and then `last_error` stays too: rows that were pruned in between can be missing downstream, and only a person
+    can tell whether that matters.
+    """
+
+    connector: str
+    slot: str
+    publication: str
+    connector_state: str = "Absent"
+    lag_bytes: int = 0
+    ready: bool = False
+    reason: str = "Pending"
+    message: str = ""
+    last_error: str = ""
+    slot_lost: bool = False
+    restarts: int = 0
+    restart_at: float = 0.0
+
+    @classmethod
+    def fresh(cls, outbox: Outbox) -> "OutboxStatus":
+        return cls(connector=outbox.connector, slot=outbox.slot, publication=outbox.publication)
+
+    def as_status(self) -> dict[str, Any]:
+        """The fields of the `Outbox` object's status, without conditions."""
+        return {
+            "connector": self.connector,
+            "slot": self.slot,
+            "publication": self.publication,
+            "connectorState": self.connector_state,
+            "lagBytes": self.lag_bytes,
+            "lastError": self.last_error,
+        }
+
+
+def remembered(outbox: Outbox, status: Mapping[str, Any]) -> OutboxStatus:
+    """Rebuild what must outlive an operator's restart from the object's status: a slot that was lost."""
+    last_error = str(status.get("lastError") or "")
+    lost = last_error.startswith("slot ")
+    fresh = OutboxStatus.fresh(outbox)
+    return OutboxStatus(
+        connector=fresh.connector,
+        slot=fresh.slot,
+        publication=fresh.publication,
+        last_error=last_error if lost else "",
+        slot_lost=lost,
+    )
+
+
+def slot_loss_text(outbox: Outbox) -> str:
+    """Starts with the word 'slot', by which `remembered` knows it again."""
+    return (
+        f"slot {outbox.slot} was gone while connector {outbox.connector} used it: made anew, and every row still in "
+        f"{outbox.table} is published again; rows deleted from it meanwhile never reach the topics: compare the copies"
+    )
+
+
+def restart_pause(restarts: int) -> float:
+    """Seconds to wait before restart number `restarts` + 1 of a failed connector: doubling, bounded."""
+    return float(min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2 ** min(restarts, 16)))
