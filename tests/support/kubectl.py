@@ -1,0 +1,82 @@
+"""kubectl for tests: the same tool a user has, with waits on conditions and errors that show what was said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class KubectlError(RuntimeError):
+    """kubectl refused: the message is its own, which is what a user would read."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Runs kubectl against one cluster. `environment` holds KUBECONFIG and PATH, as `python3 -m images env` gives."""
+
+    environment: Mapping[str, str]
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
+        done = subprocess.run(
+            ["kubectl", *arguments],
+            input=stdin,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.run(*arguments, "-o", "json"))
+        return found
+
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.json("get", *arguments)["items"]
+        return found
+
+    def apply(self, manifest: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+        objects = [manifest] if isinstance(manifest, Mapping) else list(manifest)
+        listing = {"apiVersion": "v1", "kind": "List", "items": objects}
+        return self.run("apply", "-f", "-", stdin=json.dumps(listing))
+
+    def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        created: dict[str, Any] = json.loads(self.run("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest)))
+        return created
+
+    def execute(self, namespace: str, pod: str, *command: str, stdin: str | None = None) -> str:
+        interactive = ["-i"] if stdin is not None else []
+        return self.run("exec", *interactive, "-n", namespace, pod, "--", *command, stdin=stdin)
+
+
+def eventually(
+    probe: Callable[[], T | None], *, what: str, seconds: float = 60, every: float = 0.2, tolerate: bool = True
+) -> T:
+    """The first truthy answer of `probe`, or a failure that says what was waited for and what was last seen.
+
+    With `tolerate`, errors of the probe count as "not yet": while pods are being killed, refused connections are the
+    expected weather.
+    """
+    deadline = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            found = probe()
+            if found:
+                return found
+            last = found
+        except (KubectlError, OSError, subprocess.TimeoutExpired, ValueError) as error:
+            if not tolerate:
+                raise
+            last = error
+        time.sleep(every)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {last!r}")

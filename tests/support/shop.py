@@ -1,0 +1,99 @@
+"""The reference shop as a test sees it: set a scene over HTTP, and say what an order looks like."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.http import Answer, call
+
+CPF = "12345678901"
+"""A document that invoices can print; the passport below is one that it refuses (document-not-billable)."""
+PASSPORT = "P1234567"
+
+ADDRESS = {
+    "street": "Rua das Flores",
+    "number": "42",
+    "city": "São Paulo",
+    "state": "SP",
+    "zipCode": "01000-000",
+    "country": "BR",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One customer, two products in stock at the seed's prices, and a funded payment method, all under fresh ids.
+
+    The amounts are those of the test vector S48: 2 x 29.99 + 1 x 149.99 = 209.97.
+    """
+
+    customer_id: str
+    product_a: str = field(default_factory=lambda: str(uuid.uuid4()))
+    product_b: str = field(default_factory=lambda: str(uuid.uuid4()))
+    payment_method: str = "pm-abc"
+
+    def order(self, **changes: Any) -> dict[str, Any]:
+        """The input of `create-order`; keyword arguments replace fields."""
+        return {
+            "customerId": self.customer_id,
+            "items": [
+                {"productId": self.product_a, "quantity": 2, "price": "29.99"},
+                {"productId": self.product_b, "quantity": 1, "price": "149.99"},
+            ],
+            "totalAmount": "209.97",
+            "paymentMethodId": self.payment_method,
+            **changes,
+        }
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The services by name, e.g. {"orders": "http://127.0.0.1:18081"}."""
+
+    urls: Mapping[str, str]
+
+    def call(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        return call(method, self.urls[service] + path, body, **options)
+
+    def customer(self, *, document: str = CPF, name: str = "Ana Souza") -> dict[str, Any]:
+        """A new customer with every field of S19."""
+        body = {
+            "email": f"{uuid.uuid4().hex[:12]}@example.com",
+            "document": document,
+            "fullName": name,
+            "phone": "+55 11 99999-0000",
+            "shippingAddress": ADDRESS,
+            "billingAddress": {**ADDRESS, "number": "43"},
+            "paymentMethods": [{"id": "pm-abc", "type": "credit_card", "lastFourDigits": "4242"}],
+        }
+        created: dict[str, Any] = self.call("orders", "POST", "/customers", body).ok()
+        return created
+
+    def scene(self, *, document: str = CPF, stock: int = 1000, balance: str = "100000.00") -> Scene:
+        """Everything an order needs, independent of every other scene."""
+        scene = Scene(customer_id=self.customer(document=document)["id"], payment_method=f"pm-{uuid.uuid4().hex[:12]}")
+        for product, price in ((scene.product_a, "29.99"), (scene.product_b, "149.99")):
+            self.call("inventory", "PUT", f"/stock/{product}", {"onHand": stock}).ok()
+            self.call("orders", "PUT", f"/prices/{product}", {"name": f"Product {price}", "unitPrice": price}).ok()
+        self.call("payments", "PUT", f"/payment-methods/{scene.payment_method}", {"balance": balance}).ok()
+        return scene
+
+    def kept_of(self, scene: Scene) -> dict[str, Any]:
+        """What a saga could change, in one comparable value: stock and money of the scene."""
+        return {
+            "stock": [self.call("inventory", "GET", f"/stock/{p}").ok() for p in (scene.product_a, scene.product_b)],
+            "balance": self.call("payments", "GET", f"/payment-methods/{scene.payment_method}").ok()["balance"],
+        }
+
+
+def saga(name: str, order: Mapping[str, Any], *, definition: str = "create-order", **spec: Any) -> dict[str, Any]:
+    """A Saga object in the shop's namespace."""
+    return {
+        "apiVersion": "kompensa.dev/v1alpha1",
+        "kind": "Saga",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"definitionRef": {"name": definition}, "input": dict(order), **spec},
+    }
