@@ -1,0 +1,222 @@
+"""A thin door to the API server: plain objects in and out, over the official client's connection.
+
+Only the client's transport and credentials are used, not its generated models: our kinds have none, and a dict that
+is passed through costs neither conversion nor a schema of its own. Every request has a time-out, the number in
+flight is bounded, and what can go wrong has four names: not found, conflict, refused, unavailable. Nothing is
+retried here; who calls knows whether it is worth it.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from kompensa.cluster.resources import Object, Resource
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_PAGE = 500
+_IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+
+
+class KubeError(Exception):
+    """The API server did not do what was asked; the message is its own."""
+
+
+class NotFoundError(KubeError):
+    """404: the object, or its kind, does not exist."""
+
+
+class ConflictError(KubeError):
+    """409: someone else wrote first, or the object is not the one that was meant."""
+
+
+class RefusedError(KubeError):
+    """Any other 4xx: repeating the same request will not help."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class UnavailableError(KubeError):
+    """Connection, time-out, 429 or 5xx: worth repeating, not before `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+async def load_configuration() -> Configuration:
+    """Where the API server is and who we are: the pod's ServiceAccount, else the kubeconfig of the environment."""
+    configuration = Configuration()
+    try:
+        if os.environ.get(_IN_CLUSTER):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException as error:
+        raise KubeError(f"no way to the API server: {error}; run in a pod or set KUBECONFIG") from error
+    # Proxy variables are for the world outside; the API server is never behind one.
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
+
+
+class Kube:
+    """Requests to one API server; at most `in_flight` at a time, each with `timeout` seconds."""
+
+    def __init__(self, client: ApiClient, *, in_flight: int = 32, timeout: float = 10.0) -> None:
+        self._client = client
+        self._slots = asyncio.Semaphore(in_flight)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, *, in_flight: int = 32, timeout: float = 10.0) -> AsyncIterator[Self]:
+        """A client for the API server of `load_configuration`, closed at the end."""
+        client = ApiClient(await load_configuration())
+        client.user_agent = "kompensa"
+        try:
+            yield cls(client, in_flight=in_flight, timeout=timeout)
+        finally:
+            await client.close()  # type: ignore[no-untyped-call]
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        return await self._request("GET", resource.path(namespace, name))
+
+    async def each(
+        self, resource: Resource, namespace: str | None, *, labels: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Object]:
+        """Every object of a kind, page by page, so that a large collection never has to fit into memory."""
+        accept = _METADATA_ONLY if metadata_only else "application/json"
+        token = ""
+        while True:
+            query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
+            query |= {"continue": token} if token else {}
+            page = await self._request("GET", resource.path(namespace), query=query, accept=accept)
+            for item in page.get("items") or []:
+                yield item
+            token = page.get("metadata", {}).get("continue", "")
+            if not token:
+                return
+
+    async def create(self, resource: Resource, namespace: str, body: Object) -> Object:
+        return await self._request("POST", resource.path(namespace), body=body)
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: Object) -> Object:
+        """PUT; `metadata.resourceVersion` in the body makes it a compare-and-set."""
+        return await self._request("PUT", resource.path(namespace, name), body=body)
+
+    async def merge(self, resource: Resource, namespace: str, name: str, body: Object) -> Object:
+        return await self._request("PATCH", resource.path(namespace, name), body=body, content=MERGE_PATCH)
+
+    async def set_status(self, resource: Resource, namespace: str, name: str, uid: str, status: Object) -> Object:
+        """Replace the whole status of the object with this uid.
+
+        Raises NotFoundError when no object has that name, and ConflictError when another one has taken it: a JSON Patch
+        `test` guards the uid, because a uid in a merge patch of a status is silently ignored by the API server.
+        """
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        path = resource.path(namespace, name, "status")
+        try:
+            return await self._request("PATCH", path, body=operations, content=JSON_PATCH)
+        except RefusedError as refused:
+            if refused.status == _UNPROCESSABLE and "testing" in str(refused):
+                raise ConflictError(f"{resource.kind} {namespace}/{name} is not {uid}: {refused}") from refused
+            raise
+
+    async def apply(self, resource: Resource, namespace: str, body: Object, *, manager: str) -> Object:
+        """Server-side apply: create or update the fields in `body`, take back those that `manager` applied before."""
+        path = resource.path(namespace, body["metadata"]["name"])
+        query = {"fieldManager": manager, "force": "true"}
+        return await self._request("PATCH", path, body=body, content=APPLY_PATCH, query=query)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
+        """Delete the object with this uid; one that is gone or replaced counts as deleted."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            await self._request("DELETE", resource.path(namespace, name), body=body)
+        except (NotFoundError, ConflictError):
+            return
+
+    async def served(self, api_version: str) -> frozenset[str]:
+        """The plurals that the API server serves in a group and version; none when it does not know the group."""
+        try:
+            listing = await self._request("GET", f"/apis/{api_version}")
+        except NotFoundError:
+            return frozenset()
+        return frozenset(resource["name"] for resource in listing.get("resources") or [])
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | list[Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        content: str = "application/json",
+        accept: str = "application/json",
+    ) -> Object:
+        headers = {"Accept": accept, "Content-Type": content}
+        async with self._slots:
+            try:
+                return await self._exchange(method, path, headers, body, query)
+            except TimeoutError as error:
+                raise UnavailableError(f"{method} {path}: no answer within {self._timeout.total} s") from error
+            except aiohttp.ClientError as error:
+                raise UnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
+
+    async def _exchange(
+        self, method: str, path: str, headers: dict[str, str], body: Any, query: Mapping[str, str] | None
+    ) -> Object:
+        _, url, headers, _, _ = await self._client.param_serialize(
+            method,
+            path,
+            header_params=headers,
+            query_params=list((query or {}).items()),
+            auth_settings=["BearerToken"],
+        )
+        response = await self._client.call_api(
+            method, url, header_params=headers, body=body, _request_timeout=self._timeout
+        )
+        raw = await response.read()  # type: ignore[no-untyped-call]
+        return _parsed(method, path, response.status, raw, response.headers.get("Retry-After"))
+
+
+_UNPROCESSABLE = 422
+_SUCCESS = range(200, 300)
+_SERVER_ERROR = 500
+_BUSY = 429
+
+
+def _parsed(method: str, path: str, status: int, raw: bytes, retry_after: str | None) -> Object:
+    try:
+        document = json.loads(raw) if raw else {}
+    except ValueError:
+        document = {}
+    if status in _SUCCESS:
+        return document if isinstance(document, dict) else {}
+    said = document.get("message") if isinstance(document, dict) else None
+    message = f"{method} {path}: {status} {said or raw[:200].decode(errors='replace')}"
+    if status == 404:
+        raise NotFoundError(message)
+    if status == 409:
+        raise ConflictError(message)
+    if status == _BUSY or status >= _SERVER_ERROR:
+        raise UnavailableError(message, retry_after=_seconds(retry_after))
+    raise RefusedError(message, status=status)
+
+
+def _seconds(retry_after: str | None) -> float:
+    return float(retry_after) if retry_after and retry_after.isdigit() else 0.0
