@@ -1,0 +1,160 @@
+"""The engine's HTTP API as the operator uses it.
+
+Two things can go wrong, and handlers tell them apart: the engine cannot be reached (try again, nothing is lost), or it
+has answered with a problem (say so on the object). A wrong API token counts as the former: it is no fault of the
+object that happens to be worked on.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+Ask = Literal["cancel", "suspend", "resume"]
+DeletionPolicy = Literal["Compensate", "Orphan"]
+
+_PAGE = 500
+_UNAUTHORIZED = (401, 403)
+_RETRYABLE = (408, 429)
+
+
+class EngineUnreachableError(Exception):
+    """No usable answer: connection, time-out, 5xx, too many requests, or a refused token."""
+
+
+class EngineProblemError(Exception):
+    """The engine refuses, in the form of RFC 9457; `slug` is the end of the problem's type."""
+
+    def __init__(self, status: int, slug: str, detail: str, members: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+        self.detail = detail
+        self.members = members
+
+
+class ActiveSaga(msgspec.Struct, frozen=True, kw_only=True):
+    """An object-born saga that has not ended, as the sweep needs it."""
+
+    id: str
+    namespace: str
+
+
+class EngineClient:
+    """Calls of one engine Service; each has `timeout` seconds."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, url: str, token: str | None, *, timeout: float = 10.0) -> AsyncIterator[Self]:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        limits = aiohttp.ClientTimeout(total=timeout, sock_connect=3.0)
+        connector = aiohttp.TCPConnector(limit=64)
+        async with aiohttp.ClientSession(headers=headers, timeout=limits, connector=connector) as session:
+            yield cls(session, url)
+
+    async def ready(self) -> bool:
+        """Does the engine answer; what is wrong with it is its own probe's business."""
+        try:
+            await self._request("GET", "/healthz")
+        except (EngineUnreachableError, EngineProblemError):
+            return False
+        return True
+
+    async def put_participant(self, namespace: str, name: str, spec: Mapping[str, Any], token: str | None) -> None:
+        body = {"spec": spec} | ({"token": token} if token is not None else {})
+        await self._request("PUT", _path(namespace, "participants", name), body)
+
+    async def delete_participant(self, namespace: str, name: str) -> None:
+        await self._delete(_path(namespace, "participants", name))
+
+    async def put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
+        """Returns the revision of this spec."""
+        reply = await self._request("PUT", _path(namespace, "definitions", name), {"spec": spec})
+        return str(reply.get("revision", ""))
+
+    async def delete_definition(self, namespace: str, name: str) -> None:
+        """Runs keep their revision; new ones are refused."""
+        await self._delete(_path(namespace, "definitions", name))
+
+    async def definitions(self, namespace: str) -> list[str]:
+        reply = await self._request("GET", _path(namespace, "definitions"))
+        return sorted(str(item.get("name")) for item in reply.get("items") or [])
+
+    async def start_saga(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a saga, or find the one with the same id; returns its view."""
+        return await self._request("POST", _path(namespace, "sagas"), body)
+
+    async def ask(self, saga: str, what: Ask, *, generation: int) -> None:
+        await self._request("POST", f"/v1/sagas/{quote(saga, safe='')}/{what}", {"generation": generation})
+
+    async def object_deleted(self, saga: str, policy: DeletionPolicy) -> None:
+        """Settle a saga whose object is gone; one that was never accepted needs nothing."""
+        path = f"/v1/sagas/{quote(saga, safe='')}/object-deleted"
+        try:
+            await self._request("POST", path, {"deletionPolicy": policy})
+        except EngineProblemError as problem:
+            if problem.status != 404:
+                raise
+
+    async def active_object_sagas(self) -> AsyncIterator[ActiveSaga]:
+        """Every saga that was born of an object and has not ended, page by page."""
+        after = ""
+        while True:
+            query = {"source": "object", "active": "true", "limit": str(_PAGE)} | ({"after": after} if after else {})
+            page = await self._request("GET", "/v1/sagas", query=query)
+            items = msgspec.convert(page.get("items") or [], list[ActiveSaga])
+            for item in items:
+                yield item
+            if len(items) < _PAGE:
+                return
+            after = items[-1].id
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._request("DELETE", path)
+        except EngineProblemError as problem:
+            if problem.status != 404:
+                raise
+
+    async def _request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        try:
+            async with self._session.request(
+                method, self._url + path, json=body, params=query, allow_redirects=False
+            ) as response:
+                return _parsed(f"{method} {self._url}{path}", response.status, await response.read())
+        except TimeoutError as error:
+            raise EngineUnreachableError(f"the engine at {self._url} did not answer in time") from error
+        except aiohttp.ClientError as error:
+            raise EngineUnreachableError(f"the engine at {self._url} cannot be reached: {error}") from error
+
+
+def _path(namespace: str, collection: str, name: str | None = None) -> str:
+    path = f"/v1/namespaces/{quote(namespace, safe='')}/{collection}"
+    return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def _parsed(request: str, status: int, raw: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(raw) if raw else {}
+    except msgspec.DecodeError:
+        document = {}
+    members: dict[str, Any] = document if isinstance(document, dict) else {"items": document}
+    if status < 300:
+        return members
+    detail = str(members.get("detail") or members.get("title") or raw[:200].decode(errors="replace"))
+    if status in _UNAUTHORIZED:
+        raise EngineUnreachableError(
+            f"{request}: {status}: the token is refused, check KOMPENSA_API_TOKEN on both sides"
+        )
+    if status >= 500 or status in _RETRYABLE:
+        raise EngineUnreachableError(f"{request}: {status} {detail}")
+    raise EngineProblemError(status, str(members.get("type", "")).rsplit(":", 1)[-1], detail, members)

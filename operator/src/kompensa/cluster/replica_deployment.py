@@ -1,0 +1,149 @@
+"""The worker of one Replica as Kubernetes objects. Pure: a Replica in, a ConfigMap, a Service and a Deployment out.
+
+The pod gets what one worker needs and nothing else: the Replica's spec as a file, the database URL of the consuming
+service from its own Secret, and no ServiceAccount token. All three belong to the Replica and go with it.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, Object, Resource
+
+PORT = 8080
+SPEC_FILE = "replica.json"
+_SPEC_FOLDER = "/etc/kompensa/replica"
+_LABEL = "kompensa.dev/replica"
+
+
+def worker_name(replica_name: str) -> str:
+    """The name of the worker's objects; prefixed, so that it meets none of the service's own."""
+    return f"replica-{replica_name}"
+
+
+def worker_objects(replica: Object, *, image: str, kafka: str) -> list[tuple[Resource, Object]]:
+    """What to apply, in this order: what the pod needs comes before the pod."""
+    spec_text = _spec_text(replica)
+    return [
+        (CONFIG_MAPS, _object(CONFIG_MAPS, replica) | {"data": {SPEC_FILE: spec_text}}),
+        (SERVICES, _object(SERVICES, replica) | {"spec": _service_spec(replica)}),
+        (DEPLOYMENTS, _object(DEPLOYMENTS, replica) | {"spec": _deployment_spec(replica, spec_text, image, kafka)}),
+    ]
+
+
+def _spec_text(replica: Object) -> str:
+    metadata = {key: replica["metadata"][key] for key in ("name", "namespace")}
+    document = {
+        "apiVersion": replica["apiVersion"],
+        "kind": replica["kind"],
+        "metadata": metadata,
+        "spec": replica["spec"],
+    }
+    return json.dumps(document, sort_keys=True, indent=1)
+
+
+def _object(resource: Resource, replica: Object) -> Object:
+    metadata = replica["metadata"]
+    owner = {
+        "apiVersion": replica["apiVersion"],
+        "kind": replica["kind"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": worker_name(metadata["name"]),
+            "namespace": metadata["namespace"],
+            "labels": _labels(replica),
+            "ownerReferences": [owner],
+        },
+    }
+
+
+def _labels(replica: Object) -> dict[str, str]:
+    name = replica["metadata"]["name"]
+    return {
+        "app.kubernetes.io/name": "kompensa-replica",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": "replica",
+        "app.kubernetes.io/managed-by": "kompensa",
+        _LABEL: name,
+    }
+
+
+def _selector(replica: Object) -> dict[str, str]:
+    return {_LABEL: replica["metadata"]["name"]}
+
+
+def _service_spec(replica: Object) -> dict[str, Any]:
+    port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}
+    # A worker that is not ready is the one whose status is wanted most.
+    return {"selector": _selector(replica), "ports": [port], "publishNotReadyAddresses": True}
+
+
+def _deployment_spec(replica: Object, spec_text: str, image: str, kafka: str) -> dict[str, Any]:
+    digest = hashlib.sha256(spec_text.encode()).hexdigest()[:16]
+    return {
+        "replicas": 1,
+        # The writer fences a second worker off anyway; without one there is nothing to fence.
+        "strategy": {"type": "Recreate"},
+        "revisionHistoryLimit": 2,
+        "selector": {"matchLabels": _selector(replica)},
+        "template": {
+            "metadata": {"labels": _labels(replica), "annotations": {"kompensa.dev/spec-hash": digest}},
+            "spec": {
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [_container(replica, image, kafka)],
+                "volumes": [
+                    {"name": "spec", "configMap": {"name": worker_name(replica["metadata"]["name"])}},
+                    {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+                ],
+            },
+        },
+    }
+
+
+def _container(replica: Object, image: str, kafka: str) -> dict[str, Any]:
+    secret = replica["spec"]["target"]["databaseSecretRef"]["name"]
+    return {
+        "name": "replica",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["kompensa-cdc", "replica"],
+        "env": [
+            {"name": "KOMPENSA_KAFKA", "value": kafka},
+            {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
+            {"name": "STATUS_PORT", "value": str(PORT)},
+            {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}},
+        ],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "livenessProbe": _probe("/healthz", period=10, failures=6),
+        "readinessProbe": _probe("/readyz", period=5, failures=3),
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "96Mi"},
+            "limits": {"memory": "256Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "spec", "mountPath": _SPEC_FOLDER, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own, not the host's
+        ],
+    }
+
+
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": "http"},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }

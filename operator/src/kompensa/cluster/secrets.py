@@ -1,0 +1,83 @@
+"""Secrets: reading one by name, and the one that Kafka Connect reads its logins from."""
+
+import base64
+import binascii
+from datetime import UTC, datetime
+
+from kompensa.cluster.kube import Kube, NotFoundError
+from kompensa.cluster.resources import PODS, SECRETS
+
+_SYNCED = "kompensa.dev/capture-synced"
+
+
+class SecretError(Exception):
+    """A Secret or a key in it is missing; the message names it, where it was looked for, and never a value."""
+
+
+async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, str]:
+    """The Secret's values as text.
+
+    Raises
+    ------
+    SecretError
+        If there is none, or a value is not text.
+    """
+    try:
+        secret = await kube.get(SECRETS, namespace, name)
+    except NotFoundError:
+        raise SecretError(f"Secret {name} does not exist in namespace {namespace}: create it") from None
+    try:
+        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+    except (binascii.Error, UnicodeDecodeError):
+        raise SecretError(f"Secret {name} in namespace {namespace} holds a value that is not text") from None
+
+
+async def read_key(kube: Kube, namespace: str, name: str, key: str) -> str:
+    """One value of a Secret."""
+    values = await read_secret(kube, namespace, name)
+    if not values.get(key):
+        known = ", ".join(sorted(values)) or "none"
+        raise SecretError(f"Secret {name} in namespace {namespace} has no key {key}; its keys: {known}")
+    return values[key]
+
+
+class CaptureSecret:
+    """The Secret in Connect's namespace whose keys Connect mounts as files."""
+
+    def __init__(self, kube: Kube, *, namespace: str, name: str, pod_selector: str) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._name = name
+        self._pod_selector = pod_selector
+
+    async def put(self, key: str, *, username: str, password: str) -> bool:
+        """Hold these logins as `<key>.username` and `<key>.password`; False when they were there already."""
+        return await self._set({f"{key}.username": _encoded(username), f"{key}.password": _encoded(password)})
+
+    async def remove(self, key: str) -> bool:
+        return await self._set({f"{key}.username": None, f"{key}.password": None})
+
+    async def _set(self, wanted: dict[str, str | None]) -> bool:
+        try:
+            secret = await self._kube.get(SECRETS, self._namespace, self._name)
+        except NotFoundError:
+            raise SecretError(
+                f"Secret {self._name} does not exist in namespace {self._namespace}: it comes with the chart of "
+                "Kafka Connect; create it empty for a Connect of your own, and mount it there"
+            ) from None
+        present = secret.get("data") or {}
+        if all(present.get(key) == value for key, value in wanted.items()):
+            return False
+        await self._kube.merge(SECRETS, self._namespace, self._name, {"data": wanted})
+        await self._sync()
+        return True
+
+    async def _sync(self) -> None:
+        """Touch Connect's pods: the kubelet then refreshes their mounts at once instead of within a minute."""
+        touched = {"metadata": {"annotations": {_SYNCED: datetime.now(UTC).isoformat()}}}
+        async for pod in self._kube.each(PODS, self._namespace, labels=self._pod_selector, metadata_only=True):
+            await self._kube.merge(PODS, self._namespace, pod["metadata"]["name"], touched)
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode()).decode()
