@@ -1,0 +1,16 @@
+"""What can go wrong with local processes, said so that a person knows the next step."""
+
+from pathlib import Path
+
+
+class DevError(Exception):
+    """Names the thing, what was expected and what to do next; shown without a traceback."""
+
+
+class ProgramFailedError(DevError):
+    """A program ended early or never became ready; carries the end of its log."""
+
+    def __init__(self, text: str, *, log: Path, tail: str) -> None:
+        super().__init__(text)
+        self.log = log
+        self.tail = tail

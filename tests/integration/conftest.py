@@ -1,0 +1,44 @@
+"""Real servers for the integration tests, one of each a session, started on free loopback ports.
+
+    postgres   PostgresServer: create_database(name) -> Login, kill(), start(), stop(), admin_url
+    database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
+
+Everything lives in one temporary folder and ends with the session, also when pytest is killed.
+"""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa.dev.run import Run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/integration/" in item.path.as_posix():
+            item.add_marker(pytest.mark.integration)
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Run]:
+    """The session's folder of processes."""
+    with Run.open() as run:
+        yield run
+
+
+@pytest.fixture(scope="session")
+def postgres(run: Run) -> PostgresServer:
+    """A PostgreSQL server with wal_level=logical."""
+    return PostgresServer(run)
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[Login]:
+    """A fresh database that its own role owns; gone with its slots after the test."""
+    login = postgres.create_database(f"test_{secrets.token_hex(4)}")
+    yield login
+    if not postgres.process.is_alive:
+        postgres.start()
+    postgres.drop_database(login.database, roles=(login.username,))
