@@ -94,11 +94,14 @@ class EngineClient:
     async def ask(self, saga: str, what: Ask, *, generation: int) -> None:
         await self._request("POST", f"/v1/sagas/{quote(saga, safe='')}/{what}", {"generation": generation})
 
-    async def object_deleted(self, saga: str, policy: DeletionPolicy) -> None:
-        """Settle a saga whose object is gone; one that was never accepted needs nothing."""
+    async def object_deleted(self, saga: str, policy: DeletionPolicy | None) -> None:
+        """Settle a saga whose object is gone, by this policy or by the one it was started with.
+
+        One that was never accepted needs nothing.
+        """
         path = f"/v1/sagas/{quote(saga, safe='')}/object-deleted"
         try:
-            await self._request("POST", path, {"deletionPolicy": policy})
+            await self._request("POST", path, {"deletionPolicy": policy} if policy else {})
         except EngineProblemError as problem:
             if problem.status != 404:
                 raise

@@ -1,0 +1,72 @@
+"""SagaDefinition objects: the engine checks them and keeps each change as a revision of its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kompensa.cluster.conditions import ready, stalled
+from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.kube import Kube
+from kompensa.cluster.resources import DEFINITIONS
+from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
+from kompensa.handlers.seen import Seen
+from kompensa.handlers.workqueue import RetryLaterError
+
+REPEAT = 300.0
+# What is wrong may be a participant that is not there yet; its arrival also wakes the definition.
+LINT_RETRY = 15.0
+
+
+class Definitions(Kind):
+    """Keeps the engine's definitions as their objects say. Runs keep the revision they started with."""
+
+    resource = DEFINITIONS
+
+    def __init__(self, kube: Kube, engine: EngineClient, *, on_ready: Callable[[str, str], None]) -> None:
+        """`on_ready` is called with namespace and name: Sagas may have waited for this definition."""
+        super().__init__(kube)
+        self._engine = engine
+        self._on_ready = on_ready
+        self._failing: set[str] = set()
+
+    async def reconcile(self, seen: Seen, attempt: int) -> float:
+        last = {"revision": seen.status.get("revision")}
+        try:
+            revision = await self._engine.put_definition(seen.namespace, seen.name, seen.spec)
+        except EngineProblemError as problem:
+            self._failing.add(seen.key)
+            await self.say(seen, last, stalled("LintFailed", lint_message(problem)))
+            return LINT_RETRY
+        except EngineUnreachableError as error:
+            if attempt >= PATIENCE:
+                await self.say(seen, last, WAITING_FOR_ENGINE)
+            raise RetryLaterError(str(error)) from error
+        self._failing.discard(seen.key)
+        await self.say(seen, {"revision": revision}, ready("Accepted", f"new sagas use revision {revision}"))
+        self._on_ready(seen.namespace, seen.name)
+        return REPEAT
+
+    async def forget(self, seen: Seen) -> None:
+        self._failing.discard(seen.key)
+        try:
+            await self._engine.delete_definition(seen.namespace, seen.name)
+        except EngineUnreachableError as error:
+            raise RetryLaterError(str(error)) from error
+
+    def participant_ready(self, namespace: str) -> None:
+        """Look again at the definitions of this namespace that failed their check."""
+        for key in [key for key in self._failing if key.startswith(f"{namespace}/")]:
+            self.queue.wake(key)
+
+
+def lint_message(problem: EngineProblemError) -> str:
+    """All findings as one text, a line each, as `kubectl describe` shows it."""
+    findings = [_finding(error) for error in problem.members.get("errors") or []]
+    return "\n".join(findings) if findings else problem.detail
+
+
+def _finding(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error)
+    where = error.get("path") or error.get("where") or ""
+    text = error.get("message") or error.get("detail") or ""
+    return f"{where}: {text}" if where else str(text)

@@ -1,0 +1,58 @@
+"""Participant objects: the engine is told where a service is, and the bearer token that it asks for."""
+
+from collections.abc import Callable
+
+from kompensa.cluster.conditions import ready, stalled, working
+from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.kube import Kube
+from kompensa.cluster.resources import PARTICIPANTS
+from kompensa.cluster.secrets import SecretError, read_key
+from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
+from kompensa.handlers.seen import Seen
+from kompensa.handlers.workqueue import RetryLaterError
+
+# Participants are put again now and then: a journal restored from a backup may not know them, a token may be new.
+REPEAT = 300.0
+SECRET_RETRY = 10.0
+
+
+class Participants(Kind):
+    """Keeps the engine's participants as their objects say."""
+
+    resource = PARTICIPANTS
+
+    def __init__(self, kube: Kube, engine: EngineClient, *, on_ready: Callable[[str], None]) -> None:
+        """`on_ready` is called with the namespace: definitions there may have waited for this participant."""
+        super().__init__(kube)
+        self._engine = engine
+        self._on_ready = on_ready
+
+    async def reconcile(self, seen: Seen, attempt: int) -> float:
+        try:
+            token = await self._token(seen)
+            await self._engine.put_participant(seen.namespace, seen.name, seen.spec, token)
+        except SecretError as error:
+            await self.say(seen, {}, working("SecretNotFound", str(error)))
+            return SECRET_RETRY
+        except EngineProblemError as problem:
+            await self.say(seen, {}, stalled("SpecInvalid", problem.detail))
+            return REPEAT
+        except EngineUnreachableError as error:
+            if attempt >= PATIENCE:
+                await self.say(seen, {}, WAITING_FOR_ENGINE)
+            raise RetryLaterError(str(error)) from error
+        await self.say(seen, {}, ready("Known", f"the engine calls {seen.spec.get('url')}"))
+        self._on_ready(seen.namespace)
+        return REPEAT
+
+    async def forget(self, seen: Seen) -> None:
+        try:
+            await self._engine.delete_participant(seen.namespace, seen.name)
+        except EngineUnreachableError as error:
+            raise RetryLaterError(str(error)) from error
+
+    async def _token(self, seen: Seen) -> str | None:
+        reference = seen.spec.get("tokenSecretRef")
+        if not reference:
+            return None
+        return await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))

@@ -1,0 +1,170 @@
+"""Saga objects: each is a command to the engine, given once and repeated until it is understood.
+
+The engine writes a Saga's status while it runs and when it ends; this handler only where the engine never took it:
+an unknown definition, an input that does not fit, an idempotency key used twice. What an object says is sent with the
+object's uid as the saga's id, so that saying it again (after a restart, after a lost reply) starts nothing new.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from kompensa.cluster.engine_client import Ask, DeletionPolicy, EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.kube import Kube, UnavailableError
+from kompensa.cluster.resources import SAGAS, Object
+from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
+from kompensa.cluster.status_writer import write_status
+from kompensa.handlers import metrics
+from kompensa.handlers.kind import PATIENCE
+from kompensa.handlers.seen import Seen
+from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+
+TERMINAL = frozenset({"Succeeded", "Compensated", "Terminated"})
+WORKERS = 16
+DEFINITION_RETRY = 15.0
+
+# What may change after creation, as the engine was last told.
+Controls = tuple[bool, bool]
+
+
+class Sagas:
+    """Starts, controls and settles the sagas that were born of objects."""
+
+    def __init__(self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[Seen], None]) -> None:
+        """`on_finished` is called with a Saga that has ended, each time it is seen: its TTL may have changed."""
+        self._kube = kube
+        self._engine = engine
+        self._on_finished = on_finished
+        self._told: dict[str, Controls] = {}
+        self._waiting: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self.queue: WorkQueue[Seen] = WorkQueue("sagas", self._work, workers=WORKERS)
+        self.delivered: set[str] = set()
+
+    async def offer(self, seen: Seen) -> None:
+        """Take what the watch delivered; most events are the engine's own status writes and need no work."""
+        metrics.EVENTS.labels("Saga").inc()
+        if seen.deleted:
+            self.delivered.discard(seen.uid)
+            self._on_finished(seen)
+        else:
+            self.delivered.add(seen.uid)
+        if is_finished(seen):
+            self._finished(seen)
+        elif seen.deleted or self._told.get(seen.uid) != controls(seen):
+            known = self.queue.item(seen.uid)
+            news = known is None or known.deleted != seen.deleted or controls(known) != controls(seen)
+            await self.queue.offer(seen.uid, seen, wake=news)
+
+    def definition_ready(self, namespace: str, name: str) -> None:
+        """Start the Sagas that waited for this definition."""
+        for uid in self._waiting.pop((namespace, name), ()):
+            self.queue.wake(uid)
+
+    def _finished(self, seen: Seen) -> None:
+        self._told.pop(seen.uid, None)
+        self.queue.drop(seen.uid)
+        if not seen.deleted:
+            self._on_finished(seen)
+
+    async def _work(self, seen: Seen, attempt: int) -> float | None:
+        try:
+            if seen.deleted:
+                await self._settle(seen)
+            elif seen.uid in self._told:
+                await self._control(seen)
+            else:
+                return await self._start(seen)
+        except EngineUnreachableError as error:
+            if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
+                await self._say(seen, waiting_for_engine())
+            raise RetryLaterError(str(error)) from error
+        except UnavailableError as error:
+            raise RetryLaterError(str(error), after=error.retry_after) from error
+        return None
+
+    async def _start(self, seen: Seen) -> float | None:
+        try:
+            view = await self._engine.start_saga(seen.namespace, start_request(seen))
+        except EngineProblemError as problem:
+            return await self._refused(seen, problem)
+        self._told[seen.uid] = controls(seen)
+        for what in overdue(seen, str(view.get("phase", ""))):
+            await self._engine.ask(seen.uid, what, generation=seen.generation)
+        return None
+
+    async def _refused(self, seen: Seen, problem: EngineProblemError) -> float | None:
+        definition = seen.spec["definitionRef"]["name"]
+        if problem.slug != "unknown-definition":
+            await self._say(seen, terminated(refusal(problem)))
+            return None
+        known = await self._engine.definitions(seen.namespace)
+        self._waiting[(seen.namespace, definition)].add(seen.uid)
+        await self._say(seen, pending(definition, seen.namespace, known))
+        return DEFINITION_RETRY
+
+    async def _control(self, seen: Seen) -> None:
+        """Pass on what was changed since the engine was last told."""
+        was_suspended, was_cancelled = self._told[seen.uid]
+        suspend, cancel = controls(seen)
+        if cancel and not was_cancelled:
+            await self._engine.ask(seen.uid, "cancel", generation=seen.generation)
+        if suspend != was_suspended:
+            await self._engine.ask(seen.uid, "suspend" if suspend else "resume", generation=seen.generation)
+        self._told[seen.uid] = (suspend, cancel)
+
+    async def _settle(self, seen: Seen) -> None:
+        await self._engine.object_deleted(seen.uid, deletion_policy(seen.spec))
+        self._told.pop(seen.uid, None)
+        for waiting in self._waiting.values():
+            waiting.discard(seen.uid)
+        metrics.SETTLED.inc()
+
+    async def _say(self, seen: Seen, said: Refusal) -> None:
+        if await write_status(self._kube, SAGAS, seen.raw, said.fields(seen.status), said.conditions):
+            metrics.STATUS_WRITES.labels("Saga").inc()
+
+
+def is_finished(seen: Seen) -> bool:
+    """Nothing is left to do for this Saga but to remove it one day."""
+    return seen.status.get("phase") in TERMINAL
+
+
+def controls(seen: Seen) -> Controls:
+    return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel"))
+
+
+def deletion_policy(spec: dict[str, Any]) -> DeletionPolicy:
+    return "Orphan" if spec.get("deletionPolicy") == "Orphan" else "Compensate"
+
+
+def start_request(seen: Seen) -> Object:
+    """The body that starts this Saga at the engine."""
+    optional = {
+        name: seen.spec[name]
+        for name in ("idempotencyKey", "ttlSecondsAfterFinished")
+        if seen.spec.get(name) is not None
+    }
+    suspend, cancel = controls(seen)
+    return {
+        "id": seen.uid,
+        "name": seen.name,
+        "object": {"name": seen.name, "uid": seen.uid, "generation": seen.generation},
+        "definition": seen.spec["definitionRef"]["name"],
+        "input": seen.spec.get("input") or {},
+        "deletionPolicy": deletion_policy(seen.spec),
+        "suspend": suspend,
+        "cancel": cancel,
+        **optional,
+    }
+
+
+def overdue(seen: Seen, phase: str) -> list[Ask]:
+    """What a saga found in `phase` was not told because the operator was away when its object changed."""
+    suspend, cancel = controls(seen)
+    if cancel and phase in ("Pending", "Running", "Suspended"):
+        return ["cancel"]
+    if suspend and phase in ("Pending", "Running"):
+        return ["suspend"]
+    if not suspend and phase == "Suspended":
+        return ["resume"]
+    return []

@@ -1,0 +1,48 @@
+"""An object as the watch delivered it, with the few fields that every handler asks for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kompensa.cluster.resources import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The newest known state of an object; `deleted` when the watch says that it is gone."""
+
+    raw: Object
+    deleted: bool = False
+
+    @property
+    def namespace(self) -> str:
+        return str(self.raw["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.raw["metadata"]["name"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.raw["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        return int(self.raw["metadata"].get("generation") or 1)
+
+    @property
+    def being_deleted(self) -> bool:
+        """Deletion was asked for and waits for finalizers."""
+        return "deletionTimestamp" in self.raw["metadata"]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return self.raw.get("spec") or {}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.raw.get("status") or {}
+
+    @property
+    def key(self) -> str:
+        """One key for all objects that ever bear this name, so that an old one's end cannot overtake a new one."""
+        return f"{self.namespace}/{self.name}"

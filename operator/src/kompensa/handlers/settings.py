@@ -1,0 +1,99 @@
+"""What the operator is told by its environment."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+LEASE_NAME = "kompensa-operator"
+
+
+class InvalidSettingError(ValueError):
+    """A variable that is missing or says something impossible; the message names it and what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings:
+    """Where the neighbours are, what to watch, and what a Replica's worker is made of.
+
+    Attributes
+    ----------
+    namespaces
+        The namespaces to watch; empty means all of them.
+    capture_credentials
+        Directory: connectors name keys of `capture_secret`, which Connect mounts. Inline: passwords are written into
+        the connector's configuration, where anyone who reaches Connect's REST API can read them.
+    replica_url
+        Where a worker's HTTP port is, with `{name}` and `{namespace}` of its Service to fill in.
+    identity
+        Who this process is in the Lease.
+    """
+
+    engine_url: str
+    engine_token: str | None = None
+    kafka: str = ""
+    connect_url: str = ""
+    connect_namespace: str = ""
+    connect_pod_selector: str = "app.kubernetes.io/component=connect"
+    capture_secret: str = "kompensa-capture"  # noqa: S105 -- a name
+    capture_folder: str = "/etc/kompensa/capture"
+    capture_credentials: Literal["Directory", "Inline"] = "Directory"
+    replica_image: str = ""
+    replica_url: str = "http://{name}.{namespace}.svc:8080"
+    namespaces: tuple[str, ...] = ()
+    lease_namespace: str = "default"
+    identity: str = ""
+    probe_host: str = "0.0.0.0"  # noqa: S104 -- the kubelet asks from outside the pod
+    probe_port: int = 8081
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read the KOMPENSA_* variables.
+
+        Raises
+        ------
+        InvalidSettingError
+            Naming the variable.
+        """
+        credentials = environment.get("KOMPENSA_CAPTURE_CREDENTIALS") or "Directory"
+        if credentials not in ("Directory", "Inline"):
+            raise InvalidSettingError(f"KOMPENSA_CAPTURE_CREDENTIALS is {credentials!r}: expected Directory or Inline")
+        watched = environment.get("KOMPENSA_WATCH_NAMESPACES", "")
+        given = {field: environment[name] for field, name in _PLAIN.items() if environment.get(name)}
+        return cls(
+            engine_url=_required(environment, "KOMPENSA_API_URL", "for example http://kompensa-api:8080"),
+            capture_credentials="Inline" if credentials == "Inline" else "Directory",
+            namespaces=tuple(name.strip() for name in watched.split(",") if name.strip()),
+            identity=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+            probe_port=_port(environment, "KOMPENSA_PROBE_PORT", 8081),
+            **given,
+        )
+
+
+_PLAIN = {
+    "engine_token": "KOMPENSA_API_TOKEN",
+    "kafka": "KOMPENSA_KAFKA",
+    "connect_url": "KOMPENSA_CONNECT_URL",
+    "connect_namespace": "KOMPENSA_CONNECT_NAMESPACE",
+    "connect_pod_selector": "KOMPENSA_CONNECT_POD_SELECTOR",
+    "capture_secret": "KOMPENSA_CAPTURE_SECRET",
+    "replica_image": "KOMPENSA_REPLICA_IMAGE",
+    "replica_url": "KOMPENSA_REPLICA_URL",
+    "lease_namespace": "KOMPENSA_LEASE_NAMESPACE",
+    "probe_host": "KOMPENSA_PROBE_HOST",
+}
+
+
+def _required(environment: Mapping[str, str], name: str, example: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise InvalidSettingError(f"{name} is not set: the operator needs it, {example}")
+    return value
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise InvalidSettingError(f"{name} is {value!r}: expected a port number")
+    return int(value)

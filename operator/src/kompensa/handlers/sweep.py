@@ -1,0 +1,77 @@
+"""Comparing live Saga objects with the engine's: what no event told us.
+
+A Saga sets no finalizer, so one deleted while nobody watched leaves no trace but its saga. And a watch can be dead
+without saying so; an object that is there and was never delivered gives that away.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from kompensa.cluster.engine_client import EngineClient
+from kompensa.cluster.kube import Kube, NotFoundError
+from kompensa.cluster.resources import SAGAS, Object
+from kompensa.handlers import metrics
+from kompensa.handlers.sagas import Sagas
+from kompensa.handlers.seen import Seen
+
+log = structlog.get_logger(__name__)
+
+EVERY = 120.0
+RETRY = 5.0
+# The watch delivers within milliseconds; an object that is older than this and was not delivered never will be.
+LATE = 30.0
+
+
+class Sweep:
+    """One comparison; `undelivered` are the objects that the last one had to bring in by itself."""
+
+    def __init__(self, kube: Kube, engine: EngineClient, sagas: Sagas, namespaces: Sequence[str]) -> None:
+        self._kube = kube
+        self._engine = engine
+        self._sagas = sagas
+        self._namespaces: list[str | None] = list(namespaces) or [None]
+        self.undelivered = 0
+
+    async def once(self) -> None:
+        """Settle sagas whose object is gone, by the policy they were started with; bring in what was not delivered.
+
+        The engine is asked first: what it knows had an object at that time, so that an object missing from the later
+        list was deleted in between or before, and is not just too new to be in it.
+        """
+        active = {saga.id: saga.namespace async for saga in self._engine.active_object_sagas()}
+        live = await self._live()
+        for uid, namespace in active.items():
+            if uid not in live and (self._namespaces == [None] or namespace in self._namespaces):
+                await self._settle(uid)
+        self._sagas.delivered &= live.keys()
+        await self._bring_in([meta for uid, meta in live.items() if uid not in self._sagas.delivered])
+
+    async def _live(self) -> dict[str, Object]:
+        live: dict[str, Object] = {}
+        for namespace in self._namespaces:
+            async for item in self._kube.each(SAGAS, namespace, metadata_only=True):
+                live[item["metadata"]["uid"]] = item["metadata"]
+        return live
+
+    async def _settle(self, uid: str) -> None:
+        log.info("settling a saga whose object was deleted", saga=uid)
+        await self._engine.object_deleted(uid, None)
+        metrics.SETTLED.inc()
+
+    async def _bring_in(self, missing: list[Object]) -> None:
+        late = [meta for meta in missing if time.time() - _created(meta) > LATE]
+        self.undelivered = len(late)
+        for meta in late:
+            try:
+                raw = await self._kube.get(SAGAS, meta["namespace"], meta["name"])
+            except NotFoundError:
+                continue
+            log.error("the watch never delivered a Saga", saga=f"{meta['namespace']}/{meta['name']}")
+            await self._sagas.offer(Seen(raw))
+
+
+def _created(meta: Object) -> float:
+    return datetime.fromisoformat(str(meta["creationTimestamp"]).replace("Z", "+00:00")).timestamp()

@@ -1,0 +1,80 @@
+"""Deleting finished Sagas whose ttlSecondsAfterFinished is over.
+
+Kept in memory only: after a restart the watch delivers every finished Saga again. Deletions are spread out, because
+ten thousand orders that ended together are due together, and the API server has other work.
+"""
+
+import asyncio
+import heapq
+import time
+from datetime import datetime
+
+import structlog
+
+from kompensa.cluster.kube import Kube, KubeError
+from kompensa.cluster.resources import SAGAS
+from kompensa.handlers.seen import Seen
+
+log = structlog.get_logger(__name__)
+
+DELETES_PER_SECOND = 20.0
+RETRY = 30.0
+LONGEST_NAP = 1.0
+
+
+class FinishedSagas:
+    """A heap of what is due when; an entry counts only while it is the newest word about its object."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._heap: list[tuple[float, str, str, str]] = []
+        self._due: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def note(self, seen: Seen) -> None:
+        """Take a finished Saga's TTL, or its absence; forget one that is deleted."""
+        due = None if seen.deleted else due_at(seen)
+        if due is None:
+            self._due.pop(seen.uid, None)
+        elif self._due.get(seen.uid) != due:
+            self._push(due, seen.namespace, seen.name, seen.uid)
+
+    async def run(self) -> None:
+        """Delete what is due, one after another, until cancelled."""
+        while True:
+            entry = self._next(time.time())
+            if entry is None:
+                await asyncio.sleep(LONGEST_NAP)
+                continue
+            await self._delete(*entry)
+            await asyncio.sleep(1 / DELETES_PER_SECOND)
+
+    def _push(self, due: float, namespace: str, name: str, uid: str) -> None:
+        self._due[uid] = due
+        heapq.heappush(self._heap, (due, namespace, name, uid))
+
+    def _next(self, now: float) -> tuple[str, str, str] | None:
+        while self._heap and self._heap[0][0] <= now:
+            due, namespace, name, uid = heapq.heappop(self._heap)
+            if self._due.get(uid) == due:
+                return namespace, name, uid
+        return None
+
+    async def _delete(self, namespace: str, name: str, uid: str) -> None:
+        try:
+            await self._kube.delete(SAGAS, namespace, name, uid=uid)
+        except KubeError as error:
+            log.warning(
+                "a finished Saga could not be deleted, trying again", saga=f"{namespace}/{name}", error=str(error)
+            )
+            self._push(time.time() + RETRY, namespace, name, uid)
+
+
+def due_at(seen: Seen) -> float | None:
+    """When to delete a finished Saga, in seconds since the epoch; None keeps it."""
+    ttl, completed = seen.spec.get("ttlSecondsAfterFinished"), seen.status.get("completionTime")
+    if ttl is None or not completed:
+        return None
+    return datetime.fromisoformat(str(completed).replace("Z", "+00:00")).timestamp() + float(ttl)
