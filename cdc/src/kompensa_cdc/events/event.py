@@ -1,0 +1,47 @@
+"""What a record of a topic means: an event of one aggregate, or poison.
+
+Structs of msgspec rather than dataclasses: one is made per record, and this is the hot path.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+Headers = dict[str, str | None]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of one aggregate.
+
+    `key` is the aggregate's id, `version` the version of the event's form ("1.0"), `aggregate_version` the aggregate's
+    own counter, by which events of a key are ordered. `payload` is None for a tombstone. `occurred_at` falls back to
+    the record's time-stamp.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    type: str
+    version: str
+    aggregate_version: int
+    payload: dict[str, Any] | None
+    headers: Headers
+    occurred_at: datetime
+
+
+class Poison(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that cannot be applied, with all a person needs to see why; `error` names what was expected."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Headers
+    value: str | None
+    error: str
+
+
+class PoisonError(Exception):
+    """Raised while one record is looked at; never for trouble that a retry could mend."""

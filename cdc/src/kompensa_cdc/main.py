@@ -1,0 +1,97 @@
+"""The command `kompensa-cdc`: run a Replica's worker, or set it back to the beginning. Composition only."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import psycopg
+import structlog
+import typer
+import yaml
+from aiohttp import web
+
+from kompensa_cdc.events import InvalidSchemaError, payload_check
+from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object
+from kompensa_cdc.replicas import rewind as rewind_replica
+from kompensa_cdc.replicas.endpoints import application
+from kompensa_cdc.replicas.target import trouble
+
+app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
+
+SpecPath = Annotated[Path, typer.Option("--spec", envvar="REPLICA_SPEC", help="YAML or JSON file of the Replica.")]
+DatabaseUrl = Annotated[str, typer.Option(envvar="DATABASE_URL", help="postgresql://user:password@host:port/database")]
+Bootstrap = Annotated[str, typer.Option("--kafka", envvar="KOMPENSA_KAFKA", help="Bootstrap servers, host:port.")]
+
+
+@app.command()
+def replica(
+    spec: SpecPath,
+    database_url: DatabaseUrl,
+    kafka: Bootstrap,
+    host: Annotated[str, typer.Option(envvar="STATUS_HOST", help="Where /status and the rest listen.")] = "0.0.0.0",  # noqa: S104
+    port: Annotated[int, typer.Option(envvar="STATUS_PORT")] = 8080,
+    log_level: Annotated[str, typer.Option(envvar="LOG_LEVEL")] = "info",
+) -> None:
+    """Keep one copy up to date until SIGTERM."""
+    _log_as_json(log_level)
+    asyncio.run(_serve(_load(spec), bootstrap=kafka, database_url=database_url, host=host, port=port))
+
+
+@app.command()
+def rewind(spec: SpecPath, database_url: DatabaseUrl) -> None:
+    """Read the copy's topics again from their beginning; what the copy has already is not written twice."""
+    loaded = _load(spec)
+    try:
+        partitions = asyncio.run(rewind_replica(loaded, database_url=database_url))
+    except (psycopg.Error, OSError) as error:
+        _fail(trouble(database_url, error))
+    typer.echo(f"{loaded.replica}: {partitions} partitions set back to the beginning; a running worker starts anew")
+
+
+async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: str, port: int) -> None:
+    worker = Worker(spec, bootstrap=bootstrap, database_url=database_url)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    runner = web.AppRunner(application(worker.progress, worker.metrics), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        await worker.run()
+    finally:
+        await runner.cleanup()
+
+
+def _load(path: Path) -> ReplicaSpec:
+    try:
+        document: Any = yaml.safe_load(path.read_text())
+        spec = replica_from_object(document if isinstance(document, dict) else {})
+        payload_check(spec.event_schema)
+    except (OSError, yaml.YAMLError, InvalidReplicaError, InvalidSchemaError) as error:
+        _fail(f"{path}: {error}")
+    return spec
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(text, err=True)
+    raise typer.Exit(2)
+
+
+def _log_as_json(level: str) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=True,
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,166 @@
+"""The replica's own tables, in the target's schema: offsets, tombstones, parked events.
+
+They are made by whoever comes first, with the consuming service's own credentials, and shared by all Replicas of the
+schema. Offsets here, committed with the rows, are what makes a copy effectively once; Kafka's own are for lag tools.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection, sql
+
+OFFSETS = "kompensa_replica_offsets"
+TOMBSTONES = "kompensa_replica_tombstones"
+PARKED = "kompensa_replica_parked"
+
+_DDL = (
+    """CREATE TABLE IF NOT EXISTS {offsets} (
+         replica text NOT NULL, topic text NOT NULL, partition integer NOT NULL,
+         next_offset bigint NOT NULL, epoch bigint NOT NULL, applied bigint NOT NULL DEFAULT 0,
+         updated_at timestamptz NOT NULL DEFAULT now(),
+         PRIMARY KEY (replica, topic, partition))""",
+    """CREATE TABLE IF NOT EXISTS {tombstones} (
+         replica text NOT NULL, key text NOT NULL, version bigint NOT NULL, deleted_at timestamptz NOT NULL,
+         state_version bigint NOT NULL DEFAULT 0,
+         PRIMARY KEY (replica, key))""",
+    """CREATE TABLE IF NOT EXISTS {parked} (
+         replica text NOT NULL, key text NOT NULL, position bigint GENERATED ALWAYS AS IDENTITY,
+         topic text NOT NULL, partition integer NOT NULL, record_offset bigint NOT NULL,
+         aggregate_version bigint NOT NULL, headers jsonb NOT NULL, payload text, error text NOT NULL,
+         parked_at timestamptz NOT NULL DEFAULT now(),
+         PRIMARY KEY (replica, topic, partition, record_offset))""",
+    "CREATE INDEX IF NOT EXISTS kompensa_replica_parked_by_key ON {parked} (replica, key, aggregate_version)",
+)
+Partition = tuple[str, int]  # topic, partition
+
+
+class FencedError(Exception):
+    """Somebody else has taken over these partitions (or rewound them): what was read under the old epoch is void."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A partition held under an epoch. `next_offset` is both where to read on and what the next write compares with."""
+
+    next_offset: int
+    epoch: int
+    applied: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """A batch's move over one partition, from `start` to `next_offset`, under `epoch`."""
+
+    topic: str
+    partition: int
+    start: int
+    next_offset: int
+    epoch: int
+    records: int
+
+
+@dataclass(frozen=True)
+class Bookkeeping:
+    """Statements over one schema's bookkeeping, for one replica."""
+
+    schema_name: str
+    replica: str
+
+    def compose(self, text: str) -> sql.Composed:
+        """Put the quoted names of our three tables into a statement."""
+        return sql.SQL(text).format(
+            offsets=sql.Identifier(self.schema_name, OFFSETS),
+            tombstones=sql.Identifier(self.schema_name, TOMBSTONES),
+            parked=sql.Identifier(self.schema_name, PARKED),
+        )
+
+    async def create_tables(self, connection: AsyncConnection) -> None:
+        """Make the tables if they lack; the lock keeps two first comers from colliding in the catalog."""
+        found = await connection.execute("SELECT to_regclass(%s)", (f'"{self.schema_name}".{PARKED}',))
+        if await found.fetchone() != (None,):
+            return
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('kompensa replica bookkeeping'))")
+            for statement in _DDL:
+                await connection.execute(self.compose(statement))
+
+    async def claim(self, connection: AsyncConnection, partitions: Sequence[Partition]) -> dict[Partition, Claim]:
+        """Take partitions over: a new epoch each, so that whoever held them before cannot write any more."""
+        rows = await connection.execute(
+            self.compose(
+                """INSERT INTO {offsets} AS o (replica, topic, partition, next_offset, epoch)
+                   SELECT %s, p.topic, p.partition, 0, 1 FROM unnest(%s::text[], %s::int[]) AS p (topic, partition)
+                    ORDER BY 2, 3
+                   ON CONFLICT (replica, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now()
+                   RETURNING o.topic, o.partition, o.next_offset, o.epoch, o.applied"""
+            ),
+            (self.replica, [topic for topic, _ in partitions], [partition for _, partition in partitions]),
+        )
+        return {
+            (topic, partition): Claim(next_offset=next_offset, epoch=epoch, applied=applied)
+            async for topic, partition, next_offset, epoch, applied in rows
+        }
+
+    async def advance(self, connection: AsyncConnection, moves: Sequence[Advance]) -> None:
+        """Move the offsets on, in the caller's transaction: compare-and-set on offset and epoch.
+
+        Raises
+        ------
+        FencedError
+            If any partition is no longer as we left it; the caller's transaction must not commit.
+        """
+        cursor = await connection.execute(
+            self.compose(
+                """UPDATE {offsets} o
+                      SET next_offset = m.next_offset, applied = o.applied + m.records, updated_at = now()
+                     FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                          AS m (topic, partition, start, next_offset, epoch, records)
+                    WHERE o.replica = %s AND o.topic = m.topic AND o.partition = m.partition
+                      AND o.next_offset = m.start AND o.epoch = m.epoch"""
+            ),
+            (
+                [move.topic for move in moves],
+                [move.partition for move in moves],
+                [move.start for move in moves],
+                [move.next_offset for move in moves],
+                [move.epoch for move in moves],
+                [move.records for move in moves],
+                self.replica,
+            ),
+        )
+        if cursor.rowcount != len(moves):
+            raise FencedError(
+                f"{len(moves) - cursor.rowcount} of {len(moves)} partitions of replica {self.replica} are no longer "
+                "ours: another worker took them over, or they were rewound"
+            )
+
+    async def rewind(self, connection: AsyncConnection) -> int:
+        """Set every stored offset of the replica to the beginning, under a new epoch; return how many there were."""
+        cursor = await connection.execute(
+            self.compose(
+                """UPDATE {offsets} SET next_offset = 0, applied = 0, epoch = epoch + 1, updated_at = now()
+                    WHERE replica = %s"""
+            ),
+            (self.replica,),
+        )
+        return cursor.rowcount
+
+    async def lock(self, connection: AsyncConnection, *, alone: bool) -> None:
+        """Order batches with deletions against all others of the replica, until the transaction ends.
+
+        A deletion looks whether the row is there, a state whether a tombstone is: two workers doing both at once,
+        each not seeing the other, would leave a row that should be gone.
+        """
+        shared = "" if alone else "_shared"
+        await connection.execute(
+            sql.SQL(f"SELECT pg_advisory_xact_lock{shared}(hashtext('kompensa replica'), hashtext(%s))"),
+            (self.replica,),
+        )
+
+    async def tombstones(self, connection: AsyncConnection, keys: Iterable[str]) -> Mapping[str, int]:
+        """Return the deleted ones of `keys` with the version of their deletion."""
+        rows = await connection.execute(
+            self.compose("SELECT key, version FROM {tombstones} WHERE replica = %s AND key = ANY(%s)"),
+            (self.replica, list(keys)),
+        )
+        return {key: version async for key, version in rows}

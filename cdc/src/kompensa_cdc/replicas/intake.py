@@ -1,0 +1,266 @@
+"""Reading from Kafka, in a thread of its own: decode, batch, hand over, and keep polling whatever the database does.
+
+A thread because confluent-kafka's fast calls block. Its one partner is the event loop's bounded queue: while that is
+full, partitions are paused and polling goes on, so that the group never takes a slow database for a dead worker.
+Partitions are claimed in the database before they are read (see bookkeeping.py); what is not claimed is not read.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from kompensa_cdc.events import Poison
+from kompensa_cdc.replicas.batch import Batch
+from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
+from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.progress import Progress
+
+CLAIM_SECONDS = 15.0
+DRAIN_SECONDS = 10.0
+POLL_SECONDS = 0.1
+PATIENCE_SECONDS = 1.0
+LAG_EVERY_SECONDS = 1.0
+TELL_KAFKA_EVERY_SECONDS = 5.0
+
+Prepare = Callable[[Message], Change | Poison]
+ClaimAll = Callable[[Sequence[Partition]], Coroutine[Any, Any, dict[Partition, Claim]]]
+Result = TypeVar("Result")
+
+
+class Intake:
+    """One consumer's life: `run` in a thread until `stop`; batches come out of `queue`."""
+
+    def __init__(
+        self,
+        *,
+        consumer_config: dict[str, Any],
+        topics: Sequence[str],
+        max_records: int,
+        max_wait_seconds: float,
+        prepare: Prepare,
+        claim: ClaimAll,
+        progress: Progress,
+    ) -> None:
+        self.queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self._loop = asyncio.get_running_loop()
+        self._config = consumer_config
+        self._topics = list(topics)
+        self._max_records = max_records
+        self._max_wait = max_wait_seconds
+        self._prepare = prepare
+        self._claim = claim
+        self._progress = progress
+        self._stopping = threading.Event()
+        self._claims: dict[Partition, Claim] = {}
+        self._fresh: set[Partition] = set()
+        self._left: list[Message] = []
+        self._failure: Exception | None = None
+        self._drain = True
+        self._due: dict[str, float] = {}
+
+    def stop(self, *, drain: bool) -> None:
+        """End `run` soon. `drain` gives what was handed over the time to be written before the group is left."""
+        self._drain = drain
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read until `stop`, then leave the group with what was handed over written.
+
+        Raises
+        ------
+        KafkaException
+            For what the client cannot mend by itself.
+        Exception
+            Whatever the claim raised.
+        """
+        consumer = Consumer({**self._config, "error_cb": self._on_error})
+        try:
+            consumer.subscribe(
+                self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            )
+            self._progress.reading = True
+            while not self._stopping.is_set():
+                self._turn(consumer)
+        finally:
+            self._progress.reading = False
+            consumer.close()
+
+    def _turn(self, consumer: Consumer) -> None:
+        records = self._read(consumer)
+        if self._failure is not None:
+            raise self._failure
+        batch = self._batch(records)
+        if batch.moves:
+            self._hand_over(consumer, batch)
+        if self._is_due("lag", LAG_EVERY_SECONDS):
+            self._measure_lag(consumer, cached=True)
+        if self._is_due("tell kafka", TELL_KAFKA_EVERY_SECONDS):
+            self._tell_kafka(consumer)
+
+    def _read(self, consumer: Consumer) -> list[Message]:
+        """Wait for one record, then take what is there too; gather for longer only while the database is busy."""
+        self._progress.polled_at = time.monotonic()
+        left, self._left = self._left, []
+        # Compared with None: a tombstone is a message that is false.
+        first = consumer.poll(0 if left else POLL_SECONDS)
+        if first is None:
+            return left
+        wait = 0.0 if self.queue.empty() else self._max_wait
+        return [*left, first, *consumer.consume(self._max_records - 1, timeout=wait)]
+
+    def _batch(self, records: Iterable[Message]) -> Batch:
+        items: list[Change | Poison] = []
+        ends: dict[Partition, list[int]] = {}  # next offset, records
+        for record in records:
+            error = record.error()
+            if error is not None:
+                self._on_error(error)
+                continue
+            partition = (record.topic() or "", record.partition() or 0)
+            if partition not in self._claims:
+                continue  # revoked while it lay in our hands; its new owner reads it again
+            if partition in self._fresh:
+                self._note_gap(partition, record.offset() or 0)
+            items.append(self._prepare(record))
+            end = ends.setdefault(partition, [0, 0])
+            end[0] = (record.offset() or 0) + 1
+            end[1] += 1
+        return Batch(tuple(items), tuple(self._advance(partition, *end) for partition, end in ends.items()))
+
+    def _advance(self, partition: Partition, next_offset: int, records: int) -> Advance:
+        claim = self._claims[partition]
+        self._claims[partition] = Claim(next_offset=next_offset, epoch=claim.epoch)
+        return Advance(
+            topic=partition[0],
+            partition=partition[1],
+            start=claim.next_offset,
+            next_offset=next_offset,
+            epoch=claim.epoch,
+            records=records,
+        )
+
+    def _hand_over(self, consumer: Consumer, batch: Batch) -> None:
+        """Put the batch into the queue; when that takes long, pause and poll meanwhile."""
+        handed = asyncio.run_coroutine_threadsafe(self.queue.put(batch), self._loop)
+        patience = PATIENCE_SECONDS
+        is_paused = False
+        while not self._stopping.is_set() and self._failure is None:
+            try:
+                handed.result(patience)
+                break
+            except TimeoutError:
+                consumer.pause(consumer.assignment())
+                is_paused, patience = True, 0.0
+            self._progress.polled_at = time.monotonic()
+            record = consumer.poll(POLL_SECONDS)
+            if record is not None:
+                self._left.append(record)
+            if self._is_due("lag", TELL_KAFKA_EVERY_SECONDS):
+                self._measure_lag(consumer, cached=False)
+        else:
+            handed.cancel()
+        if is_paused:
+            consumer.resume(consumer.assignment())
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        wanted = [(each.topic, each.partition) for each in partitions]
+        try:
+            claims = self._from_loop(self._claim(wanted), CLAIM_SECONDS) if wanted else {}
+        except Exception as error:
+            # Told to run(), which ends: an exception in a callback of the client would only be printed.
+            self._failure = error
+            return
+        self._claims.update(claims)
+        self._fresh.update(claims)
+        self._progress.hold(claims)
+        consumer.incremental_assign(
+            [TopicPartition(topic, number, claim.next_offset) for (topic, number), claim in claims.items()]
+        )
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # Give what was handed over the time to be written, so that the next owner starts behind it. If it takes
+        # longer, the next owner's epoch fences it: slower, never wrong.
+        try:
+            if self._drain:
+                self._from_loop(self.queue.join(), DRAIN_SECONDS)
+        except TimeoutError:
+            self._progress.note("partitions were given up before the last batch was written; it will be read again")
+        self._on_lost(consumer, partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {(each.topic, each.partition) for each in partitions}
+        self._claims = {partition: claim for partition, claim in self._claims.items() if partition not in gone}
+        self._progress.give_up(gone)
+        consumer.incremental_unassign(partitions)
+
+    def _from_loop(self, work: Coroutine[Any, Any, Result], timeout: float) -> Result:
+        """Run a coroutine in the event loop and wait for it here, within a bound."""
+        bounded = asyncio.wait_for(work, timeout)
+        return asyncio.run_coroutine_threadsafe(bounded, self._loop).result(timeout + 1)
+
+    def _note_gap(self, partition: Partition, offset: int) -> None:
+        self._fresh.discard(partition)
+        expected = self._claims[partition].next_offset
+        name = f"{partition[0]}/{partition[1]}"
+        if offset > expected:
+            self._progress.note(
+                f"{name}: records {expected} to {offset - 1} left the topic before they were applied; "
+                "compare the copy with its owner, and raise the Outbox's retention"
+            )
+        elif offset < expected:
+            self._progress.note(
+                f"{name} ends before offset {expected}: the topic was made anew and is read from its start"
+            )
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._failure = KafkaException(error)
+        self._progress.problem("kafka", f"Kafka at {self._config['bootstrap.servers']}: {error.str()}")
+
+    def _measure_lag(self, consumer: Consumer, *, cached: bool) -> None:
+        """Ask where the topics end; while there is a problem with Kafka this is also how its end is noticed."""
+        ask = not cached or "kafka" in self._progress.problems
+        ends: dict[Partition, int] = {}
+        try:
+            for topic, number in self._claims:
+                at = TopicPartition(topic, number)
+                watermarks = (
+                    consumer.get_watermark_offsets(at, timeout=2.0)
+                    if ask
+                    else consumer.get_watermark_offsets(at, cached=True)
+                )
+                if watermarks is not None and watermarks[1] >= 0:
+                    ends[topic, number] = watermarks[1]
+            if ask and not ends:
+                consumer.list_topics(self._topics[0], timeout=2.0)
+        except KafkaException as error:
+            self._on_error(error.args[0])
+            return
+        if ask:
+            self._progress.cleared("kafka")
+        self._progress.ends(ends)
+
+    def _tell_kafka(self, consumer: Consumer) -> None:
+        """Commit to Kafka what the database holds: nobody reads on from there, but lag tools look there."""
+        offsets = [
+            TopicPartition(topic, number, progress.next_offset)
+            for (topic, number), progress in self._progress.partitions.items()
+            if (topic, number) in self._claims
+        ]
+        if not offsets:
+            return
+        try:
+            consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._on_error(error.args[0])
+
+    def _is_due(self, what: str, every: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + every
+        return True

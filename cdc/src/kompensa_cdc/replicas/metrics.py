@@ -1,0 +1,42 @@
+"""Prometheus metrics of a worker. The lag is read from its progress when somebody asks."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from kompensa_cdc.replicas.progress import Progress
+
+_SECONDS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 15, 60, 300)
+
+
+class Metrics:
+    """One worker's instruments, in a registry of their own."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.records = Counter(
+            "kompensa_replica_records", "Events read and dealt with.", ["replica"], registry=self.registry
+        ).labels(progress.replica)
+        self.rows = Counter(
+            "kompensa_replica_rows", "Rows of the copy written.", ["replica"], registry=self.registry
+        ).labels(progress.replica)
+        self.parked = Counter(
+            "kompensa_replica_parked_events", "Events put aside.", ["replica"], registry=self.registry
+        ).labels(progress.replica)
+        self.retries = Counter(
+            "kompensa_replica_retries", "Batches tried again after trouble.", ["replica"], registry=self.registry
+        ).labels(progress.replica)
+        self.delay = Histogram(
+            "kompensa_replica_delay_seconds",
+            "From the source's commit to the copy's, of each batch's oldest event.",
+            ["replica"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        ).labels(progress.replica)
+        self._gauge("kompensa_replica_lag_records", "Events not applied yet.", lambda: progress.lag_records, progress)
+        self._gauge("kompensa_replica_parked_keys", "Keys that are parked.", lambda: progress.parked_keys, progress)
+        self._gauge("kompensa_replica_ready", "1 when the copy is being kept.", lambda: int(progress.ready), progress)
+
+    def _gauge(self, name: str, text: str, read: Callable[[], float], progress: Progress) -> None:
+        Gauge(name, text, ["replica"], registry=self.registry).labels(progress.replica).set_function(read)

@@ -1,0 +1,36 @@
+"""From a record to a change of the copy, or to poison: decoding, the schema, the row. Pure, once per record."""
+
+from collections.abc import Callable
+
+from kompensa_cdc.events import Event, Poison, PoisonError, Record, decode, payload_check, poisoned
+from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.rows import canonical_key, row_of
+from kompensa_cdc.replicas.spec import ReplicaSpec
+from kompensa_cdc.replicas.table import TargetTable
+
+
+def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change | Poison]:
+    """Return the function that prepares one record for this replica and this table.
+
+    A deletion is an event that `deleteEvents` names, or a tombstone. The schema is of states: deletions carry less.
+    """
+    check = payload_check(spec.event_schema)
+    required = table.required
+    key_type = table.columns[spec.target.key_column].type
+
+    def prepare(record: Record) -> Change | Poison:
+        event = decode(record)
+        if isinstance(event, Poison):
+            return event
+        try:
+            return change_of(canonical_key(event, key_type))
+        except PoisonError as error:
+            return poisoned(event, str(error))
+
+    def change_of(event: Event) -> Change:
+        if event.payload is None or event.type in spec.delete_events:
+            return Change(event, None)
+        check(event)
+        return Change(event, row_of(event, spec.target.columns, required=required))
+
+    return prepare

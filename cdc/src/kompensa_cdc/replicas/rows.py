@@ -1,0 +1,112 @@
+"""From an event's payload to the values of a row: typed, checked, and as PostgreSQL's own text. Pure.
+
+Text is what both ways into the table take (COPY and arrays), so a value is formed once. What PostgreSQL would refuse
+is refused here where it can be told in the payload's own words; the rest is found by the apply itself.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from kompensa_cdc.events import Event, PoisonError
+from kompensa_cdc.replicas.spec import Column, ColumnType
+
+Row = tuple[str | None, ...]
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_NUMERIC = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
+_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
+def row_of(event: Event, columns: tuple[Column, ...], *, required: frozenset[str]) -> Row:
+    """Return the values of `columns` for an event that carries state.
+
+    Parameters
+    ----------
+    required
+        Names of the columns that may not be NULL in the target.
+
+    Raises
+    ------
+    PoisonError
+        Naming the field, what was expected and what kind of value came, never the value itself.
+    """
+    payload = event.payload or {}
+    return tuple(_value(payload, column, required) for column in columns)
+
+
+def canonical_key(event: Event, key_type: str) -> Event:
+    """Return the event with its key as PostgreSQL prints it: bookkeeping compares keys as text.
+
+    Raises
+    ------
+    PoisonError
+        If the key column is a uuid and the record's key is not.
+    """
+    if key_type != "uuid":
+        return event
+    if not _UUID.fullmatch(event.key):
+        raise PoisonError("the record's key is not a uuid, as the key column is")
+    return (
+        event if event.key.islower() or event.key.isdigit() else msgspec.structs.replace(event, key=event.key.lower())
+    )
+
+
+def _value(payload: Mapping[str, Any], column: Column, required: frozenset[str]) -> str | None:
+    value = payload.get(column.field)
+    if value is None:
+        if column.default is None and column.name in required:
+            raise PoisonError(f"field {column.field} is absent or null: column {column.name} may not be NULL")
+        return column.default
+    text = _FORMS[column.type](value)
+    if text is None:
+        kind = type(value).__name__
+        raise PoisonError(
+            f"field {column.field} is a {kind} that is no {column.type.value}, as column {column.name} is"
+        )
+    if "\0" in text:
+        raise PoisonError(f"field {column.field} holds a NUL character, which PostgreSQL cannot store")
+    return text
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _jsonb(value: object) -> str | None:
+    return _JSON.encode(value).decode()
+
+
+def _uuid(value: object) -> str | None:
+    return value.lower() if isinstance(value, str) and _UUID.fullmatch(value) else None
+
+
+def _numeric(value: object) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | Decimal):
+        return str(value)
+    return value if isinstance(value, str) and _NUMERIC.fullmatch(value) else None
+
+
+def _timestamptz(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
+_FORMS: Mapping[ColumnType, Callable[[object], str | None]] = {
+    ColumnType.TEXT: _text,
+    ColumnType.JSONB: _jsonb,
+    ColumnType.UUID: _uuid,
+    ColumnType.NUMERIC: _numeric,
+    ColumnType.TIMESTAMPTZ: _timestamptz,
+}

@@ -1,0 +1,210 @@
+"""The statements that write a copy. Composed once a session; every identifier is quoted by psycopg.
+
+`live` is the hot path and takes its rows from a temporary table (COPY) or from arrays, the others are rare and take
+arrays only. In each, `s` is what is to be written, `c` the copy's row, `t` the key's tombstone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from kompensa_cdc.replicas.bookkeeping import Bookkeeping
+from kompensa_cdc.replicas.spec import OnDelete, ReplicaSpec, Target
+from kompensa_cdc.replicas.table import TargetTable
+
+STAGED = sql.Identifier("kompensa_staged")
+Part = sql.Composable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statements:
+    """`live_*` and `late` take one array per column (key, version, columns); `bury` keys, versions and times."""
+
+    create_staged: sql.Composed
+    copy_staged: sql.Composed
+    live_from_staged: sql.Composed
+    live_from_arrays: sql.Composed
+    bury: sql.Composed
+    after_burial: tuple[sql.Composed, ...]
+    late: tuple[sql.Composed, ...]
+
+
+def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
+    soft = spec.on_delete is OnDelete.SOFT_DELETE
+    writer = _Writer(spec.target, table, books)
+    return Statements(
+        create_staged=writer.create_staged(),
+        copy_staged=sql.SQL("COPY {} FROM STDIN").format(STAGED),
+        live_from_staged=writer.live(STAGED),
+        live_from_arrays=writer.live(writer.arrays()),
+        bury=writer.bury(),
+        after_burial=(writer.remember_state(), writer.mark()) if soft else (writer.delete(),),
+        late=(writer.late(), writer.remember_late()) if soft else (),
+    )
+
+
+@dataclass(frozen=True)
+class _Writer:
+    target: Target
+    table: TargetTable
+    books: Bookkeeping
+
+    def create_staged(self) -> sql.Composed:
+        columns = [sql.SQL("{} {}").format(sql.Identifier(f"v{i}"), kind) for i, kind in enumerate(self._types())]
+        text = "CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS"
+        return sql.SQL(text).format(STAGED, sql.SQL(", ").join(columns))
+
+    def arrays(self) -> sql.Composed:
+        """The same columns as the staged table, from one text array each."""
+        names = [sql.Identifier(f"v{i}") for i in range(len(self._types()))]
+        casts = [sql.SQL("{}::{} AS {}").format(n, kind, n) for n, kind in zip(names, self._types(), strict=True)]
+        return sql.SQL("(SELECT {casts} FROM unnest({arrays}) AS a ({names}))").format(
+            casts=_comma(casts), arrays=_comma([sql.SQL("%s::text[]")] * len(names)), names=_comma(names)
+        )
+
+    def live(self, source: Part) -> sql.Composed:
+        """Insert or update, but never with an older version: that is what makes duplicates and disorder harmless."""
+        names, values = self._assignments(blank_personal=False, deleted_at=sql.SQL("NULL"), version=sql.SQL("s.v1"))
+        return sql.SQL(
+            "INSERT INTO {table} AS c ({names}) SELECT {values} FROM {source} s ORDER BY s.v0 "
+            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE c.{version} < excluded.{version}"
+        ).format(
+            table=self._table,
+            names=_comma(names),
+            values=_comma(values),
+            source=source,
+            key=self._key,
+            updates=_excluded(names[1:]),
+            version=self._version,
+        )
+
+    def bury(self) -> sql.Composed:
+        """Keep the newest deletion of each key, so that an older state that comes late cannot bring it back."""
+        return self.books.compose(
+            "INSERT INTO {tombstones} AS t (replica, key, version, deleted_at) "
+            "SELECT %(replica)s, d.key, d.version, d.deleted_at "
+            "FROM unnest(%(keys)s::text[], %(versions)s::bigint[], %(times)s::timestamptz[]) "
+            "AS d (key, version, deleted_at) ORDER BY d.key "
+            "ON CONFLICT (replica, key) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at "
+            "WHERE t.version < excluded.version"
+        )
+
+    def remember_state(self) -> sql.Composed:
+        """Before a row is marked: which state its columns show, for a later state that is still below the tombstone."""
+        return sql.SQL(
+            "UPDATE {tombstones} t SET state_version = greatest(t.state_version, c.{version}) FROM {table} c "
+            "WHERE {buried} AND c.{deleted_at} IS NULL"
+        ).format(deleted_at=self._deleted_at, **self._burial())
+
+    def mark(self) -> sql.Composed:
+        """Soft deletion: the row stays for what refers to it, without what is personal."""
+        personal = [
+            sql.SQL("{} = {}").format(sql.Identifier(column.name), self._blank(column.name))
+            for column in self.target.columns
+            if column.personal
+        ]
+        settings = [
+            sql.SQL("{} = t.version").format(self._version),
+            sql.SQL("{} = t.deleted_at").format(self._deleted_at),
+            *([sql.SQL("{} = now()").format(self._synced_at)] if self.target.synced_at_column else []),
+            *personal,
+        ]
+        return sql.SQL("UPDATE {table} c SET {settings} FROM {tombstones} t WHERE {buried}").format(
+            settings=_comma(settings), **self._burial()
+        )
+
+    def delete(self) -> sql.Composed:
+        return sql.SQL("DELETE FROM {table} c USING {tombstones} t WHERE {buried}").format(**self._burial())
+
+    def late(self) -> sql.Composed:
+        """A state older than its key's deletion: it shows only what a soft deletion would have left of it."""
+        names, values = self._assignments(
+            blank_personal=True, deleted_at=sql.SQL("t.deleted_at"), version=sql.SQL("t.version")
+        )
+        return sql.SQL(
+            "INSERT INTO {table} AS c ({names}) SELECT {values} FROM {source} s JOIN {tombstones} t "
+            "ON t.replica = %s AND t.key = s.v0::text WHERE t.state_version < s.v1 ORDER BY s.v0 "
+            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE c.{version} <= excluded.{version}"
+        ).format(
+            table=self._table,
+            names=_comma(names),
+            values=_comma(values),
+            source=self.arrays(),
+            tombstones=self.books.compose("{tombstones}"),
+            key=self._key,
+            updates=_excluded(names[1:]),
+            version=self._version,
+        )
+
+    def remember_late(self) -> sql.Composed:
+        return sql.SQL(
+            "UPDATE {tombstones} t SET state_version = s.v1 FROM {source} s "
+            "WHERE t.key = s.v0::text AND t.replica = %s AND t.state_version < s.v1"
+        ).format(tombstones=self.books.compose("{tombstones}"), source=self.arrays())
+
+    def _assignments(self, *, blank_personal: bool, deleted_at: Part, version: Part) -> tuple[list[Part], list[Part]]:
+        """Columns of the copy and what each is given; the key first."""
+        pairs: list[tuple[str, Part]] = [(self.target.key_column, sql.SQL("s.v0"))]
+        pairs.append((self.target.version_column, version))
+        if self.target.synced_at_column:
+            pairs.append((self.target.synced_at_column, sql.SQL("now()")))
+        if self.target.deleted_at_column:
+            pairs.append((self.target.deleted_at_column, deleted_at))
+        for index, column in enumerate(self.target.columns, start=2):
+            value: Part = sql.SQL("s.{}").format(sql.Identifier(f"v{index}"))
+            pairs.append((column.name, self._blank(column.name) if blank_personal and column.personal else value))
+        return [sql.Identifier(name) for name, _ in pairs], [value for _, value in pairs]
+
+    def _burial(self) -> dict[str, Part]:
+        buried = sql.SQL(
+            "t.replica = %(replica)s AND t.key = ANY(%(keys)s) AND c.{key} = t.key::{kind} AND c.{version} < t.version"
+        ).format(key=self._key, kind=self._types()[0], version=self._version)
+        return {
+            "table": self._table,
+            "tombstones": self.books.compose("{tombstones}"),
+            "version": self._version,
+            "buried": buried,
+        }
+
+    def _blank(self, name: str) -> Part:
+        column = self.table.columns[name]
+        return sql.SQL("{}::{}").format(sql.Literal(column.blank), _kind(column.type))
+
+    def _types(self) -> list[Part]:
+        names = [self.target.key_column, *(column.name for column in self.target.columns)]
+        key, *columns = [_kind(self.table.columns[name].type) for name in names]
+        return [key, sql.SQL("bigint"), *columns]
+
+    @property
+    def _table(self) -> Part:
+        return sql.Identifier(self.target.schema_name, self.target.table_name)
+
+    @property
+    def _key(self) -> Part:
+        return sql.Identifier(self.target.key_column)
+
+    @property
+    def _version(self) -> Part:
+        return sql.Identifier(self.target.version_column)
+
+    @property
+    def _deleted_at(self) -> Part:
+        return sql.Identifier(self.target.deleted_at_column or "")
+
+    @property
+    def _synced_at(self) -> Part:
+        return sql.Identifier(self.target.synced_at_column or "")
+
+
+def _kind(name: str) -> Part:
+    # From format_type(): the server's own spelling, quoted by it where needed.
+    return sql.SQL(name)
+
+
+def _comma(parts: Sequence[Part]) -> sql.Composed:
+    return sql.SQL(", ").join(parts)
+
+
+def _excluded(names: Sequence[Part]) -> sql.Composed:
+    return _comma([sql.SQL("{0} = excluded.{0}").format(name) for name in names])

@@ -1,0 +1,207 @@
+"""Keeping one copy: sessions of claim, read and apply, begun anew whenever something breaks.
+
+Two nested policies of retry. Inside a session a batch is tried again for as long as the database is in trouble, and
+the consumer stays in its group, paused. A session ends for what only a new one can mend (fenced, the table changed,
+the client is broken) and the next one reads everything it knows from the database.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import psycopg
+import structlog
+from confluent_kafka import KafkaException
+from psycopg import AsyncConnection
+
+from kompensa_cdc.backoff import pause_seconds
+from kompensa_cdc.events import Poison
+from kompensa_cdc.replicas.apply import Writer
+from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
+from kompensa_cdc.replicas.broker import BrokerError, consumer_config, group_config, missing_topics
+from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.intake import Intake
+from kompensa_cdc.replicas.metrics import Metrics
+from kompensa_cdc.replicas.parking import count_parked_keys
+from kompensa_cdc.replicas.prepare import preparer
+from kompensa_cdc.replicas.progress import Progress
+from kompensa_cdc.replicas.spec import ReplicaSpec
+from kompensa_cdc.replicas.statements import statements
+from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
+from kompensa_cdc.replicas.target import connect, trouble
+
+APPLY_TIMEOUT_SECONDS = 120.0
+GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew
+NAMED_KEYS = 3  # a log line names the keys of a small batch only
+
+_log = structlog.get_logger(__name__)
+_SESSION_TROUBLE = (psycopg.Error, OSError, TimeoutError, KafkaException, BrokerError, TargetError, FencedError)
+
+
+class Worker:
+    """Runs one Replica until `stop`."""
+
+    def __init__(self, spec: ReplicaSpec, *, bootstrap: str, database_url: str) -> None:
+        self.progress = Progress(spec.replica)
+        self.metrics = Metrics(self.progress)
+        self._spec = spec
+        self._bootstrap = bootstrap
+        self._database_url = database_url
+        self._books = Bookkeeping(spec.target.schema_name, spec.replica)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish what is in hand, leave the group, return from `run`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            try:
+                await self._session()
+            except _SESSION_TROUBLE as error:
+                failures = failures + 1 if time.monotonic() - began < GOOD_SESSION_SECONDS else 1
+                self._tell("session", self._in_words(error))
+                await self._rest(pause_seconds(failures))
+
+    async def _session(self) -> None:
+        """Prepare, then read and apply until asked to stop or until something breaks (and then raise that)."""
+        connection = await connect(self._database_url)
+        async with connection:
+            table = await read_table(connection, self._spec.target)
+            await self._books.create_tables(connection)
+            self.progress.parked_keys = await count_parked_keys(connection, self._books)
+        if missing := await asyncio.to_thread(missing_topics, self._bootstrap, self._spec.topics):
+            raise BrokerError(
+                f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that makes it Ready?"
+            )
+        self.progress.cleared("session")
+        await self._read_and_apply(
+            await self._intake(table), Writer(self._books, statements(self._spec, table, self._books))
+        )
+
+    async def _read_and_apply(self, intake: Intake, writer: Writer) -> None:
+        reading = asyncio.create_task(asyncio.to_thread(intake.run))
+        applying = asyncio.create_task(self._apply_all(intake, writer))
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((reading, applying, stopping), return_when=asyncio.FIRST_COMPLETED)
+            intake.stop(drain=not applying.done())
+            await asyncio.wait((reading,))
+        finally:
+            intake.stop(drain=False)
+            for task in (applying, stopping):
+                task.cancel()
+        for ended in await asyncio.gather(reading, applying, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+
+    async def _intake(self, table: TargetTable) -> Intake:
+        group = await asyncio.to_thread(group_config, self._bootstrap)
+        return Intake(
+            consumer_config={**consumer_config(self._bootstrap, self._spec), **group},
+            topics=self._spec.topics,
+            max_records=self._spec.max_records,
+            max_wait_seconds=self._spec.max_wait_seconds,
+            prepare=preparer(self._spec, table),
+            claim=self._claim,
+            progress=self.progress,
+        )
+
+    async def _claim(self, partitions: Sequence[Partition]) -> dict[Partition, Claim]:
+        async with await connect(self._database_url) as connection:
+            return await self._books.claim(connection, partitions)
+
+    async def _apply_all(self, intake: Intake, writer: Writer) -> None:
+        connection: AsyncConnection | None = None
+        try:
+            while True:
+                batch = await intake.queue.get()
+                connection = await self._apply_patiently(connection, batch, writer)
+                intake.queue.task_done()
+        finally:
+            if connection is not None:
+                await connection.close()
+
+    async def _apply_patiently(
+        self, connection: AsyncConnection | None, batch: Batch, writer: Writer
+    ) -> AsyncConnection:
+        """Apply a batch, however long the database is in trouble; return the connection that did it.
+
+        A commit whose reply was lost shows as FencedError on the next try: the offsets have moved. The next session
+        then reads on from where the database really is.
+        """
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(APPLY_TIMEOUT_SECONDS):
+                    if connection is None or connection.closed:
+                        connection = await connect(self._database_url)
+                        await writer.prepare(connection)
+                    applied = await writer.apply(connection, batch)
+                    await self._applied(connection, batch, applied)
+                    return connection
+            except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, OSError) as error:
+                # OSError covers TimeoutError. A wrong table (ProgrammingError) is for the next session to tell.
+                attempt += 1
+                self.metrics.retries.inc()
+                self._tell("database", trouble(self._database_url, error))
+                if connection is not None:
+                    await connection.close()
+                await asyncio.sleep(pause_seconds(attempt))
+
+    async def _applied(self, connection: AsyncConnection, batch: Batch, applied: Applied) -> None:
+        now = datetime.now(UTC)
+        self.progress.cleared("database")
+        self.progress.moved(batch.moves)
+        self.progress.last_applied_time = now
+        self.metrics.records.inc(applied.records)
+        self.metrics.rows.inc(applied.written)
+        times = [item.event.occurred_at for item in batch.items if isinstance(item, Change)]
+        if times:
+            self.progress.last_event_time = max(times)
+            self.metrics.delay.observe(max(0.0, (now - min(times)).total_seconds()))
+        if applied.parked:
+            await self._parked(connection, applied.parked)
+        self._log_applied(batch, applied)
+
+    async def _parked(self, connection: AsyncConnection, parked: Sequence[Poison]) -> None:
+        first = parked[0]
+        self.metrics.parked.inc(len(parked))
+        self.progress.note(
+            f"key {first.key} is parked since {first.topic}/{first.partition}@{first.offset}: {first.error}"
+        )
+        _log.warning("key parked", replica=self._spec.replica, key=first.key, error=first.error, events=len(parked))
+        self.progress.parked_keys = await count_parked_keys(connection, self._books)
+
+    def _log_applied(self, batch: Batch, applied: Applied) -> None:
+        """S24: each batch at info, with its keys when they are few; each key at debug."""
+        aside = {event.key for event in applied.parked}
+        changes = [item for item in batch.items if isinstance(item, Change) and item.event.key not in aside]
+        keys = list(dict.fromkeys(change.event.key for change in changes))
+        table = self._spec.target.table
+        subject = ", ".join(keys) if len(keys) <= NAMED_KEYS else f"{len(keys)} keys"
+        named = f"{subject or 'nothing'} synced to {table}"
+        _log.info(named, replica=self._spec.replica, records=applied.records, rows=applied.written)
+        for change in changes if len(keys) > NAMED_KEYS else ():
+            _log.debug(f"{change.event.key} synced to {table}", version=change.event.aggregate_version)
+
+    def _tell(self, thing: str, text: str) -> None:
+        if self.progress.problem(thing, text):
+            _log.warning(text, replica=self._spec.replica)
+
+    def _in_words(self, error: Exception) -> str:
+        if isinstance(error, KafkaException):
+            return f"Kafka at {self._bootstrap}: {error.args[0].str()}; trying again"
+        if isinstance(error, psycopg.Error | OSError):
+            return trouble(self._database_url, error)
+        return str(error)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not past a stop."""
+        waiting = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((waiting,), timeout=seconds)
+        waiting.cancel()
