@@ -1,0 +1,62 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kompensa_cdc.capture import InvalidOutboxError, database_from_secret, outbox_from_object
+from kompensa_cdc.capture.naming import connector_name, replication_name
+
+LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+
+
+def test_usual_names_are_plain() -> None:
+    assert connector_name("shop", "orders") == "shop-orders"
+    assert replication_name("shop", "orders") == "kompensa_shop_orders"
+
+
+@given(LABEL, LABEL)
+def test_every_name_is_one_that_postgresql_takes(namespace: str, name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9_]{1,63}", replication_name(namespace, name))
+    assert len(connector_name(namespace, name)) <= 63
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a-b", "c"), ("a", "b-c")),
+        (("shop", "x" * 80), ("shop", "x" * 79 + "y")),
+        (("shop", "a.b"), ("shop", "a-b")),
+    ],
+)
+def test_two_outboxes_never_share_a_slot(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert replication_name(*one) != replication_name(*other)
+    assert connector_name(*one) != connector_name(*other)
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"table": "outbox"}, "spec.table: 'outbox' is not a table"),
+        ({"table": 'orders.outbox"; --'}, "spec.table"),
+        ({"topicPrefix": "or ders"}, "spec.topicPrefix: 'or ders' cannot be part of a topic's name"),
+        ({"events": ["customer created"]}, "spec.events"),
+        ({"partitions": 0}, "spec.partitions: 0 is out of range"),
+        ({"retention": "a week"}, "spec.retention: 'a week' is not a duration"),
+    ],
+)
+def test_an_outbox_that_cannot_be_captured_is_refused_with_its_field(spec: dict[str, object], complaint: str) -> None:
+    good: dict[str, object] = {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
+    with pytest.raises(InvalidOutboxError, match=complaint):
+        outbox_from_object("shop", "orders", good | spec)
+
+
+def test_a_secret_that_lacks_keys_is_named_without_its_values() -> None:
+    with pytest.raises(InvalidOutboxError, match="orders-postgres lacks the keys port, username") as caught:
+        database_from_secret("orders-postgres", {"host": "db", "database": "orders", "password": "hush"})
+    assert "hush" not in str(caught.value)
+
+
+def test_a_password_is_in_no_repr() -> None:
+    keys = {"host": "db", "port": "5432", "database": "orders", "username": "orders", "password": "hush"}
+    assert "hush" not in repr(database_from_secret("orders-postgres", keys))

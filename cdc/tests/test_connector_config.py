@@ -1,0 +1,33 @@
+"""The connector's configuration against a golden file: every change of it is meant to be seen in review."""
+
+import json
+from pathlib import Path
+
+from kompensa_cdc.capture import Database, Directory, Inline, connector_config, outbox_from_object
+
+GOLDEN = Path(__file__).parent / "golden" / "connector.json"
+OUTBOX = outbox_from_object(
+    "shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
+)
+DATABASE = Database(host="orders-postgres", port=5432, database="orders", username="capture", password="hush")
+
+
+def test_the_configuration_is_the_golden_one() -> None:
+    made = connector_config(OUTBOX, DATABASE, Directory(path="/etc/kompensa/capture", key="shop.orders"))
+
+    assert made == json.loads(GOLDEN.read_text())
+
+
+def test_with_a_directory_the_configuration_holds_no_password() -> None:
+    made = connector_config(OUTBOX, DATABASE, Directory(path="/etc/kompensa/capture", key="shop.orders"))
+
+    assert "hush" not in json.dumps(made)
+    assert made["database.password"] == "${directory:/etc/kompensa/capture:shop.orders.password}"
+
+
+def test_inline_credentials_differ_in_nothing_else() -> None:
+    named = connector_config(OUTBOX, DATABASE, Directory(path="/d", key="k"))
+    inline = connector_config(OUTBOX, DATABASE, Inline())
+
+    assert {key for key in named if named[key] != inline[key]} == {"database.user", "database.password"}
+    assert (inline["database.user"], inline["database.password"]) == ("capture", "hush")

@@ -1,0 +1,93 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kompensa_cdc.events import Event, PoisonError
+from kompensa_cdc.replicas.rows import canonical_key, row_of
+from kompensa_cdc.replicas.spec import Column, ColumnType
+
+
+def event(payload: dict[str, Any] | None, key: str = "k") -> Event:
+    return Event(
+        topic="t",
+        partition=0,
+        offset=0,
+        key=key,
+        type="customer-updated",
+        version="1.0",
+        aggregate_version=1,
+        payload=payload,
+        headers={},
+        occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def value(kind: ColumnType, field: object) -> str | None:
+    (only,) = row_of(event({"f": field}), (Column(name="c", field="f", type=kind),), required=frozenset())
+    return only
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "text"),
+    [
+        (ColumnType.TEXT, "Ana", "Ana"),
+        (ColumnType.TEXT, "", ""),
+        (
+            ColumnType.JSONB,
+            {"street": "Rua A", "n": Decimal("1.50"), "x": None},
+            '{"street":"Rua A","n":1.50,"x":null}',
+        ),
+        (ColumnType.JSONB, [], "[]"),
+        (ColumnType.UUID, "7D444840-9dc0-11d1-b245-5ffdce74fad2", "7d444840-9dc0-11d1-b245-5ffdce74fad2"),
+        (ColumnType.NUMERIC, "209.97", "209.97"),
+        (ColumnType.NUMERIC, Decimal("29.990"), "29.990"),
+        (ColumnType.NUMERIC, 7, "7"),
+        (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
+        (ColumnType.TEXT, None, None),
+        (ColumnType.JSONB, None, None),
+    ],
+)
+def test_a_field_becomes_the_column_s_text(kind: ColumnType, field: object, text: str | None) -> None:
+    assert value(kind, field) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (ColumnType.TEXT, 7),
+        (ColumnType.TEXT, {"a": 1}),
+        (ColumnType.TEXT, "a\0b"),
+        (ColumnType.UUID, "not-one"),
+        (ColumnType.NUMERIC, "NaN"),
+        (ColumnType.NUMERIC, True),
+        (ColumnType.NUMERIC, "1; DROP TABLE"),
+        (ColumnType.TIMESTAMPTZ, "yesterday"),
+        (ColumnType.TIMESTAMPTZ, 5),
+    ],
+)
+def test_a_field_of_another_kind_is_poison_that_names_it(kind: ColumnType, field: object) -> None:
+    with pytest.raises(PoisonError, match="field f "):
+        value(kind, field)
+
+
+def test_a_default_stands_in_for_what_is_absent_or_null() -> None:
+    phone = (Column(name="phone", field="phone", default=""),)
+    assert row_of(event({}), phone, required=frozenset({"phone"})) == ("",)
+    assert row_of(event({"phone": None}), phone, required=frozenset()) == ("",)
+
+
+def test_a_field_can_be_set_to_null_where_the_column_allows_it() -> None:
+    phone = (Column(name="phone", field="phone"),)
+    assert row_of(event({"phone": None}), phone, required=frozenset()) == (None,)
+    with pytest.raises(PoisonError, match="column phone may not be NULL"):
+        row_of(event({"phone": None}), phone, required=frozenset({"phone"}))
+
+
+def test_a_uuid_key_is_compared_in_one_spelling() -> None:
+    upper = event({}, key="7D444840-9DC0-11D1-B245-5FFDCE74FAD2")
+    assert canonical_key(upper, "uuid").key == "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+    assert canonical_key(upper, "text").key == upper.key
+    with pytest.raises(PoisonError, match="not a uuid"):
+        canonical_key(event({}, key="abc"), "uuid")
