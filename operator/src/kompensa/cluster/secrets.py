@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from kompensa.cluster.kube import Kube, NotFoundError
@@ -54,8 +55,10 @@ class CaptureSecret:
         """Hold these logins as `<key>.username` and `<key>.password`; False when they were there already."""
         return await self._set({f"{key}.username": _encoded(username), f"{key}.password": _encoded(password)})
 
-    async def remove(self, key: str) -> bool:
-        return await self._set({f"{key}.username": None, f"{key}.password": None})
+    async def remove(self, key: str) -> None:
+        """Hold these logins no longer; a Secret that is gone holds none."""
+        with suppress(SecretError):
+            await self._set({f"{key}.username": None, f"{key}.password": None})
 
     async def _set(self, wanted: dict[str, str | None]) -> bool:
         try:

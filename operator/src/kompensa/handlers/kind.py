@@ -33,8 +33,8 @@ class Kind(ABC):
         await self.queue.offer(seen.key, seen, wake=news)
 
     @abstractmethod
-    async def reconcile(self, seen: Seen, attempt: int) -> float:
-        """Make it so; the seconds after which to look again."""
+    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+        """Make it so; the seconds after which to look again, None for not again."""
 
     @abstractmethod
     async def forget(self, seen: Seen) -> None:

@@ -4,14 +4,15 @@ A Saga sets no finalizer, so one deleted while nobody watched leaves no trace bu
 without saying so; an object that is there and was never delivered gives that away.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
 
-from kompensa.cluster.engine_client import EngineClient
-from kompensa.cluster.kube import Kube, NotFoundError
+from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.kube import Kube, KubeError, NotFoundError
 from kompensa.cluster.resources import SAGAS, Object
 from kompensa.handlers import metrics
 from kompensa.handlers.sagas import Sagas
@@ -33,7 +34,23 @@ class Sweep:
         self._engine = engine
         self._sagas = sagas
         self._namespaces: list[str | None] = list(namespaces) or [None]
+        self._started = time.monotonic()
         self.undelivered = 0
+
+    async def run(self) -> None:
+        """Compare now and then, until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except (KubeError, EngineUnreachableError, EngineProblemError) as error:
+                log.info("the sweep could not be done, trying again", why=str(error))
+                await asyncio.sleep(RETRY)
+            else:
+                await asyncio.sleep(EVERY)
+
+    def finding(self) -> str:
+        """For the probe: is the watch dead?"""
+        return f"the watch did not deliver {self.undelivered} Saga(s)" if self.undelivered else ""
 
     async def once(self) -> None:
         """Settle sagas whose object is gone, by the policy they were started with; bring in what was not delivered.
@@ -62,6 +79,8 @@ class Sweep:
         metrics.SETTLED.inc()
 
     async def _bring_in(self, missing: list[Object]) -> None:
+        if time.monotonic() - self._started < LATE:
+            return
         late = [meta for meta in missing if time.time() - _created(meta) > LATE]
         self.undelivered = len(late)
         for meta in late:

@@ -1,0 +1,133 @@
+"""The operator's composition: connect, take the lease, watch, and work until told to stop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import kopf
+import uvloop
+
+from kompensa.cluster.engine_client import EngineClient
+from kompensa.cluster.kube import Kube
+from kompensa.cluster.lease import DURATION, Lease
+from kompensa.cluster.resources import SAGAS
+from kompensa.cluster.secrets import CaptureSecret
+from kompensa.cluster.worker_client import WorkerClient
+from kompensa.handlers import metrics
+from kompensa.handlers.definitions import Definitions
+from kompensa.handlers.kind import Kind
+from kompensa.handlers.outboxes import CaptureSite, Outboxes
+from kompensa.handlers.participants import Participants
+from kompensa.handlers.probes import Health, ProbeServer, overdue_finding, queue_finding
+from kompensa.handlers.replicas import Replicas, WorkerSite
+from kompensa.handlers.sagas import Sagas
+from kompensa.handlers.seen import Seen
+from kompensa.handlers.settings import LEASE_NAME, OperatorSettings
+from kompensa.handlers.startup import wait_for_kinds, watch_registry, watch_settings
+from kompensa.handlers.sweep import Sweep
+from kompensa.handlers.ttl import FinishedSagas
+from kompensa.handlers.workqueue import WorkQueue
+
+
+def run(settings: OperatorSettings) -> None:
+    """Run the operator until SIGINT, SIGTERM or the loss of its lease."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(operate(settings))
+
+
+async def operate(settings: OperatorSettings) -> None:
+    """Stand by until the lease is ours, then watch and work."""
+    health = Health()
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(ProbeServer(health, host=settings.probe_host, port=settings.probe_port))
+        kube = await stack.enter_async_context(Kube.connect())
+        engine = await stack.enter_async_context(EngineClient.connect(settings.engine_url, settings.engine_token))
+        workers = await stack.enter_async_context(WorkerClient.connect(settings.replica_url))
+        await wait_for_kinds(kube)
+        lease = Lease(kube, namespace=settings.lease_namespace, name=LEASE_NAME, identity=settings.identity)
+        lost = await stack.enter_async_context(lease.held())
+        health.watch_over("lease", overdue_finding("the last renewal", lambda: lease.renewed_at or 0.0, DURATION * 2))
+        health.active = True
+        metrics.ACTIVE.set(1)
+        await _watch(settings, compose(settings, kube, engine, workers), health, lost)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The handlers of all kinds, wired to each other."""
+
+    sagas: Sagas
+    kinds: tuple[Kind, ...]
+    finished: FinishedSagas
+    sweep: Sweep
+
+    @property
+    def queues(self) -> list[WorkQueue[Seen]]:
+        return [self.sagas.queue, *(kind.queue for kind in self.kinds)]
+
+
+def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, workers: WorkerClient) -> Parts:
+    """Wire the handlers: a participant may free a definition, a definition may free Sagas."""
+    finished = FinishedSagas(kube)
+    sagas = Sagas(kube, engine, on_finished=finished.note)
+    definitions = Definitions(kube, engine, on_ready=sagas.definition_ready)
+    participants = Participants(kube, engine, on_ready=definitions.participant_ready)
+    outboxes = Outboxes(kube, capture_site(settings, kube))
+    replicas = Replicas(kube, workers, WorkerSite(image=settings.replica_image, kafka=settings.kafka))
+    sweep = Sweep(kube, engine, sagas, settings.namespaces)
+    return Parts(sagas, (participants, definitions, outboxes, replicas), finished, sweep)
+
+
+def capture_site(settings: OperatorSettings, kube: Kube) -> CaptureSite:
+    """Where outboxes are captured, as the settings say."""
+    secret = CaptureSecret(
+        kube,
+        namespace=settings.connect_namespace or settings.lease_namespace,
+        name=settings.capture_secret,
+        pod_selector=settings.connect_pod_selector,
+    )
+    return CaptureSite(
+        connect_url=settings.connect_url,
+        bootstrap=settings.kafka,
+        secret=secret if settings.capture_credentials == "Directory" else None,
+        folder=settings.capture_folder,
+    )
+
+
+async def _watch(settings: OperatorSettings, parts: Parts, health: Health, lost: asyncio.Event) -> None:
+    for queue in parts.queues:
+        health.watch_over(queue.name, queue_finding(queue.name, queue.oldest))
+    health.watch_over("watch", parts.sweep.finding)
+    offers = {kind.resource: kind.offer for kind in parts.kinds} | {SAGAS: parts.sagas.offer}
+    jobs = [*(queue.run() for queue in parts.queues), parts.finished.run(), parts.sweep.run()]
+    async with _background(jobs, stop=lost):
+        await kopf.operator(
+            registry=watch_registry(offers),
+            settings=watch_settings(),
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            standalone=True,
+            stop_flag=lost,
+        )
+
+
+@asynccontextmanager
+async def _background(jobs: Iterable[Coroutine[None, None, None]], *, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Jobs that run for ever beside kopf. They start first: kopf cancels every task younger than itself at its end.
+
+    One that ends is a defect of ours: everything stops, and the process is replaced, which is better than an operator
+    that looks alive and does half its work.
+    """
+    tasks = [asyncio.create_task(job) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(lambda _: stop.set())
+    try:
+        yield
+        for task in tasks:
+            if task.done():
+                await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

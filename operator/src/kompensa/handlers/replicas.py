@@ -1,0 +1,109 @@
+"""Replica objects: each gets a worker of its own, and a status that says what the worker says."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kompensa.cluster.conditions import Condition, stalled, working
+from kompensa.cluster.kube import Kube, RefusedError
+from kompensa.cluster.replica_deployment import worker_name, worker_objects
+from kompensa.cluster.replica_status import replica_conditions, replica_fields, steady
+from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
+from kompensa.cluster.status_writer import status_of
+from kompensa.cluster.worker_client import WorkerClient, WorkerUnreachableError
+from kompensa.handlers.kind import Kind
+from kompensa.handlers.seen import Seen
+from kompensa_cdc.replicas.spec import InvalidReplicaError, replica_from_object
+
+MANAGER = "kompensa-operator"
+POLL = 5.0
+SPEC_RETRY = 60.0
+# The worker's objects are applied again now and then, and soon when it does not answer: somebody may have changed them.
+APPLY_EVERY = 600.0
+APPLY_WHEN_SILENT = 30.0
+NUMBERS_EVERY = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSite:
+    """What workers are made of."""
+
+    image: str
+    kafka: str
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers of one Replica; a restart costs one apply."""
+
+    generation: int = 0
+    applied_at: float = 0.0
+    written_at: float = 0.0
+
+
+class Replicas(Kind):
+    """Keeps one worker for each Replica and passes on how it is."""
+
+    resource = REPLICAS
+
+    def __init__(self, kube: Kube, workers: WorkerClient, site: WorkerSite) -> None:
+        super().__init__(kube)
+        self._workers = workers
+        self._site = site
+        self._known: dict[str, _Known] = {}
+
+    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+        if seen.being_deleted:
+            return None
+        try:
+            replica_from_object(seen.raw)
+            await self._keep_worker(seen, self._known.setdefault(seen.uid, _Known()))
+        except InvalidReplicaError as error:
+            await self.say(seen, {}, stalled("SpecInvalid", str(error)))
+            return SPEC_RETRY
+        except RefusedError as error:
+            await self.say(seen, {}, stalled("WorkerRefused", str(error)))
+            return SPEC_RETRY
+        await self._pass_on(seen)
+        return POLL
+
+    async def forget(self, seen: Seen) -> None:
+        """The worker's objects belong to the Replica: the garbage collector takes them along."""
+        self._known.pop(seen.uid, None)
+
+    async def say(self, seen: Seen, fields: Object, said: Iterable[Condition]) -> None:
+        """Write what is news; numbers alone at most every NUMBERS_EVERY seconds."""
+        said, known, now = tuple(said), self._known.setdefault(seen.uid, _Known()), time.monotonic()
+        wanted = status_of(seen.raw, fields, said, datetime.now(UTC))
+        if steady(wanted) != steady(seen.status) or now - known.written_at >= NUMBERS_EVERY:
+            known.written_at = now
+            await super().say(seen, fields, said)
+
+    async def _keep_worker(self, seen: Seen, known: _Known) -> None:
+        silent = seen.status.get("lagRecords") is None
+        every = APPLY_WHEN_SILENT if silent else APPLY_EVERY
+        if known.generation == seen.generation and time.monotonic() - known.applied_at < every:
+            return
+        for resource, body in worker_objects(seen.raw, image=self._site.image, kafka=self._site.kafka):
+            await self._kube.apply(resource, seen.namespace, body, manager=MANAGER)
+        known.generation, known.applied_at = seen.generation, time.monotonic()
+
+    async def _pass_on(self, seen: Seen) -> None:
+        try:
+            answer = await self._workers.status(seen.namespace, worker_name(seen.name))
+        except WorkerUnreachableError as error:
+            await self.say(seen, {}, working("WorkerUnreachable", await self._why_silent(seen, error)))
+            return
+        await self.say(seen, replica_fields(answer), replica_conditions(answer))
+
+    async def _why_silent(self, seen: Seen, error: WorkerUnreachableError) -> str:
+        """What its Deployment says; a missing Secret or image shows there and in the pod's events."""
+        deployment = await self._kube.get(DEPLOYMENTS, seen.namespace, worker_name(seen.name))
+        available = int((deployment.get("status") or {}).get("availableReplicas") or 0)
+        if available:
+            return str(error)
+        return (
+            f"the worker is not running yet: deployment/{worker_name(seen.name)} has no available pod; if it stays so: "
+            f"kubectl -n {seen.namespace} describe pod -l kompensa.dev/replica={seen.name}"
+        )
