@@ -1,0 +1,121 @@
+"""A saga in the making: the one mutable thing of the model, alive only inside a single call of `advance`.
+
+It collects the new state, the commands and the log lines, so that the rules in `forward` and `undo` read as
+sentences instead of threading tuples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command, Finish, LogEntry
+from kompensa.model.definition import Definition, Step
+from kompensa.model.saga import Phase, Saga, StepPhase, StepState
+
+MESSAGE_LIMIT = 500
+
+
+class Draft:
+    """The next state of `saga`, with what goes with it."""
+
+    __slots__ = ("commands", "definition", "log", "now", "saga", "steps")
+
+    def __init__(self, definition: Definition, saga: Saga, now: float) -> None:
+        self.definition = definition
+        self.saga = saga
+        self.steps = list(saga.steps)
+        self.now = now
+        self.commands: list[Command] = []
+        self.log: list[LogEntry] = []
+
+    def set(self, **changes: Any) -> None:
+        """Change fields of the saga itself."""
+        self.saga = replace(self.saga, **changes)
+
+    def set_step(self, step: Step, **changes: Any) -> StepState:
+        """Change fields of one step."""
+        changed = replace(self.steps[step.index], **changes)
+        self.steps[step.index] = changed
+        return changed
+
+    def note(
+        self,
+        kind: str,
+        step: Step | None = None,
+        *,
+        attempt: int | None = None,
+        reason: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Add a line to the history."""
+        self.log.append(
+            LogEntry(
+                at=self.now,
+                kind=kind,
+                step=step.name if step else None,
+                attempt=attempt,
+                reason=reason,
+                message=message[:MESSAGE_LIMIT] if message else None,
+            )
+        )
+
+    def call_action(self, step: Step) -> None:
+        """Record the intent to call, then ask for the call."""
+        state = self.steps[step.index]
+        attempt = state.attempts + 1
+        self.set_step(
+            step,
+            phase=StepPhase.CALLING,
+            attempts=attempt,
+            order=state.order or max(s.order for s in self.steps) + 1,
+            started_at=self.now if state.started_at is None else state.started_at,
+            due=None,
+        )
+        self.note("StepStarted", step, attempt=attempt)
+        self.commands.append(CallAction(step.index, attempt))
+
+    def call_probe(self, step: Step) -> None:
+        state = self.set_step(step, phase=StepPhase.PROBING, due=None)
+        self.note("StepProbed", step, attempt=state.attempts)
+        self.commands.append(CallProbe(step.index, state.attempts))
+
+    def call_compensation(self, step: Step) -> None:
+        """Record the intent to undo, then ask for the call."""
+        attempt = self.steps[step.index].undo_attempts + 1
+        self.set_step(step, phase=StepPhase.UNDOING, undo_attempts=attempt, due=None)
+        self.note("CompensationStarted", step, attempt=attempt)
+        self.commands.append(CallCompensation(step.index, attempt))
+
+    def call_again(self, step: Step) -> None:
+        """Repeat the call that was under way when the owner died: same key, same attempt."""
+        state = self.steps[step.index]
+        if state.phase is StepPhase.CALLING:
+            self.commands.append(CallAction(step.index, state.attempts))
+        elif state.phase is StepPhase.PROBING:
+            self.commands.append(CallProbe(step.index, state.attempts))
+        elif state.phase is StepPhase.UNDOING:
+            self.commands.append(CallCompensation(step.index, state.undo_attempts))
+
+    def park(self, step: Step, phase: StepPhase, *, reason: str, message: str) -> None:
+        """Stop in front of a person. What is under way settles; nothing new starts."""
+        self.set_step(step, phase=phase, due=None, reason=reason, message=message[:MESSAGE_LIMIT])
+        self.note("InterventionRequired", step, reason=reason, message=message)
+        self.set(
+            phase=Phase.INTERVENTION_REQUIRED,
+            cause=step.index,
+            reason=reason,
+            message=f"{step.name}: {message}"[:MESSAGE_LIMIT],
+        )
+        self.commands.append(Finish(Phase.INTERVENTION_REQUIRED))
+
+    def finish(self, phase: Phase, **changes: Any) -> None:
+        """End the saga, once and for all."""
+        self.set(phase=phase, ended_at=self.now, deadline_at=None, stopping=False, suspended=False, **changes)
+        self.note(f"Saga{phase}", reason=self.saga.reason)
+        self.commands.append(Finish(phase))
+
+    def sealed(self) -> Saga:
+        """The finished state."""
+        return replace(self.saga, steps=tuple(self.steps))

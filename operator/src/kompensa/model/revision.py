@@ -1,0 +1,24 @@
+"""The name of an immutable revision: a hash of everything that decides how a saga runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+
+from msgspec import json
+
+from kompensa.model.specs import ParticipantSpec, SagaDefinitionSpec
+
+LENGTH = 12
+
+
+def revision_of(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> str:
+    """Twelve hex digits. A participant's address is not part of it: a service may move under a running saga."""
+    declared = {
+        step.participant_ref.name: (
+            participants[step.participant_ref.name].idempotency,
+            participants[step.participant_ref.name].timeout,
+        )
+        for step in spec.steps
+    }
+    return sha256(json.encode((spec, declared), order="deterministic")).hexdigest()[:LENGTH]

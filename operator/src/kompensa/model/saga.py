@@ -1,0 +1,151 @@
+"""The state of one saga: everything the journal keeps, and all that `advance` needs to go on.
+
+Immutable; a transition makes a new one. Times are seconds since the epoch (UTC), as the caller's clock gives them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+
+class Phase(StrEnum):
+    """Where a saga stands. Suspension is a flag beside it (`Saga.suspended`), since one can suspend either way."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPENSATING = "Compensating"
+    SUCCEEDED = "Succeeded"
+    COMPENSATED = "Compensated"
+    INTERVENTION_REQUIRED = "InterventionRequired"
+    TERMINATED = "Terminated"
+
+
+TERMINAL = frozenset({Phase.SUCCEEDED, Phase.COMPENSATED, Phase.TERMINATED})
+
+
+class StepPhase(StrEnum):
+    """Where a step stands."""
+
+    WAITING = "Waiting"
+    CALLING = "Calling"
+    """The action may be under way: intent is recorded, the outcome is not."""
+    RETRYING = "Retrying"
+    """The last outcome was unknown; `due` says when it is called again."""
+    PROBING = "Probing"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    """Refused: the participant said that nothing was kept."""
+    UNKNOWN = "Unknown"
+    """Given up on while its effect may be there; will be compensated."""
+    UNDOING = "Undoing"
+    UNDO_RETRYING = "UndoRetrying"
+    UNDONE = "Undone"
+    PARKED = "Parked"
+    """Waits for a person: the action could not be completed."""
+    UNDO_PARKED = "UndoParked"
+    """Waits for a person: the compensation could not be completed."""
+
+
+IN_FLIGHT = frozenset({StepPhase.CALLING, StepPhase.PROBING, StepPhase.UNDOING})
+ACTION_UNDER_WAY = frozenset({StepPhase.CALLING, StepPhase.PROBING})
+MAY_HAVE_EFFECT = frozenset({StepPhase.SUCCEEDED, StepPhase.UNKNOWN})
+
+
+class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of one saga.
+
+    `order` is the number of its first attempt among all steps (1, 2, ...), which is the order of effects that
+    compensation reverses. `attempts` counts action calls over the step's life; `budget_start` is the number at which
+    the retry policy began to count, moved when a person resumes a parked step. `maybe` remembers that an earlier
+    attempt's outcome was unknown, so a later refusal of the call itself does not prove that there is no effect.
+    """
+
+    phase: StepPhase = StepPhase.WAITING
+    order: int = 0
+    attempts: int = 0
+    budget_start: int = 0
+    undo_attempts: int = 0
+    undo_budget_start: int = 0
+    maybe: bool = False
+    due: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    undone_at: float | None = None
+    outputs: dict[str, Any] | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One run of a definition.
+
+    `stopping` is set when it has been decided to undo while calls are still under way: nothing new starts, and
+    compensation begins once they have settled. `replayed` says that the saga was recovered under lazy journalling,
+    so that steps recorded as waiting may have run in an earlier life (see `durability`).
+    """
+
+    id: str
+    namespace: str
+    name: str
+    definition: str
+    revision: str
+    input: dict[str, Any]
+    steps: tuple[StepState, ...]
+    accepted_at: float
+    phase: Phase = Phase.PENDING
+    suspended: bool = False
+    stopping: bool = False
+    replayed: bool = False
+    deadline_at: float | None = None
+    ended_at: float | None = None
+    cause: int | None = None
+    """Index of the step that the reason is about."""
+    reason: str | None = None
+    message: str | None = None
+    result: dict[str, Any] | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.phase in TERMINAL
+
+    @property
+    def settled(self) -> bool:
+        """No call of any step is under way."""
+        return not any(step.phase in IN_FLIGHT for step in self.steps)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When the saga must be looked at again without any event, or None."""
+        if self.terminal or self.suspended:
+            return self.deadline_at if self.suspended and self.phase is Phase.RUNNING else None
+        times = [step.due for step in self.steps if step.due is not None]
+        if self.deadline_at is not None and self.phase is Phase.RUNNING and not self.stopping:
+            times.append(self.deadline_at)
+        return min(times, default=None)
+
+
+def new_saga(
+    *,
+    saga_id: str,
+    namespace: str,
+    name: str,
+    definition: str,
+    revision: str,
+    steps: int,
+    saga_input: dict[str, Any],
+    now: float,
+) -> Saga:
+    """A saga that has not been accepted yet: `advance` it with `Accepted` to start it."""
+    return Saga(
+        id=saga_id,
+        namespace=namespace,
+        name=name,
+        definition=definition,
+        revision=revision,
+        input=saga_input,
+        steps=(StepState(),) * steps,
+        accepted_at=now,
+    )

@@ -1,0 +1,101 @@
+"""The specs as they stand in YAML: names in camelCase, durations as text, unknown fields refused.
+
+Defaults here, in the CRDs and in the documentation are the same; a test compares the first two.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+Path = Annotated[str, Meta(pattern=r"^/", max_length=1024)]
+Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", max_length=32)]
+
+
+class _Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    pass
+
+
+class Reference(_Spec, frozen=True, kw_only=True):
+    name: Name
+
+
+class SecretKeyReference(_Spec, frozen=True, kw_only=True):
+    name: str
+    key: str
+
+
+class ParticipantSpec(_Spec, frozen=True, kw_only=True):
+    """A service that takes part in sagas."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=512)]
+    idempotency: Literal["Keyed", "None"] = "None"
+    timeout: Duration = "5s"
+    max_in_flight: Annotated[int, Meta(ge=1, le=10000)] = 256
+    token_secret_ref: SecretKeyReference | None = None
+
+
+class RetryPolicySpec(_Spec, frozen=True, kw_only=True):
+    initial_interval: Duration = "200ms"
+    backoff_coefficient: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    maximum_interval: Duration = "30s"
+    maximum_attempts: Annotated[int, Meta(ge=1, le=1000)] = 6
+    jitter: Annotated[float, Meta(ge=0, le=1)] = 0.2
+
+
+class HttpSpec(_Spec, frozen=True, kw_only=True):
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    path: Path
+    headers: Annotated[dict[str, str], Meta(max_length=32)] = {}
+    body: Any | UnsetType = UNSET
+
+
+class CallSpec(_Spec, frozen=True, kw_only=True):
+    http: HttpSpec
+
+
+class TimeoutsSpec(_Spec, frozen=True, kw_only=True):
+    attempt: Duration | None = None
+    total: Duration | None = None
+
+
+class CompensationPolicySpec(_Spec, frozen=True, kw_only=True):
+    retry_policy: RetryPolicySpec = RetryPolicySpec(initial_interval="500ms", maximum_attempts=20)
+
+
+class StepSpec(_Spec, frozen=True, kw_only=True):
+    name: Name
+    kind: Literal["Compensatable", "Retriable"] = "Compensatable"
+    participant_ref: Reference
+    depends_on: Annotated[list[str], Meta(max_length=50)] | UnsetType = UNSET
+    action: CallSpec
+    outputs: Annotated[dict[str, str], Meta(max_length=50)] = {}
+    compensation: CallSpec | None = None
+    probe: CallSpec | None = None
+    timeouts: TimeoutsSpec = TimeoutsSpec()
+    retry_policy: RetryPolicySpec | None = None
+
+
+class SagaDefinitionSpec(_Spec, frozen=True, kw_only=True):
+    """Steps, their order and their policies."""
+
+    input_schema: dict[str, Any] = {}
+    deadline: Duration | None = None
+    retry_policy: RetryPolicySpec = RetryPolicySpec()
+    compensation: CompensationPolicySpec = CompensationPolicySpec()
+    result: Annotated[dict[str, str], Meta(max_length=50)] = {}
+    steps: Annotated[list[StepSpec], Meta(min_length=1, max_length=50)]
+
+
+class SagaSpec(_Spec, frozen=True, kw_only=True):
+    """One run, as a Saga object asks for it."""
+
+    definition_ref: Reference
+    input: dict[str, Any] = {}
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=253)] | None = None
+    suspend: bool = False
+    cancel: bool = False
+    deletion_policy: Literal["Compensate", "Orphan"] = "Compensate"
+    ttl_seconds_after_finished: Annotated[int, Meta(ge=0)] | None = None

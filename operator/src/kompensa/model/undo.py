@@ -1,0 +1,87 @@
+"""Taking effects back: one compensation at a time, in reverse order of the steps' first attempts.
+
+What is undone: every step that succeeded, every step whose outcome stayed unknown, and, after a recovery under lazy
+journalling, every step that may have run in an earlier life although the journal says it waits. A step that was
+refused left nothing and is not called.
+"""
+
+from __future__ import annotations
+
+from kompensa.model.definition import Step
+from kompensa.model.draft import MESSAGE_LIMIT, Draft
+from kompensa.model.events import Replied
+from kompensa.model.outcomes import Outcome
+from kompensa.model.policies import interval
+from kompensa.model.saga import MAY_HAVE_EFFECT, Phase, StepPhase
+
+UNDER_WAY = frozenset({StepPhase.UNDOING, StepPhase.UNDO_RETRYING})
+
+
+def go_on(draft: Draft) -> None:
+    """Undo the next step, or end the saga when nothing is left."""
+    if draft.saga.suspended:
+        return
+    current = next((s for s in draft.definition.steps if draft.steps[s.index].phase in UNDER_WAY), None)
+    if current is not None:
+        state = draft.steps[current.index]
+        if state.phase is StepPhase.UNDO_RETRYING and state.due is not None and state.due <= draft.now:
+            draft.call_compensation(current)
+        return
+    following = next_to_undo(draft)
+    if following is None:
+        draft.finish(Phase.COMPENSATED)
+    else:
+        draft.call_compensation(following)
+
+
+def next_to_undo(draft: Draft) -> Step | None:
+    """The step with the latest first attempt among those that may have an effect."""
+    candidates = [step for step in draft.definition.steps if _may_have_effect(draft, step)]
+    return max(candidates, key=lambda step: _effect_order(draft, step), default=None)
+
+
+def _may_have_effect(draft: Draft, step: Step) -> bool:
+    phase = draft.steps[step.index].phase
+    if phase is StepPhase.WAITING:
+        return draft.saga.replayed and step.keyed and not step.retriable
+    return phase in MAY_HAVE_EFFECT
+
+
+def _effect_order(draft: Draft, step: Step) -> tuple[int, int]:
+    """Steps of an earlier life come after all that were attempted since: they depend on them."""
+    order = draft.steps[step.index].order
+    return (order if order else len(draft.steps) + 1, step.index)
+
+
+def replied(draft: Draft, step: Step, event: Replied) -> None:
+    """What a compensation's outcome means."""
+    state = draft.steps[step.index]
+    match event.outcome:
+        case Outcome.SUCCEEDED:
+            draft.set_step(step, phase=StepPhase.UNDONE, undone_at=draft.now, due=None)
+            draft.note("StepCompensated", step, attempt=state.undo_attempts)
+        case Outcome.FAILED | Outcome.MISCONFIGURED:
+            message = f"the compensation was refused: {event.message or event.outcome}"
+            draft.park(step, StepPhase.UNDO_PARKED, reason=event.reason or "CompensationRefused", message=message)
+        case _:
+            _unknown(draft, step, event)
+
+
+def _unknown(draft: Draft, step: Step, event: Replied) -> None:
+    state = draft.steps[step.index]
+    message = event.message or "no answer"
+    draft.note(
+        "CompensationUnknown", step, attempt=state.undo_attempts, reason=event.reason or "Unknown", message=message
+    )
+    used = state.undo_attempts - state.undo_budget_start
+    if used >= step.compensation_policy.maximum_attempts:
+        text = f"not compensated after {state.undo_attempts} attempts: {message}"
+        draft.park(step, StepPhase.UNDO_PARKED, reason="CompensationExhausted", message=text)
+        return
+    wait = interval(
+        step.compensation_policy,
+        seed=f"{draft.saga.id}/{step.name}/undo",
+        attempt=used,
+        at_least=event.retry_after,
+    )
+    draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now + wait, message=message[:MESSAGE_LIMIT])
