@@ -1,0 +1,1 @@
+"""Durable state of sagas behind one port: PostgreSQL for real, memory for simulation and tests."""

@@ -1,0 +1,23 @@
+"""What can go wrong at the journal, as far as the engine treats it differently."""
+
+from __future__ import annotations
+
+
+class JournalError(Exception):
+    """Anything below. The message is for a log or a problem document."""
+
+
+class JournalUnavailableError(JournalError):
+    """The journal cannot be reached or cannot write now. Try again; nothing was acknowledged."""
+
+
+class StaleLeaseError(JournalError):
+    """Another incarnation owns our shards. Whatever this engine holds in memory is void: drop it and join again."""
+
+
+class NameTakenError(JournalError):
+    """A living engine has our name. Two engines under one name would take the lease from each other for ever."""
+
+
+class RejectedError(JournalError):
+    """PostgreSQL refuses this one write, and would again: only the saga it belongs to is affected."""

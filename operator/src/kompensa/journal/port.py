@@ -1,0 +1,144 @@
+"""The journal as the engine sees it: a few narrow protocols, kept by PostgreSQL for real and by memory for tests.
+
+Every method may raise JournalUnavailableError; what else it raises is said with it. None of them retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Literal, Protocol, TypeAlias
+
+from kompensa.journal.group_commit import BatchWriter
+from kompensa.journal.records import (
+    DefinitionRow,
+    Grant,
+    Lease,
+    LogRow,
+    ParticipantRow,
+    SagaFilter,
+    SagaRow,
+    Signal,
+    SignalKind,
+)
+
+Topic: TypeAlias = Literal["signals", "shards", "catalogue"]
+
+
+class Leases(Protocol):
+    """Who owns which shards."""
+
+    async def join(self, engine: str, *, ttl: float, previous: Lease | None) -> Grant:
+        """Enter under a new epoch and take what is free.
+
+        A process that starts (`previous` None) takes its name's own lease back at once: the pod has restarted, the
+        old process is gone or fenced by the new epoch. A process that lost its lease must not: whoever has its name
+        now is alive.
+
+        Raises
+        ------
+        NameTakenError
+        """
+        ...
+
+    async def renew(self, lease: Lease, *, ttl: float) -> Grant:
+        """Prolong; fence engines whose lease has ended; take free shards up to the fair part.
+
+        Raises
+        ------
+        StaleLeaseError
+        """
+        ...
+
+    async def release(self, lease: Lease, shards: Collection[int]) -> None:
+        """Give shards back that hold no saga in our memory."""
+        ...
+
+    async def leave(self, lease: Lease) -> None:
+        """Give everything back, so that a successor need not wait for the lease to end."""
+        ...
+
+
+class Sagas(Protocol):
+    """Reading and ending sagas; writing them goes through `writer` and a GroupCommit."""
+
+    def writer(self, lease: Lease) -> BatchWriter: ...
+
+    async def unsettled(self, shards: Collection[int], *, after: str | None, limit: int) -> list[SagaRow]:
+        """What a new owner must load, ordered by id."""
+        ...
+
+    async def find(self, saga_id: str) -> SagaRow | None: ...
+
+    async def find_by_key(self, namespace: str, definition: str, idempotency_key: str) -> SagaRow | None: ...
+
+    async def page(self, wanted: SagaFilter) -> list[SagaRow]: ...
+
+    async def log(self, saga_id: str) -> list[LogRow]: ...
+
+    async def prune(self, *, limit: int) -> int:
+        """Delete settled sagas that have expired, with their log, the oldest first; return how many."""
+        ...
+
+
+class Signals(Protocol):
+    """What is asked of sagas by whoever is not their owner."""
+
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str) -> None:
+        """Make the request durable and tell the owner."""
+        ...
+
+    async def asked(self, shards: Collection[int]) -> list[Signal]:
+        """Requests for sagas of these shards, oldest first."""
+        ...
+
+    async def withdraw(self, ids: Collection[int]) -> None:
+        """Delete requests that came too late to have an effect."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Participants and definitions."""
+
+    async def participants(self, namespace: str | None = None) -> list[ParticipantRow]: ...
+
+    async def put_participant(self, row: ParticipantRow) -> None: ...
+
+    async def delete_participant(self, namespace: str, name: str) -> bool: ...
+
+    async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
+        """The current revisions."""
+        ...
+
+    async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None: ...
+
+    async def put_definition(self, row: DefinitionRow) -> None: ...
+
+    async def delete_definition(self, namespace: str, name: str) -> bool:
+        """Nothing can be started by it any more; running sagas keep their revision."""
+        ...
+
+
+class Journal(Protocol):
+    """All of it, with its life."""
+
+    leases: Leases
+    sagas: Sagas
+    signals: Signals
+    catalogue: Catalogue
+
+    async def open(self) -> None:
+        """Connect and migrate."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raise JournalUnavailableError unless the journal answers."""
+        ...
+
+    def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
+        """Have `changed` called when some process changed what the topic names.
+
+        A hint that makes things quick: a notification can be lost, so the caller also looks now and then.
+        """
+        ...

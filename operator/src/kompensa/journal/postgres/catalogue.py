@@ -1,0 +1,78 @@
+"""Participants and definitions: few rows, rarely written, kept in every engine's memory."""
+
+from __future__ import annotations
+
+from kompensa.journal.postgres.link import Link
+from kompensa.journal.records import DefinitionRow, ParticipantRow
+
+_TELL = "SELECT pg_notify('kompensa', 'catalogue')"
+_PARTICIPANTS = """
+SELECT namespace, name, spec, token FROM participants WHERE $1::text IS NULL OR namespace = $1 ORDER BY 1, 2
+"""
+_PUT_PARTICIPANT = """
+INSERT INTO participants (namespace, name, spec, token) VALUES ($1, $2, $3, $4)
+ON CONFLICT (namespace, name) DO UPDATE SET spec = excluded.spec, token = excluded.token, updated_at = now()
+"""
+_DELETE_PARTICIPANT = "DELETE FROM participants WHERE namespace = $1 AND name = $2"
+_DEFINITIONS = """
+SELECT namespace, name, revision, spec, current FROM definitions
+WHERE current AND ($1::text IS NULL OR namespace = $1) ORDER BY 1, 2
+"""
+_DEFINITION = """
+SELECT namespace, name, revision, spec, current FROM definitions WHERE namespace = $1 AND name = $2 AND revision = $3
+"""
+_RETIRE = "UPDATE definitions SET current = false WHERE namespace = $1 AND name = $2 AND current"
+_PUT_DEFINITION = """
+INSERT INTO definitions (namespace, name, revision, spec, current) VALUES ($1, $2, $3, $4, true)
+ON CONFLICT (namespace, name, revision) DO UPDATE SET current = true
+"""
+
+
+class PostgresCatalogue:
+    """The `Catalogue` part of the journal."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def participants(self, namespace: str | None = None) -> list[ParticipantRow]:
+        """See `Catalogue.participants`."""
+        async with self._link.lent() as connection:
+            return [ParticipantRow(**row) for row in await connection.fetch(_PARTICIPANTS, namespace)]
+
+    async def put_participant(self, row: ParticipantRow) -> None:
+        """See `Catalogue.put_participant`."""
+        async with self._link.lent() as connection, connection.transaction():
+            await connection.execute(_PUT_PARTICIPANT, row.namespace, row.name, row.spec, row.token)
+            await connection.execute(_TELL)
+
+    async def delete_participant(self, namespace: str, name: str) -> bool:
+        """See `Catalogue.delete_participant`."""
+        async with self._link.lent() as connection, connection.transaction():
+            status = await connection.execute(_DELETE_PARTICIPANT, namespace, name)
+            await connection.execute(_TELL)
+            return bool(status != "DELETE 0")
+
+    async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
+        """See `Catalogue.definitions`."""
+        async with self._link.lent() as connection:
+            return [DefinitionRow(**row) for row in await connection.fetch(_DEFINITIONS, namespace)]
+
+    async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None:
+        """See `Catalogue.definition`."""
+        async with self._link.lent() as connection:
+            row = await connection.fetchrow(_DEFINITION, namespace, name, revision)
+            return None if row is None else DefinitionRow(**row)
+
+    async def put_definition(self, row: DefinitionRow) -> None:
+        """See `Catalogue.put_definition`."""
+        async with self._link.lent() as connection, connection.transaction():
+            await connection.execute(_RETIRE, row.namespace, row.name)
+            await connection.execute(_PUT_DEFINITION, row.namespace, row.name, row.revision, row.spec)
+            await connection.execute(_TELL)
+
+    async def delete_definition(self, namespace: str, name: str) -> bool:
+        """See `Catalogue.delete_definition`."""
+        async with self._link.lent() as connection, connection.transaction():
+            status = await connection.execute(_RETIRE, namespace, name)
+            await connection.execute(_TELL)
+            return bool(status != "UPDATE 0")

@@ -1,0 +1,113 @@
+"""Connections to PostgreSQL that are made anew when they broke, and errors in the journal's terms.
+
+The commit path and the lease have a link of one connection each, which nobody else can occupy; reads share a few.
+Every statement has a time-out, because a connection through a dead node answers nothing for minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from kompensa.journal.errors import JournalUnavailableError, RejectedError
+
+STATEMENT_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 5.0
+
+# Lost connection, out of resources, rollback by conflict, shutdown or failover, I/O error; and the single states for
+# a standby that is not yet primary and for a lock that was not granted in time. All of them may pass.
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+_PASSING_STATES = frozenset({"25006", "55P03"})
+
+
+@asynccontextmanager
+async def journal_errors() -> AsyncIterator[None]:
+    """Translate what asyncpg and the network raise."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
+            raise JournalUnavailableError(f"PostgreSQL: {error}") from error
+        raise RejectedError(f"PostgreSQL refuses the statement ({state}): {error}") from error
+    except (TimeoutError, OSError, asyncpg.InterfaceError) as error:
+        raise JournalUnavailableError(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
+
+
+async def connect(url: str, *, application: str) -> asyncpg.Connection:
+    """Open a connection whose statements and lock waits are bounded."""
+    async with journal_errors():
+        return await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT,
+            server_settings={
+                "application_name": application,
+                "search_path": "kompensa",
+                "lock_timeout": "5s",
+                "idle_in_transaction_session_timeout": "10s",
+                # One plan for good: the arrays differ in length only, and planning costs as much as running.
+                "plan_cache_mode": "force_generic_plan",
+                "jit": "off",
+            },
+        )
+
+
+class Link:
+    """Lends up to `size` connections, each to one user at a time, and replaces those that failed."""
+
+    def __init__(self, url: str, *, application: str, size: int = 1) -> None:
+        self._url = url
+        self._application = application
+        self._idle: list[asyncpg.Connection] = []
+        self._turns = asyncio.Semaphore(size)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[Any]:
+        """Yield a connection; on any error but a refused statement it is dropped."""
+        async with self._turn():
+            connection = await self._connected()
+            try:
+                async with journal_errors():
+                    yield connection
+            except RejectedError:
+                self._idle.append(connection)
+                raise
+            except BaseException:
+                # Also when cancelled: a statement may still be running on it, and its answer would be the next one's.
+                connection.terminate()
+                raise
+            else:
+                self._idle.append(connection)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(STATEMENT_TIMEOUT):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise JournalUnavailableError("every connection to the journal is occupied by a slow statement") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _connected(self) -> asyncpg.Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+        return await connect(self._url, application=self._application)
+
+    async def close(self) -> None:
+        """Close what is idle; what is lent closes when it comes back broken."""
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.close(timeout=2)
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection.terminate()

@@ -1,0 +1,40 @@
+"""Requests to sagas: rows, and a notification that makes them quick."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from kompensa.journal.postgres.link import Link
+from kompensa.journal.records import Signal, SignalKind
+
+_ASK = """
+WITH asked AS (INSERT INTO signals (saga_id, kind, reason) VALUES ($1, $2, $3))
+SELECT pg_notify('kompensa', 'signals')
+"""
+_ASKED = """
+SELECT g.id, g.saga_id::text, g.kind, g.reason FROM signals AS g JOIN sagas AS s ON s.id = g.saga_id
+WHERE s.shard = ANY ($1::int[]) ORDER BY g.id LIMIT 1000
+"""
+_WITHDRAW = "DELETE FROM signals WHERE id = ANY ($1::bigint[])"
+
+
+class PostgresSignals:
+    """The `Signals` part of the journal."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str) -> None:
+        """See `Signals.ask`."""
+        async with self._link.lent() as connection:
+            await connection.execute(_ASK, saga_id, kind, reason)
+
+    async def asked(self, shards: Collection[int]) -> list[Signal]:
+        """See `Signals.asked`."""
+        async with self._link.lent() as connection:
+            return [Signal(*row) for row in await connection.fetch(_ASKED, list(shards))]
+
+    async def withdraw(self, ids: Collection[int]) -> None:
+        """See `Signals.withdraw`."""
+        async with self._link.lent() as connection:
+            await connection.execute(_WITHDRAW, list(ids))
