@@ -1,0 +1,33 @@
+import pytest
+
+from kompensa.handlers.settings import InvalidSettingError, OperatorSettings
+
+LEAST = {"KOMPENSA_API_URL": "http://kompensa-api:8080"}
+
+
+def test_the_least_that_has_to_be_set() -> None:
+    settings = OperatorSettings.from_environment(LEAST)
+    assert settings.engine_url == "http://kompensa-api:8080"
+    assert settings.namespaces == ()
+    assert settings.capture_credentials == "Directory"
+    assert settings.identity
+
+
+def test_namespaces_are_a_list() -> None:
+    settings = OperatorSettings.from_environment(LEAST | {"KOMPENSA_WATCH_NAMESPACES": "shop, staging,"})
+    assert settings.namespaces == ("shop", "staging")
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    settings = OperatorSettings.from_environment(LEAST | {"KOMPENSA_API_TOKEN": "", "KOMPENSA_CAPTURE_SECRET": ""})
+    assert settings.engine_token is None
+    assert settings.capture_secret == "kompensa-capture"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KOMPENSA_API_URL", ""), ("KOMPENSA_CAPTURE_CREDENTIALS", "inline"), ("KOMPENSA_PROBE_PORT", "many")],
+)
+def test_what_is_wrong_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettingError, match=name):
+        OperatorSettings.from_environment(LEAST | {name: value})
