@@ -40,6 +40,9 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         **_low_latency(),
         **_plain_json(),
         **_routing(outbox),
+        # For the heartbeat's topic and for event types that the Outbox does not list, where the broker makes none.
+        "topic.creation.default.partitions": str(outbox.partitions),
+        "topic.creation.default.replication.factor": "-1",
     }
 
 

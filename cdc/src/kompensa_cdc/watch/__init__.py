@@ -1,0 +1,17 @@
+"""Looking at topics: records with key, headers, body and lag, as they come."""
+
+from kompensa_cdc.watch.follow import Beginning, Last, Latest, Start, WatchError, follow, topic_names
+from kompensa_cdc.watch.record import WatchedRecord, record_json, record_pretty
+
+__all__ = [
+    "Beginning",
+    "Last",
+    "Latest",
+    "Start",
+    "WatchError",
+    "WatchedRecord",
+    "follow",
+    "record_json",
+    "record_pretty",
+    "topic_names",
+]

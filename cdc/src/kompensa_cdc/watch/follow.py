@@ -1,0 +1,185 @@
+"""Following topics for people, by kafka-python: an independent second client, and none of a worker's machinery.
+
+No consumer group is joined and nothing is committed, so watching disturbs nobody. Every wait is bounded: between two
+records the generator gives None, so that its caller can stop, draw or count.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kafka.errors import KafkaError
+
+from kafka import KafkaConsumer, TopicPartition
+from kompensa_cdc.watch.record import WatchedRecord
+
+CONNECT_SECONDS = 5.0
+REQUEST_SECONDS = 10.0
+POLL_SECONDS = 0.5
+
+
+class WatchError(Exception):
+    """What keeps a topic from being watched; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Latest:
+    """Only what comes from now on."""
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Everything the topic still holds, then what comes."""
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last `count` records, then what comes."""
+
+    count: int
+
+
+Start = Latest | Beginning | Last
+
+
+def follow(
+    bootstrap: str, topics: Sequence[str], *, start: Start | None = None, key: str | None = None
+) -> Iterator[WatchedRecord | None]:
+    """Yield records as they come, and None after each quiet half second; end it by closing the generator.
+
+    Parameters
+    ----------
+    topics
+        Names of existing topics.
+    start
+        Where to begin, Latest by default.
+    key
+        Yield only records with this key.
+
+    Raises
+    ------
+    WatchError
+        If the broker does not answer, or a topic does not exist (with the names that come near).
+    """
+    consumer = _consumer(bootstrap)
+    try:
+        partitions = _partitions(consumer, topics, bootstrap)
+        consumer.assign(partitions)
+        _place(consumer, partitions, start or Latest())
+        while True:
+            polled = consumer.poll(timeout_ms=int(POLL_SECONDS * 1000))
+            yield from _watched(consumer, polled, key)
+            if not polled:
+                yield None
+    except KafkaError as error:
+        raise WatchError(f"Kafka at {bootstrap}: {error}") from None
+    finally:
+        consumer.close()
+
+
+def topic_names(bootstrap: str) -> list[str]:
+    """Return the topics that are there, without Kafka's own."""
+    consumer = _consumer(bootstrap)
+    try:
+        return sorted(name for name in consumer.topics() if not name.startswith("__"))
+    finally:
+        consumer.close()
+
+
+def _consumer(bootstrap: str) -> Any:
+    try:
+        return KafkaConsumer(
+            bootstrap_servers=bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            auto_offset_reset="earliest",
+            bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            # A seek waits for the fetch that is under way; for people, shorter waits at the broker are better.
+            fetch_max_wait_ms=100,
+        )
+    except (KafkaError, OSError, ValueError) as error:
+        raise WatchError(
+            f"Kafka at {bootstrap} does not answer ({type(error).__name__}): check the address and that a broker is up"
+        ) from None
+
+
+def _partitions(consumer: Any, topics: Sequence[str], bootstrap: str) -> list[TopicPartition]:
+    known = sorted(consumer.topics())
+    for topic in topics:
+        if topic not in known:
+            raise WatchError(f"Kafka at {bootstrap} has no topic {topic}: {suggestion(topic, known)}")
+    return [
+        TopicPartition(topic, number) for topic in topics for number in sorted(consumer.partitions_for_topic(topic))
+    ]
+
+
+def suggestion(topic: str, known: Sequence[str]) -> str:
+    """Tell the names that come near, or else those there are."""
+    near = difflib.get_close_matches(topic, known, n=3, cutoff=0.5)
+    own = [name for name in known if not name.startswith("__")]
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(own[:10])}" if own else "it has none yet"
+
+
+def _place(consumer: Any, partitions: Sequence[TopicPartition], start: Start) -> None:
+    if isinstance(start, Beginning):
+        consumer.seek_to_beginning(*partitions)
+        return
+    if isinstance(start, Latest):
+        consumer.seek_to_end(*partitions)
+        return
+    for partition, offset in _last_offsets(consumer, partitions, start.count).items():
+        consumer.seek(partition, offset)
+
+
+def _last_offsets(consumer: Any, partitions: Sequence[TopicPartition], count: int) -> dict[TopicPartition, int]:
+    """Where to begin in each partition so that together the newest `count` records by time are read.
+
+    Only the topic's time-stamps can tell which those are, so the last `count` of each partition are looked at.
+    """
+    begins: Mapping[TopicPartition, int] = consumer.beginning_offsets(list(partitions))
+    ends: Mapping[TopicPartition, int] = consumer.end_offsets(list(partitions))
+    found: list[tuple[int, int, TopicPartition]] = []
+    for partition in partitions:
+        consumer.seek(partition, max(begins[partition], ends[partition] - count))
+    waiting = {partition for partition in partitions if ends[partition] > begins[partition]}
+    while waiting:
+        polled = consumer.poll(timeout_ms=int(REQUEST_SECONDS * 1000))
+        if not polled:
+            break
+        for partition, records in polled.items():
+            found += [(record.timestamp, record.offset, partition) for record in records]
+            if records[-1].offset + 1 >= ends[partition]:
+                waiting.discard(partition)
+    starts = dict(ends)
+    for _, offset, partition in sorted(found, key=lambda each: each[:2])[-count:] if count else ():
+        starts[partition] = min(starts[partition], offset)
+    return starts
+
+
+def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | None) -> Iterator[WatchedRecord]:
+    """In the order of time across partitions, as far as one poll reaches."""
+    records = sorted((record for records in polled.values() for record in records), key=lambda each: each.timestamp)
+    for record in records:
+        end = consumer.highwater(TopicPartition(record.topic, record.partition))
+        watched = WatchedRecord(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            key=_text(record.key),
+            headers={name: _text(value) for name, value in record.headers},
+            value=_text(record.value),
+            lag=max(0, (end or 0) - record.offset - 1),
+        )
+        if key is None or watched.key == key:
+            yield watched
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", errors="replace")

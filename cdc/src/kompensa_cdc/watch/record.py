@@ -1,0 +1,77 @@
+"""One record of a topic as people look at it, and its two printed forms. Pure."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.json import JSON
+from rich.text import Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedRecord:
+    """A record with where it lies and how many lie behind it in its partition (`lag`, 0 for the newest)."""
+
+    topic: str
+    partition: int
+    offset: int
+    time: datetime
+    key: str | None
+    headers: dict[str, str | None]
+    value: str | None
+    lag: int
+
+    @property
+    def body(self) -> object:
+        """The value as JSON, or as text where it is none; None for a tombstone."""
+        if self.value is None:
+            return None
+        try:
+            return json.loads(self.value)
+        except ValueError:
+            return self.value
+
+
+def record_json(record: WatchedRecord) -> str:
+    """One line of JSON, for `-o json` and the programs that read it."""
+    return msgspec.json.encode(
+        {
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "time": _instant(record.time),
+            "key": record.key,
+            "headers": record.headers,
+            "body": record.body,
+            "lag": record.lag,
+        }
+    ).decode()
+
+
+def record_pretty(record: WatchedRecord) -> RenderableType:
+    """Two lines of where and what, then the body, for a terminal."""
+    where = Text.assemble(
+        (record.topic, "bold"),
+        (f" {record.partition}@{record.offset}  {_instant(record.time)}  ", "dim"),
+        (f"lag {record.lag}", "yellow" if record.lag else "dim"),
+        "\n",
+        ("key ", "dim"),
+        (record.key if record.key is not None else "none", "cyan"),
+    )
+    for name, value in record.headers.items():
+        if value is not None:
+            where.append(f"  {name} ", style="dim").append(value)
+    return Group(where, _body(record), Text())
+
+
+def _body(record: WatchedRecord) -> RenderableType:
+    if record.value is None:
+        return Text("tombstone", style="red")
+    body = record.body
+    return Text(body) if isinstance(body, str) else JSON.from_data(body)
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
