@@ -91,17 +91,31 @@ class EngineClient:
         """Start a saga, or find the one with the same id; returns its view."""
         return await self._request("POST", _path(namespace, "sagas"), body)
 
-    async def ask(self, saga: str, what: Ask, *, generation: int) -> None:
-        await self._request("POST", f"/v1/sagas/{quote(saga, safe='')}/{what}", {"generation": generation})
+    async def saga(self, saga: str) -> dict[str, Any]:
+        """A saga's view."""
+        return await self._request("GET", _saga_path(saga))
+
+    async def saga_log(self, saga: str) -> list[dict[str, Any]]:
+        """A saga's transitions, oldest first."""
+        return list((await self._request("GET", _saga_path(saga, "log"))).get("items") or [])
+
+    async def sagas(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """One page of views, newest first; `query` as the API takes it (namespace, phase, definition, limit, ...)."""
+        return list((await self._request("GET", "/v1/sagas", query=query)).get("items") or [])
+
+    async def ask(self, saga: str, what: Ask, *, generation: int | None = None) -> None:
+        """Ask something of a saga; `generation` is that of the object that asks, when one does."""
+        await self._request("POST", _saga_path(saga, what), {} if generation is None else {"generation": generation})
 
     async def object_deleted(self, saga: str, policy: DeletionPolicy | None) -> None:
         """Settle a saga whose object is gone, by this policy or by the one it was started with.
 
         One that was never accepted needs nothing.
         """
-        path = f"/v1/sagas/{quote(saga, safe='')}/object-deleted"
         try:
-            await self._request("POST", path, {"deletionPolicy": policy} if policy else {})
+            await self._request(
+                "POST", _saga_path(saga, "object-deleted"), {"deletionPolicy": policy} if policy else {}
+            )
         except EngineProblemError as problem:
             if problem.status != 404:
                 raise
@@ -143,6 +157,11 @@ class EngineClient:
 def _path(namespace: str, collection: str, name: str | None = None) -> str:
     path = f"/v1/namespaces/{quote(namespace, safe='')}/{collection}"
     return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def _saga_path(saga: str, part: str | None = None) -> str:
+    path = f"/v1/sagas/{quote(saga, safe='')}"
+    return path if part is None else f"{path}/{part}"
 
 
 def _parsed(request: str, status: int, raw: bytes) -> dict[str, Any]:

@@ -1,0 +1,101 @@
+"""A saga's view as the status of its Saga object. Pure: the same view gives the same status, also after a crash.
+
+Transition times are therefore taken from the view itself instead of from what was written before: a condition that
+stands as it did at the start has stood so since then, any other one since the last thing that happened.
+"""
+
+from typing import Any
+
+import msgspec
+
+from kompensa.cluster.resources import Object
+from kompensa.model.view import SagaView
+
+# What an object says of itself elsewhere.
+_NOT_IN_STATUS = frozenset({"id", "namespace", "name", "definition", "conditions"})
+_AT_START = {
+    "Ready": "False",
+    "Reconciling": "True",
+    "Stalled": "False",
+    "Succeeded": "Unknown",
+    "Compensated": "Unknown",
+    "InterventionRequired": "False",
+}
+# Far below the 1.5 MiB that etcd takes; a list of Sagas holds many of them.
+_LARGEST = 256 * 1024
+_LONGEST_MESSAGE = 4096
+
+
+def saga_status(view: SagaView, generation: int | None = None) -> Object:
+    """The whole status. What is too large for an object is left out and said to be; the journal has it."""
+    fields: Object = {k: v for k, v in msgspec.to_builtins(view).items() if k not in _NOT_IN_STATUS}
+    if "steps" in fields:
+        fields["steps"] = list(fields["steps"])
+    status = {
+        **({} if generation is None else {"observedGeneration": generation}),
+        **fields,
+        "conditions": saga_conditions(view, generation),
+    }
+    return status if _size(status) <= _LARGEST else _without_bulk(status, view.id)
+
+
+def saga_conditions(view: SagaView, generation: int | None = None) -> list[dict[str, Any]]:
+    """The view's conditions in the form of metav1.Condition."""
+    moved_at = _last_change(view)
+    observed = {} if generation is None else {"observedGeneration": generation}
+    return [
+        {
+            "type": condition.type,
+            "status": condition.status,
+            "reason": condition.reason,
+            "message": condition.message[:_LONGEST_MESSAGE],
+            "lastTransitionTime": _seconds(
+                view.start_time if condition.status == _AT_START.get(condition.type) else moved_at
+            ),
+            **observed,
+        }
+        for condition in view.conditions
+    ]
+
+
+def essence(status: Object) -> Object:
+    """The least that tells how a saga ended, for an API server that refuses the rest."""
+    kept = (
+        "observedGeneration",
+        "phase",
+        "revision",
+        "progress",
+        "reason",
+        "startTime",
+        "completionTime",
+        "conditions",
+    )
+    return {name: status[name] for name in kept if name in status}
+
+
+def _last_change(view: SagaView) -> str:
+    if view.completion_time is not None:
+        return view.completion_time
+    times = [view.start_time]
+    for step in view.steps:
+        times += [step.start_time or "", step.end_time or ""]
+        times.append(step.compensation.end_time or "" if step.compensation else "")
+    # All are UTC in one format, so their order as text is their order in time.
+    return max(times)
+
+
+def _without_bulk(status: Object, saga_id: str) -> Object:
+    steps = [{k: v for k, v in step.items() if k != "outputs"} for step in status.get("steps", ())]
+    smaller = {k: v for k, v in status.items() if k != "result"} | {"steps": steps}
+    note = f"outputs and result are too large for an object; see: kompensa sagas get {saga_id}"
+    smaller["message"] = f"{status['message'][:_LONGEST_MESSAGE]} ({note})" if status.get("message") else note
+    return smaller
+
+
+def _size(status: Object) -> int:
+    return len(msgspec.json.encode(status))
+
+
+def _seconds(timestamp: str) -> str:
+    """Conditions carry whole seconds."""
+    return f"{timestamp[:19]}Z"

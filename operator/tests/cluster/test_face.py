@@ -1,0 +1,173 @@
+"""When the face writes, and what it does when the API server is away or refuses.
+
+A recorder stands in for the API server, so that each kind of failure can be ordered; the real one is met in
+tests/integration.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from kompensa.cluster import face as face_module
+from kompensa.cluster.face import KubernetesFace
+from kompensa.cluster.kube import ConflictError, NotFoundError, RefusedError, UnavailableError
+from kompensa.cluster.resources import EVENTS, Object, Resource
+from kompensa.model.view import SagaView
+
+
+class Recorder:
+    """Takes statuses and Events; raises the next of `troubles` first, and holds requests back while `gate` is shut."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.troubles = list(troubles)
+        self.statuses: list[Object] = []
+        self.events: list[Object] = []
+        self.asked = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def set_status(self, _: Resource, __: str, ___: str, ____: str, status: Object) -> Object:
+        self.asked += 1
+        await self.gate.wait()
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.statuses.append(status)
+        return {}
+
+    async def create(self, resource: Resource, _: str, body: Object) -> Object:
+        assert resource is EVENTS
+        self.events.append(body)
+        return body
+
+    @property
+    def phases(self) -> list[str]:
+        return [status["phase"] for status in self.statuses]
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(face_module, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(face_module, "LONGEST_RETRY", 0.0)
+    monkeypatch.setattr(face_module, "PROGRESS_EVERY", 0.01)
+
+
+def view(phase: str, progress: str = "1/2", saga: str = "saga-1") -> SagaView:
+    return SagaView(
+        id=saga,
+        namespace="shop",
+        name="order-1",
+        definition="create-order",
+        revision="r",
+        phase=phase,
+        progress=progress,
+        start_time="2026-03-01T12:00:00.000Z",
+    )
+
+
+def face_on(recorder: Recorder) -> KubernetesFace:
+    return KubernetesFace(recorder)  # type: ignore[arg-type]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 -- what is waited for is what the recorder was told
+            await asyncio.sleep(0)
+
+
+async def test_a_saga_that_ends_soon_costs_one_write() -> None:
+    recorder = Recorder()
+    face = face_on(recorder)
+    for progress in ("0/2", "1/2", "2/2"):
+        await face.publish(view("Running", progress))
+    await face.publish(view("Succeeded", "2/2"))
+    assert recorder.phases == ["Succeeded"]
+    assert recorder.events == []
+
+
+async def test_progress_is_coalesced_to_the_newest() -> None:
+    recorder = Recorder()
+    face = face_on(recorder)
+    for number in range(50):
+        await face.publish(view("Running", f"{number}/50"))
+    await until(lambda: bool(recorder.statuses))
+    assert [status["progress"] for status in recorder.statuses] == ["49/50"]
+
+
+async def test_progress_that_came_during_a_write_is_shown_after_it() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    face = face_on(recorder)
+    await face.publish(view("Running", "0/2"))
+    await until(lambda: recorder.asked == 1)
+    await face.publish(view("Running", "1/2"))
+    recorder.gate.set()
+    await until(lambda: len(recorder.statuses) == 2)
+    assert [status["progress"] for status in recorder.statuses] == ["0/2", "1/2"]
+
+
+async def test_a_late_progress_write_never_overtakes_the_end() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    face = face_on(recorder)
+    await face.publish(view("Running"))
+    await until(lambda: recorder.asked == 1)
+    ending = asyncio.ensure_future(face.publish(view("Succeeded")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert recorder.asked == 1
+    recorder.gate.set()
+    await ending
+    assert recorder.phases == ["Running", "Succeeded"]
+
+
+async def test_the_end_is_written_until_the_api_server_takes_it() -> None:
+    recorder = Recorder(UnavailableError("503"), UnavailableError("connection refused"), UnavailableError("429"))
+    await face_on(recorder).publish(view("Succeeded"))
+    assert recorder.phases == ["Succeeded"]
+    assert recorder.asked == 4
+
+
+@pytest.mark.parametrize("gone", [NotFoundError("no such Saga"), ConflictError("another one bears its name")])
+async def test_an_object_that_is_gone_or_another_needs_no_status(gone: Exception) -> None:
+    recorder = Recorder(gone)
+    await face_on(recorder).publish(view("Succeeded"))
+    assert recorder.statuses == []
+    assert recorder.asked == 1
+
+
+async def test_a_status_that_is_refused_is_cut_down_to_its_essence() -> None:
+    recorder = Recorder(RefusedError("status.step: too long", status=422, invalid_fields=("status.step",)))
+    await face_on(recorder).publish(msgspec.structs.replace(view("Succeeded"), step="x" * 1000))
+    assert recorder.phases == ["Succeeded"]
+    assert "step" not in recorder.statuses[0]
+
+
+async def test_a_status_that_is_refused_to_its_essence_does_not_hold_the_engine_up() -> None:
+    recorder = Recorder(RefusedError("no", status=422), RefusedError("no", status=422))
+    await asyncio.wait_for(face_on(recorder).publish(view("Succeeded")), 5)
+    assert recorder.statuses == []
+
+
+async def test_a_right_that_is_given_later_is_used_then() -> None:
+    recorder = Recorder(RefusedError("forbidden", status=403), RefusedError("forbidden", status=403))
+    await face_on(recorder).publish(view("Succeeded"))
+    assert recorder.phases == ["Succeeded"]
+
+
+@pytest.mark.parametrize("phase", ["Compensated", "InterventionRequired"])
+async def test_what_a_person_must_see_is_an_event_once(phase: str) -> None:
+    recorder = Recorder()
+    await face_on(recorder).publish(view(phase))
+    await until(lambda: bool(recorder.events))
+    (told,) = recorder.events
+    assert told["reason"] == phase
+    assert told["type"] == "Warning"
+    assert told["metadata"]["name"].startswith("order-1.saga-1")
+
+
+async def test_a_failed_progress_write_is_tried_again() -> None:
+    recorder = Recorder(UnavailableError("503"))
+    await face_on(recorder).publish(view("Running"))
+    await until(lambda: recorder.phases == ["Running"])
