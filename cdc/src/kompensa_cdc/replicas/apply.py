@@ -27,14 +27,19 @@ Write = Callable[[AsyncConnection, Sequence[Folded]], Awaitable[tuple[int, Refus
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes batches of one replica through connections that `prepare` has seen."""
+    """Writes batches of one replica through connections that `prepare` has seen.
+
+    `may_stage`: whether the service's role may make temporary tables; without, arrays carry large batches too.
+    """
 
     books: Bookkeeping
     statements: Statements
+    may_stage: bool
 
     async def prepare(self, connection: AsyncConnection) -> None:
         """What a fresh connection needs once."""
-        await connection.execute(self.statements.create_staged)
+        if self.may_stage:
+            await connection.execute(self.statements.create_staged)
 
     async def apply(self, connection: AsyncConnection, batch: Batch) -> Applied:
         """Apply a batch in one transaction.
@@ -65,7 +70,7 @@ class Writer:
         return Applied(records=len(batch.items), written=written, parked=parked)
 
     async def _write_whole(self, connection: AsyncConnection, folded: Sequence[Folded]) -> tuple[int, Refusals]:
-        return await self._write_all(connection, folded, copy=len(folded) >= COPY_FROM_ROWS), {}
+        return await self._write_all(connection, folded, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS), {}
 
     async def _write_halving(self, connection: AsyncConnection, folded: Sequence[Folded]) -> tuple[int, Refusals]:
         if not folded:

@@ -22,6 +22,7 @@ SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indr
                 WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
                   AND i.indpred IS NULL AND a.attname = %s)
 """
+_MAY_STAGE = "SELECT has_database_privilege(current_database(), 'TEMPORARY')"
 _BLANKS: Mapping[str, str] = {
     "jsonb": "{}",
     "json": "{}",
@@ -50,7 +51,10 @@ class TargetColumn:
 
 @dataclass(frozen=True)
 class TargetTable:
+    """`may_stage`: whether our role may make temporary tables in this database."""
+
     columns: Mapping[str, TargetColumn]
+    may_stage: bool
 
     @property
     def required(self) -> frozenset[str]:
@@ -70,7 +74,9 @@ async def read_table(connection: AsyncConnection, target: Target) -> TargetTable
         rows = await (await connection.execute(_COLUMNS, (quoted,))).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         raise TargetError(f"table {target.table} does not exist: has its service run its migrations?") from None
-    table = TargetTable({name: TargetColumn(type=kind, required=required) for name, kind, required, _ in rows})
+    columns = {name: TargetColumn(type=kind, required=required) for name, kind, required, _ in rows}
+    may_stage = await (await connection.execute(_MAY_STAGE)).fetchone()
+    table = TargetTable(columns, may_stage == (True,))
     filled = _filled(target)
     if missing := sorted(filled - table.columns.keys()):
         raise TargetError(f"table {target.table} has no column {', '.join(missing)}: the Replica names it")

@@ -79,9 +79,8 @@ class Worker:
                 f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that makes it Ready?"
             )
         self.progress.cleared("session")
-        await self._read_and_apply(
-            await self._intake(table), Writer(self._books, statements(self._spec, table, self._books))
-        )
+        writer = Writer(self._books, statements(self._spec, table, self._books), table.may_stage)
+        await self._read_and_apply(await self._intake(table), writer)
 
     async def _read_and_apply(self, intake: Intake, writer: Writer) -> None:
         reading = asyncio.create_task(asyncio.to_thread(intake.run))

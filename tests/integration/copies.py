@@ -1,0 +1,254 @@
+"""A copy of customers as the replica tests see it: a target table, topics, a worker process, and what must come out."""
+
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import psycopg
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from psycopg.rows import dict_row
+
+from kompensa.dev.ports import HOST, Ports
+from kompensa.dev.postgres import Login
+from kompensa.dev.process import Process, Program
+from kompensa.dev.run import Run
+
+CREATED, UPDATED, DELETED = "customer-created", "customer-updated", "customer-deleted"
+PATIENCE_SECONDS = 60.0
+TABLE = """
+CREATE SCHEMA IF NOT EXISTS invoices;
+CREATE TABLE invoices.customers (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  orders_customer_id uuid NOT NULL UNIQUE,
+  email varchar(40) NOT NULL,
+  document varchar(14),
+  full_name text NOT NULL,
+  billing_address jsonb,
+  source_version bigint NOT NULL,
+  synced_at timestamptz NOT NULL,
+  deleted_at timestamptz)
+"""
+Value = TypeVar("Value")
+_serial = itertools.count(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One customer event; what is not said follows from key and version."""
+
+    key: str
+    version: int
+    type: str = UPDATED
+    payload: Mapping[str, Any] | None = field(default_factory=dict)
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        if self.payload is None:
+            return None
+        if self.type == DELETED:
+            return {"customerId": self.key}
+        state = {
+            "customerId": self.key,
+            "email": f"v{self.version}@example.com",
+            "document": "12345678901",
+            "fullName": f"Name {self.version}",
+            "billingAddress": {"street": f"Street {self.version}", "lines": []},
+        }
+        return state | dict(self.payload)
+
+    @property
+    def time(self) -> str:
+        return f"2026-01-31T12:{self.version // 60 % 60:02}:{self.version % 60:02}Z"
+
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return [
+            ("event-type", self.type.encode()),
+            ("event-version", b"1.0"),
+            ("aggregate-version", str(self.version).encode()),
+            ("occurred-at", self.time.encode()),
+            ("traceparent", None),
+        ]
+
+
+def replica_object(prefix: str, **spec: Any) -> dict[str, Any]:
+    """A Replica of invoices.customers; e-mail, document and address are personal, the name is kept for history."""
+    return {
+        "kind": "Replica",
+        "metadata": {"namespace": "shop", "name": f"{prefix}-customers"},
+        "spec": {
+            "source": {
+                "topics": [f"{prefix}.{kind}" for kind in (CREATED, UPDATED, DELETED)],
+                "deleteEvents": [DELETED],
+            },
+            "target": {
+                "table": "invoices.customers",
+                "keyColumn": "orders_customer_id",
+                "versionColumn": "source_version",
+                "syncedAtColumn": "synced_at",
+                "deletedAtColumn": "deleted_at",
+                "columns": [
+                    {"name": "email", "field": "email", "personal": True},
+                    {"name": "document", "field": "document", "personal": True},
+                    {"name": "full_name", "field": "fullName"},
+                    {"name": "billing_address", "field": "billingAddress", "type": "jsonb", "personal": True},
+                ],
+            },
+            **spec,
+        },
+    }
+
+
+def expected_rows(changes: Iterable[Change], *, soft: bool = True) -> dict[str, tuple[Any, ...]]:
+    """What the copy must be, said anew and simply: the newest state, unless a newer deletion."""
+    rows: dict[str, tuple[Any, ...]] = {}
+    by_key: dict[str, list[Change]] = {}
+    for change in changes:
+        by_key.setdefault(change.key, []).append(change)
+    for key, own in by_key.items():
+        states = sorted((each for each in own if each.type != DELETED), key=lambda each: each.version)
+        deletions = sorted((each for each in own if each.type == DELETED), key=lambda each: each.version)
+        if not states:
+            continue
+        body = states[-1].body or {}
+        if deletions and deletions[-1].version > states[-1].version:
+            if soft:
+                rows[key] = (deletions[-1].version, "", None, body["fullName"], None, deletions[-1].time)
+            continue
+        rows[key] = (
+            states[-1].version,
+            body["email"],
+            body["document"],
+            body["fullName"],
+            body["billingAddress"],
+            None,
+        )
+    return rows
+
+
+def read_rows(url: str) -> dict[str, tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            """SELECT orders_customer_id::text, source_version, email, document, full_name, billing_address,
+                      to_char(deleted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                 FROM invoices.customers"""
+        ).fetchall()
+    assert len({row[0] for row in rows}) == len(rows)
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def query(url: str, text: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+
+
+def eventually(
+    read: Callable[[], Value], is_right: Callable[[Value], bool], *, seconds: float = PATIENCE_SECONDS
+) -> Value:
+    """Read until it is right; when it never is, the last value is in the failure."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = read()
+        if is_right(value):
+            return value
+        assert time.monotonic() < deadline, f"still {value!r}"
+        time.sleep(0.05)
+
+
+class Topics:
+    """Three topics of customers under a fresh prefix, and a producer for them."""
+
+    def __init__(self, bootstrap: str, *, partitions: int = 3) -> None:
+        self.bootstrap = bootstrap
+        self.prefix = f"t{os.getpid()}x{next(_serial)}"
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        names = [f"{self.prefix}.{kind}" for kind in (CREATED, UPDATED, DELETED)]
+        for future in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
+            future.result(30)
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+
+    def send(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            body = change.body
+            self.send_raw(change, None if body is None else json.dumps(body).encode())
+        assert self._producer.flush(30) == 0
+
+    def send_raw(self, change: Change, value: bytes | None) -> None:
+        topic = f"{self.prefix}.{change.type}"
+        self._producer.produce(topic, key=change.key, value=value, headers=change.headers)
+        self._producer.poll(0)
+
+
+class Worker:
+    """`kompensa-cdc replica` as a process of its own."""
+
+    def __init__(
+        self, run: Run, replica: Mapping[str, Any], *, database_url: str, bootstrap: str, folder: Path
+    ) -> None:
+        self._run = run
+        self._port = Ports().take("replica")
+        spec = folder / "replica.json"
+        spec.write_text(json.dumps(replica))
+        self.environment = {
+            "REPLICA_SPEC": str(spec),
+            "DATABASE_URL": database_url,
+            "KOMPENSA_KAFKA": bootstrap,
+            "STATUS_HOST": HOST,
+            "STATUS_PORT": str(self._port),
+        }
+        self.process: Process = self._started()
+
+    def _started(self) -> Process:
+        argv = (sys.executable, "-m", "kompensa_cdc.main", "replica")
+        return self._run.start(Program(name=f"replica-{self._port}", argv=argv, environment=self.environment))
+
+    def restart(self) -> None:
+        self.process = self._started()
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def pause(self) -> None:
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def status(self) -> dict[str, Any]:
+        """/status, or nothing while it does not answer."""
+        return self._get("/status")
+
+    def readiness(self) -> dict[str, Any]:
+        return self._get("/readyz")
+
+    def wait_ready(self) -> None:
+        eventually(self.status, lambda status: bool(status.get("ready") and status["partitions"]))
+
+    def metrics(self) -> str:
+        with urlopen(f"http://{HOST}:{self._port}/metrics", timeout=5) as reply:
+            return str(reply.read().decode())
+
+    def _get(self, path: str) -> dict[str, Any]:
+        try:
+            with urlopen(f"http://{HOST}:{self._port}{path}", timeout=5) as reply:
+                document = json.load(reply)
+        except HTTPError as error:
+            document = json.load(error)
+        except (URLError, OSError):
+            document = {}
+        return dict(document)
+
+
+def prepare_target(login: Login) -> None:
+    with psycopg.connect(login.url, autocommit=True) as connection:
+        connection.execute(TABLE)
