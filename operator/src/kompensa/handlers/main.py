@@ -102,14 +102,30 @@ async def _watch(settings: OperatorSettings, parts: Parts, health: Health, lost:
     offers = {kind.resource: kind.offer for kind in parts.kinds} | {SAGAS: parts.sagas.offer}
     jobs = [*(queue.run() for queue in parts.queues), parts.finished.run(), parts.sweep.run()]
     async with _background(jobs, stop=lost):
-        await kopf.operator(
-            registry=watch_registry(offers),
-            settings=watch_settings(),
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-            standalone=True,
-            stop_flag=lost,
+        await _until(
+            kopf.operator(
+                registry=watch_registry(offers),
+                settings=watch_settings(),
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                standalone=True,
+            ),
+            lost,
         )
+
+
+async def _until(operator: Coroutine[None, None, None], stop: asyncio.Event) -> None:
+    """Run kopf until a signal ends it or `stop` is set; its own stop flag would delay every exit by five seconds."""
+    watching = asyncio.create_task(operator, name="watching")
+    stopping = asyncio.create_task(stop.wait(), name="stopping")
+    try:
+        await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            await watching
+    finally:
+        watching.cancel()
+        stopping.cancel()
+        await asyncio.gather(watching, stopping, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -122,6 +138,8 @@ async def _background(jobs: Iterable[Coroutine[None, None, None]], *, stop: asyn
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
+    # Let them start: the tasks that they make in turn must be older than kopf, too.
+    await asyncio.sleep(0)
     try:
         yield
         for task in tasks:

@@ -5,6 +5,7 @@ off: the kinds are waited for before kopf starts, and no right on CRDs or namesp
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -58,6 +59,8 @@ async def wait_for_kinds(kube: Kube, *, patience: float = KINDS_PATIENCE) -> Non
 
 def watch_settings() -> kopf.OperatorSettings:
     """kopf's settings: no writes of its own, every wait bounded."""
+    # A line for each event that was handed on says nothing.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
