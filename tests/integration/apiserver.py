@@ -6,15 +6,12 @@ runs pods. The programs come from the same cache as the node image's. Audit line
 
 import json
 import os
-import signal
-import socket
 import ssl
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,9 @@ from images.setup import go
 from images.setup.cache import Cache, default_root
 from images.setup.commands import Runner
 from images.setup.versions import load_versions
+from kompensa.dev.ports import Ports
+from kompensa.dev.process import Process, Program
+from kompensa.dev.run import Run
 
 ADMIN = "admin-token"
 OPERATOR = "operator-token"
@@ -42,16 +42,20 @@ START_SECONDS = 60.0
 
 @dataclass
 class ApiServer:
-    """etcd and kube-apiserver in one folder; `stop` and `start` keep what is stored, and the address."""
+    """etcd and kube-apiserver of one run; `stop_serving` and `start` keep what is stored, and the address."""
 
-    folder: Path
+    run: Run
     programs: Path
     etcd_program: Path
-    port: int = field(default_factory=lambda: _free_port())
-    etcd_port: int = field(default_factory=lambda: _free_port())
-    peer_port: int = field(default_factory=lambda: _free_port())
-    _etcd: "subprocess.Popen[bytes] | None" = None
-    _server: "subprocess.Popen[bytes] | None" = None
+    port: int
+    etcd_port: int
+    peer_port: int
+    _etcd: Process | None = None
+    _server: Process | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.run.subfolder("apiserver")
 
     @property
     def url(self) -> str:
@@ -90,24 +94,16 @@ class ApiServer:
     def start(self) -> None:
         """Start what is not running and wait until it serves."""
         if self._etcd is None:
-            self._etcd = self._spawn("etcd", self._etcd_command())
+            self._etcd = self.run.start(Program(name="etcd", argv=self._etcd_command(), tier=0))
         if self._server is None:
-            self._server = self._spawn("apiserver", self._server_command())
-        deadline = time.monotonic() + START_SECONDS
-        while not self._serves():
-            if self._server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"kube-apiserver does not serve; its log: {self.folder / 'apiserver.log'}")
-            time.sleep(0.1)
+            self._server = self.run.start(Program(name="apiserver", argv=self._server_command(), tier=1))
+        self._server.wait_ready(self._serves, what="serving /readyz", timeout=START_SECONDS)
 
     def stop_serving(self) -> None:
         """End kube-apiserver only, as a crash would; `start` brings it back with all it had."""
-        _kill(self._server)
-        self._server = None
-
-    def stop(self) -> None:
-        self.stop_serving()
-        _kill(self._etcd)
-        self._etcd = None
+        if self._server is not None:
+            self._server.kill()
+            self._server = None
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """kubectl as administrator; returns its output, errors included when `check` is off."""
@@ -149,10 +145,6 @@ class ApiServer:
         except (urllib.error.URLError, OSError):
             return False
 
-    def _spawn(self, name: str, command: list[str]) -> "subprocess.Popen[bytes]":
-        with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-
     def _etcd_command(self) -> list[str]:
         client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.peer_port}"
         return [
@@ -189,26 +181,17 @@ class ApiServer:
         ]
 
 
-def built(folder: Path) -> ApiServer:
-    """An API server in an empty folder, with its programs taken from the cache or built into it."""
+def built(run: Run, ports: Ports) -> ApiServer:
+    """An API server that is not started yet, with its programs taken from the cache or built into it."""
     versions, cache = load_versions(), Cache(default_root(os.environ))
-    runner = Runner(folder / "build.log")
+    runner = Runner(run.logs / "build.log")
     server = ApiServer(
-        folder,
+        run,
         programs=go.build(go.kubernetes(versions), cache, versions, runner),
         etcd_program=go.build(go.etcd(), cache, versions, runner) / "etcd",
+        port=ports.take("apiserver"),
+        etcd_port=ports.take("etcd"),
+        peer_port=ports.take("etcd-peer"),
     )
     server.prepare()
     return server
-
-
-def _kill(process: "subprocess.Popen[bytes] | None") -> None:
-    if process is not None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

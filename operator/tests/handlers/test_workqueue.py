@@ -174,3 +174,20 @@ async def test_the_age_of_the_oldest_waiting_key_is_known() -> None:
         await until(lambda: queue.oldest() > 0.0)
         gate.set()
         await until(lambda: queue.oldest() == 0.0)
+
+
+async def test_a_key_woken_while_it_is_worked_on_is_worked_on_once_more() -> None:
+    gate, count = asyncio.Event(), 0
+
+    async def work(_: str, __: int) -> None:
+        nonlocal count
+        count += 1
+        await gate.wait()
+
+    async with running(work) as queue:
+        await queue.offer("a", "item")
+        await until(lambda: count == 1)
+        queue.wake("a")
+        gate.set()
+        await until(lambda: count == 2)
+        await until(lambda: queue.items() == [])

@@ -1,6 +1,6 @@
 """SagaDefinition objects: the engine checks them and keeps each change as a revision of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kompensa.cluster.conditions import ready, stalled
@@ -26,36 +26,42 @@ class Definitions(Kind):
         super().__init__(kube)
         self._engine = engine
         self._on_ready = on_ready
-        self._failing: set[str] = set()
 
     async def reconcile(self, seen: Seen, attempt: int) -> float:
         last = {"revision": seen.status.get("revision")}
         try:
             revision = await self._engine.put_definition(seen.namespace, seen.name, seen.spec)
         except EngineProblemError as problem:
-            self._failing.add(seen.key)
             await self.say(seen, last, stalled("LintFailed", lint_message(problem)))
             return LINT_RETRY
         except EngineUnreachableError as error:
             if attempt >= PATIENCE:
                 await self.say(seen, last, WAITING_FOR_ENGINE)
             raise RetryLaterError(str(error)) from error
-        self._failing.discard(seen.key)
         await self.say(seen, {"revision": revision}, ready("Accepted", f"new sagas use revision {revision}"))
         self._on_ready(seen.namespace, seen.name)
         return REPEAT
 
     async def forget(self, seen: Seen) -> None:
-        self._failing.discard(seen.key)
         try:
             await self._engine.delete_definition(seen.namespace, seen.name)
         except EngineUnreachableError as error:
             raise RetryLaterError(str(error)) from error
 
-    def participant_ready(self, namespace: str) -> None:
-        """Look again at the definitions of this namespace that failed their check."""
-        for key in [key for key in self._failing if key.startswith(f"{namespace}/")]:
-            self.queue.wake(key)
+    def participant_changed(self, namespace: str, participant: str) -> None:
+        """Look again at the definitions that call this participant.
+
+        They may have failed their check without it, and what it declares (idempotency, time-out) is part of a
+        definition's revision.
+        """
+        for key, seen in self.queue.items():
+            if seen.namespace == namespace and participant in participants_of(seen.spec):
+                self.queue.wake(key)
+
+
+def participants_of(spec: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the participants that a definition calls."""
+    return frozenset(str(step.get("participantRef", {}).get("name")) for step in spec.get("steps") or [])
 
 
 def lint_message(problem: EngineProblemError) -> str:

@@ -72,7 +72,7 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
     finished = FinishedSagas(kube)
     sagas = Sagas(kube, engine, on_finished=finished.note)
     definitions = Definitions(kube, engine, on_ready=sagas.definition_ready)
-    participants = Participants(kube, engine, on_ready=definitions.participant_ready)
+    participants = Participants(kube, engine, on_change=definitions.participant_changed)
     outboxes = Outboxes(kube, capture_site(settings, kube))
     replicas = Replicas(kube, workers, WorkerSite(image=settings.replica_image, kafka=settings.kafka))
     sweep = Sweep(kube, engine, sagas, settings.namespaces)

@@ -21,11 +21,12 @@ class Participants(Kind):
 
     resource = PARTICIPANTS
 
-    def __init__(self, kube: Kube, engine: EngineClient, *, on_ready: Callable[[str], None]) -> None:
-        """`on_ready` is called with the namespace: definitions there may have waited for this participant."""
+    def __init__(self, kube: Kube, engine: EngineClient, *, on_change: Callable[[str, str], None]) -> None:
+        """`on_change` is called with namespace and name once the engine knows a participant's new spec."""
         super().__init__(kube)
         self._engine = engine
-        self._on_ready = on_ready
+        self._on_change = on_change
+        self._known: dict[str, tuple[str, int]] = {}
 
     async def reconcile(self, seen: Seen, attempt: int) -> float:
         try:
@@ -42,10 +43,13 @@ class Participants(Kind):
                 await self.say(seen, {}, WAITING_FOR_ENGINE)
             raise RetryLaterError(str(error)) from error
         await self.say(seen, {}, ready("Known", f"the engine calls {seen.spec.get('url')}"))
-        self._on_ready(seen.namespace)
+        if self._known.get(seen.key) != (seen.uid, seen.generation):
+            self._known[seen.key] = (seen.uid, seen.generation)
+            self._on_change(seen.namespace, seen.name)
         return REPEAT
 
     async def forget(self, seen: Seen) -> None:
+        self._known.pop(seen.key, None)
         try:
             await self._engine.delete_participant(seen.namespace, seen.name)
         except EngineUnreachableError as error:

@@ -66,17 +66,17 @@ class WorkQueue(Generic[Item]):
             await self._ready.put(key)
             return
         entry.item = item
-        if not wake:
+        if wake:
+            self.wake(key)
+
+    def wake(self, key: str) -> None:
+        """Work on a waiting key now, on one being worked on once more; unknown ones are left alone."""
+        entry = self._entries.get(key)
+        if entry is None:
             return
         if entry.running:
             entry.offered_again = True
         elif entry.timer is not None:
-            self._wake(key, entry)
-
-    def wake(self, key: str) -> None:
-        """Work on a waiting key now; unknown and busy ones are left alone."""
-        entry = self._entries.get(key)
-        if entry is not None and entry.timer is not None:
             self._wake(key, entry)
 
     def drop(self, key: str) -> None:
@@ -92,6 +92,10 @@ class WorkQueue(Generic[Item]):
         """The newest item of a key that is not done."""
         entry = self._entries.get(key)
         return entry.item if entry is not None else None
+
+    def items(self) -> list[tuple[str, Item]]:
+        """All keys that are not done, with their newest items."""
+        return [(key, entry.item) for key, entry in self._entries.items()]
 
     def oldest(self) -> float:
         """Seconds that the longest-waiting ready key has waited for a worker; 0.0 when none does."""
