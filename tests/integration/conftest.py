@@ -1,6 +1,8 @@
 """Real servers for the integration tests, one of each a session, started on free loopback ports.
 
     postgres   PostgresServer: create_database(name) -> Login, kill(), start(), stop(), admin_url
+    kafka      KafkaBroker: bootstrap, kill(), start(), stop()
+    connect    ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start()
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
 
 Everything lives in one temporary folder and ends with the session, also when pytest is killed.
@@ -11,6 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from kompensa.dev.connect import ConnectWorker
+from kompensa.dev.java import Libraries, libraries
+from kompensa.dev.java_archives import Archives, archives
+from kompensa.dev.kafka import KafkaBroker
 from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.dev.run import Run
 
@@ -32,6 +38,28 @@ def run() -> Iterator[Run]:
 def postgres(run: Run) -> PostgresServer:
     """A PostgreSQL server with wal_level=logical."""
     return PostgresServer(run)
+
+
+@pytest.fixture(scope="session")
+def jars() -> Libraries:
+    return libraries()
+
+
+@pytest.fixture(scope="session")
+def java_archives(jars: Libraries) -> Archives:
+    return archives(jars)
+
+
+@pytest.fixture(scope="session")
+def kafka(run: Run, jars: Libraries, java_archives: Archives) -> KafkaBroker:
+    """A single-node Kafka; topics are not made by themselves."""
+    return KafkaBroker(run, jars, archive=java_archives.kafka)
+
+
+@pytest.fixture(scope="session")
+def connect(run: Run, jars: Libraries, java_archives: Archives, kafka: KafkaBroker) -> ConnectWorker:
+    """A Kafka Connect worker with the Debezium plugin."""
+    return ConnectWorker(run, jars, kafka, archive=java_archives.connect)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Looking at topics: records with key, headers, body and lag, as they come."""
 
-from kompensa_cdc.watch.follow import Beginning, Last, Latest, Start, WatchError, follow, topic_names
+from kompensa_cdc.watch.follow import Beginning, Last, Latest, Start, WatchError, follow, topic_counts, topic_names
 from kompensa_cdc.watch.record import WatchedRecord, record_json, record_pretty
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "follow",
     "record_json",
     "record_pretty",
+    "topic_counts",
     "topic_names",
 ]

@@ -88,6 +88,21 @@ def topic_names(bootstrap: str) -> list[str]:
         consumer.close()
 
 
+def topic_counts(bootstrap: str) -> dict[str, int]:
+    """Return how many records each topic holds, Kafka's own and Connect's left out."""
+    consumer = _consumer(bootstrap)
+    try:
+        names = [name for name in consumer.topics() if not name.startswith(("__", "connect-"))]
+        partitions = {
+            name: [TopicPartition(name, number) for number in consumer.partitions_for_topic(name)] for name in names
+        }
+        every = [partition for own in partitions.values() for partition in own]
+        begins, ends = consumer.beginning_offsets(every), consumer.end_offsets(every)
+        return {name: sum(ends[each] - begins[each] for each in own) for name, own in partitions.items()}
+    finally:
+        consumer.close()
+
+
 def _consumer(bootstrap: str) -> Any:
     try:
         return KafkaConsumer(

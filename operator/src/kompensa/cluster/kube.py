@@ -146,9 +146,16 @@ class Kube:
         query = {"fieldManager": manager, "force": "true"}
         return await self._request("PATCH", path, body=body, content=APPLY_PATCH, query=query)
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the object with this uid; one that is gone or replaced counts as deleted."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, uid: str, grace_seconds: int | None = None
+    ) -> None:
+        """Delete the object with this uid; one that is gone or replaced counts as deleted.
+
+        `grace_seconds` is for pods: 0 kills as a crash would, None leaves it to the pod.
+        """
+        body: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
         try:
             await self._request("DELETE", resource.path(namespace, name), body=body)
         except (NotFoundError, ConflictError):

@@ -7,6 +7,10 @@ class DevError(Exception):
     """Names the thing, what was expected and what to do next; shown without a traceback."""
 
 
+class BadInputError(DevError):
+    """What a person wrote (a file, a path, an object) cannot be used."""
+
+
 class ProgramFailedError(DevError):
     """A program ended early or never became ready; carries the end of its log."""
 

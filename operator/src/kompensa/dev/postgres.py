@@ -8,6 +8,7 @@ import secrets
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -112,36 +113,33 @@ class PostgresServer:
         self.process.kill()
 
     def create_database(self, name: str, *, owner: str | None = None) -> Login:
-        """Make a database of its own role (named like it unless `owner` says otherwise) that nobody else may enter."""
-        login = self._login(name, owner or name, secrets.token_hex(12))
+        """Make a database of its own role (named like it unless `owner` says otherwise) that nobody else may enter.
+
+        This and the two below may be called again on data that are kept: the role then gets a new password.
+        """
+        login = self._role(name, owner or name, "LOGIN")
         role, database = sql.Identifier(login.username), sql.Identifier(name)
-        self.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(login.password)),
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role),
-            sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database),
-        )
+        if not self._exists("SELECT FROM pg_database WHERE datname = %s", name):
+            self.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+        self.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
         return login
 
     def create_schema(self, database: str, name: str) -> Login:
         """Make a schema of its own role in a shared database; CREATE on the database lets it make its publication."""
-        login = self._login(database, name, secrets.token_hex(12))
+        login = self._role(database, name, "LOGIN")
         role = sql.Identifier(name)
         self.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(login.password)),
             sql.SQL("GRANT CONNECT, CREATE ON DATABASE {} TO {}").format(sql.Identifier(database), role),
-            sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(role, role),
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(role, role),
             database=database,
         )
         return login
 
     def create_capture_role(self, database: str, *, name: str | None = None) -> Login:
         """Make a role that may replicate and enter the database; what it may read there its owner grants."""
-        login = self._login(database, name or f"{database}_capture", secrets.token_hex(12))
+        login = self._role(database, name or f"{database}_capture", "LOGIN REPLICATION")
         role = sql.Identifier(login.username)
-        self.execute(
-            sql.SQL("CREATE ROLE {} LOGIN REPLICATION PASSWORD {}").format(role, sql.Literal(login.password)),
-            sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), role),
-        )
+        self.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), role))
         return login
 
     def drop_database(self, name: str, *, roles: tuple[str, ...] = ()) -> None:
@@ -164,6 +162,20 @@ class PostgresServer:
         with psycopg.connect(self.admin_of(database).url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def _role(self, database: str, name: str, attributes: LiteralString) -> Login:
+        login = self._login(database, name, secrets.token_hex(12))
+        verb = "ALTER" if self._exists("SELECT FROM pg_roles WHERE rolname = %s", name) else "CREATE"
+        self.execute(
+            sql.SQL(verb + " ROLE {} " + attributes + " PASSWORD {}").format(
+                sql.Identifier(name), sql.Literal(login.password)
+            )
+        )
+        return login
+
+    def _exists(self, query: LiteralString, name: str) -> bool:
+        with psycopg.connect(self.admin_url) as connection:
+            return connection.execute(query, (name,)).fetchone() is not None
 
     def _login(self, database: str, username: str, password: str) -> Login:
         return Login(host=self.host, port=self.port, database=database, username=username, password=password)

@@ -42,7 +42,7 @@ class Program:
     folder: Path | None = None
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
-    tier: int = 1
+    tier: int = 2
 
 
 class Process:
@@ -85,10 +85,15 @@ class Process:
 
     def wait_ended(self, timeout: float = STOP_SECONDS) -> None:
         """Wait for its end; after `timeout` seconds it is killed."""
+        self.wait_for_status(timeout)
+
+    def wait_for_status(self, timeout: float) -> int | None:
+        """Wait for its end and return its exit status; after `timeout` seconds it is killed, and None returned."""
         try:
-            self._popen.wait(timeout)
+            return self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
+            return None
 
     def kill(self) -> None:
         """End it as a crash would: SIGKILL, to it and to what it started in its session."""

@@ -34,6 +34,7 @@ class Run:
         self.logs = self.subfolder("logs")
         self._processes: list[Process] = []
         self._guard = Lock()
+        self._closed = False
         self._keeper = _start_keeper(folder, temporary=temporary)
 
     @classmethod
@@ -72,14 +73,34 @@ class Run:
     def start(self, program: Program) -> Process:
         """Start a program; its output goes to `logs/<name>.log`."""
         with self._guard:
+            if self._closed:  # a thread that was still starting things when the run was ended
+                raise DevError(f"{program.name} was not started: the run is over")
             process = Process(program, self.logs / f"{program.name}.log")
             write_record(self.folder, name=program.name, pid=process.pid, stop_signal=program.stop_signal)
             self._processes = [other for other in self._processes if other.is_alive] + [process]
             return process
 
+    def run_to_end(self, program: Program, *, timeout: float) -> None:
+        """Start a program that is expected to end by itself.
+
+        Raises
+        ------
+        ProgramFailedError
+            When it ends with another status than 0, or not in time.
+        """
+        process = self.start(program)
+        status = process.wait_for_status(timeout)
+        if status != 0:
+            how = f"did not end within {timeout:.0f} s" if status is None else f"ended with status {status}"
+            raise process.failed(f"{program.name} {how}")
+        remove_record(self.folder, program.name)
+
     def close(self) -> None:
-        """Stop everything, users before what they use, and remove what is temporary."""
+        """Stop everything, users before what they use, and remove what is temporary; a second call does nothing."""
         with self._guard:
+            if self._closed:
+                return
+            self._closed = True
             processes, self._processes = self._processes, []
         for tier in sorted({process.program.tier for process in processes}, reverse=True):
             self._stop_together([process for process in processes if process.program.tier == tier])

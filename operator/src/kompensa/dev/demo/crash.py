@@ -1,0 +1,61 @@
+"""Stage 4: the engine is killed while sagas are between two steps, and they end right all the same.
+
+Steps take milliseconds, too short to hit by hand. So payments is stopped first: the sagas have then reserved stock and
+cannot pay, and it is there that the engine dies. What was in flight is read back from the journal afterwards.
+"""
+
+import asyncio
+import time
+from functools import partial
+
+from kompensa.dev.demo.checks import expect, wait_for
+from kompensa.dev.demo.ledger import read_ledger
+from kompensa.dev.demo.stage import ENDED, Stage
+from kompensa.dev.demo.target import View
+
+SAGAS = 3
+FLIGHT_SECONDS = 20.0
+DONE, NEXT = "reserve-inventory", "process-payment"
+
+
+async def engine_is_killed(stage: Stage) -> None:
+    """Kill the engine between reserve-inventory and process-payment of three sagas."""
+    target, customer = stage.target, stage.customers["Ana"]
+    names = [stage.scene.name(f"crash-{number}") for number in range(1, SAGAS + 1)]
+    before = await read_ledger(target.shop, stage.scene, [customer])
+    await target.stop_service("payments")
+    await asyncio.gather(*(target.place(name, stage.scene.order(customer)) for name in names))
+    for name in names:
+        await wait_for(partial(_between, stage, name), what=f"{name} waiting for {NEXT}", timeout=FLIGHT_SECONDS)
+    killed = await target.kill_engine()
+    gone = time.monotonic()
+    stage.say(f"{SAGAS} sagas have reserved stock and not paid: killed {killed}")
+    await target.start_service("payments")
+    await target.engine_back()
+    stage.say(f"an engine answers again after {time.monotonic() - gone:.1f} s, and takes the sagas up from its journal")
+    ended = [await stage.ended(name) for name in names]
+    for name, saga in zip(names, ended, strict=True):
+        found = f"{name} ended {saga['phase']}: {saga.get('message')}"
+        expect(saga["phase"] in ("Succeeded", "Compensated"), f"whole or undone was expected; {found}")
+    after = await read_ledger(target.shop, stage.scene, [customer])
+    succeeded = sum(saga["phase"] == "Succeeded" for saga in ended)
+    new = int(dict(after.lines)["orders that stand"]) - int(dict(before.lines)["orders that stand"])
+    expect(new == succeeded, f"{succeeded} sagas succeeded and {new} new orders stand: expected the same number")
+    stage.table(
+        ("saga", "ended", NEXT),
+        [
+            [name, saga["phase"], f"{_step(saga, NEXT).get('attempts')} attempts"]
+            for name, saga in zip(names, ended, strict=True)
+        ],
+    )
+
+
+async def _between(stage: Stage, name: str) -> View | None:
+    saga = await stage.target.saga(name)
+    expect(saga["phase"] not in ENDED, f"{name} was expected to wait for payments; it has ended {saga['phase']}")
+    reserved = _step(saga, DONE).get("state") == "Succeeded"
+    return saga if reserved and _step(saga, NEXT).get("attempts") else None
+
+
+def _step(saga: View, name: str) -> View:
+    return next(step for step in saga["steps"] if step["name"] == name)
