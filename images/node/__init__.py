@@ -1,0 +1,1 @@
+"""The kind node image, built from packages and modules where none can be pulled."""

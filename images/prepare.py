@@ -1,0 +1,63 @@
+"""What each goal needs on this machine, made sure of again and again.
+
+lint: the Python environment. try: PostgreSQL, Java and the jars besides, for real servers as local processes.
+demo: an engine and the cluster's tools besides. test: all of it.
+"""
+
+from pathlib import Path
+
+from images.setup import engine, go, jars, packages, venv
+from images.setup.cache import Cache
+from images.setup.engine import Engine
+from images.setup.errors import SetupError
+from images.setup.stages import Report
+from images.setup.versions import Versions
+
+GOALS = ("lint", "test", "try", "demo")
+
+
+def prepare(goal: str, cache: Cache, versions: Versions, report: Report) -> None:
+    """Install and build what `goal` needs; a second call finds everything and does nothing."""
+    packages.ensure(report, [packages.VENV])
+    venv.ensure(cache, report)
+    if goal in {"try", "test"}:
+        packages.ensure(report, [packages.POSTGRESQL])
+    if goal in {"try", "test", "demo"}:
+        ensure_jars(cache, report)
+    if goal in {"demo", "test"}:
+        ensure_engine(cache, report)
+        ensure_tools(cache, versions, report)
+
+
+def ensure_jars(cache: Cache, report: Report) -> jars.Jars:
+    packages.ensure(report, [packages.JAVA])
+    if not cache.has("jars", jars.key()):
+        packages.ensure(report, [packages.MAVEN])
+    with report.stage("jars of Kafka, Connect and Debezium") as stage:
+        return jars.ensure(cache, stage.runner)
+
+
+def ensure_engine(cache: Cache, report: Report) -> Engine:
+    """The container engine that answers; podman is installed where none does."""
+    found = engine.detect(cache)
+    if found is None:
+        packages.ensure(report, packages.PODMAN)
+        found = engine.detect(cache)
+    if found is None:
+        raise SetupError("no container engine answers: `docker info` and `podman info` both fail; start one of them")
+    return found
+
+
+def ensure_tools(cache: Cache, versions: Versions, report: Report) -> None:
+    """kind, kubectl and Helm at their pinned versions, in the cache's bin folder."""
+    for program in (go.kind(), go.kubectl(versions), go.helm(versions)):
+        with report.stage(f"tool {program.name}") as stage:
+            folder = go.build(program, cache, versions, stage.runner)
+            _link(cache.bin / program.name, folder / program.name)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.resolve() == target.resolve():
+        return
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

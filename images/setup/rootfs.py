@@ -1,0 +1,51 @@
+"""Debian root file systems made from packages, where no image can be pulled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from images.setup.cache import Cache
+from images.setup.commands import Runner
+from images.setup.digest import key_of
+
+# Documentation and translations are a third of a minimal Debian and nobody reads them in a container.
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
+KEPT = ("/usr/share/doc/*/copyright",)
+TAR = "rootfs.tar"
+
+
+@dataclass(frozen=True)
+class RootFileSystem:
+    """A minimal Debian with some packages more."""
+
+    name: str
+    suite: str
+    packages: Sequence[str]
+
+    def key(self) -> str:
+        return key_of(*mmdebstrap_command(self, Path(TAR)))
+
+    def tar(self, cache: Cache, runner: Runner) -> Path:
+        """The tar file of it, made when it is not in the cache."""
+
+        def make(folder: Path) -> None:
+            runner.run(mmdebstrap_command(self, folder / TAR))
+
+        return cache.product(f"rootfs-{self.name}", self.key(), make) / TAR
+
+
+def mmdebstrap_command(rootfs: RootFileSystem, target: Path) -> list[str]:
+    """The mirror is left to the tool's own default, as the machine is set up."""
+    rules = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
+    rules += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
+    return [
+        "mmdebstrap",
+        "--quiet",
+        "--mode=root",
+        "--variant=minbase",
+        "--format=tar",
+        *rules,
+        f"--include={','.join(rootfs.packages)}",
+        rootfs.suite,
+        str(target),
+    ]
