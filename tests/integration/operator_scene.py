@@ -1,0 +1,133 @@
+"""What the operator's tests act with: objects in a namespace of their own, and a participant that does as told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kompensa.cluster.engine_client import EngineClient
+from kompensa.cluster.kube import Kube, NotFoundError
+from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS, Object, Resource
+from tests.integration.operator_processes import API_TOKEN, OperatorProcesses
+from tests.integration.stub_participant import StubParticipant
+
+T = TypeVar("T")
+
+QUICKLY = {"initialInterval": "20ms", "backoffCoefficient": 1, "maximumInterval": "100ms", "maximumAttempts": 5}
+
+
+async def eventually(probe: Callable[[], Awaitable[T | None]], what: str, *, seconds: float = 20.0) -> T:
+    """The first truthy answer of `probe`, or a failure that says what was waited for and what was seen last."""
+    last: object = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                last = await probe()
+                if last:
+                    return last
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {last!r}") from None
+
+
+@dataclass
+class Scene:
+    """A namespace with the Participant `stub` in it, and the means to make and look at objects."""
+
+    kube: Kube
+    processes: OperatorProcesses
+    namespace: str
+    participant: StubParticipant
+
+    async def create(self, resource: Resource, name: str, spec: Object) -> Object:
+        metadata = {"name": name, "namespace": self.namespace}
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, "spec": spec}
+        return await self.kube.create(resource, self.namespace, body)
+
+    async def definition(self, name: str = "order", steps: tuple[str, ...] = ("reserve", "pay"), **spec: Any) -> None:
+        """A definition whose steps POST to /<step> and are undone by POST /<step>/undo; returns when it is Ready."""
+        await self.create(DEFINITIONS, name, definition_spec(steps) | spec)
+        await self.until_ready(DEFINITIONS, name)
+
+    async def saga(self, name: str, definition: str = "order", **spec: Any) -> Object:
+        return await self.create(SAGAS, name, {"definitionRef": {"name": definition}, "input": {"order": name}} | spec)
+
+    async def edit(self, name: str, **spec: Any) -> Object:
+        return await self.kube.merge(SAGAS, self.namespace, name, {"spec": spec})
+
+    async def delete(self, resource: Resource, name: str) -> None:
+        found = await self.kube.get(resource, self.namespace, name)
+        await self.kube.delete(resource, self.namespace, name, uid=found["metadata"]["uid"])
+
+    async def status(self, name: str, resource: Resource = SAGAS) -> Object:
+        """The status; empty when there is none yet, or no object."""
+        try:
+            found = await self.kube.get(resource, self.namespace, name)
+        except NotFoundError:
+            return {}
+        return found.get("status") or {}
+
+    async def until_phase(self, name: str, phase: str, *, seconds: float = 20.0) -> Object:
+        async def reached() -> Object | None:
+            status = await self.status(name)
+            return status if status.get("phase") == phase else None
+
+        return await eventually(reached, f"Saga {name} to be {phase}", seconds=seconds)
+
+    async def until_condition(
+        self, resource: Resource, name: str, kind: str, status: str, reason: str | None = None
+    ) -> Object:
+        async def holds() -> Object | None:
+            found = conditions(await self.status(name, resource)).get(kind)
+            return found if found and found["status"] == status and reason in (None, found["reason"]) else None
+
+        return await eventually(holds, f"{resource.kind} {name} to be {kind}={status} {reason or ''}")
+
+    async def until_ready(self, resource: Resource, name: str) -> Object:
+        return await self.until_condition(resource, name, "Ready", "True")
+
+    async def until_called(self, path: str, times: int = 1) -> None:
+        async def called() -> bool:
+            return self.participant.calls.count(path) >= times
+
+        await eventually(called, f"the participant to be called at {path}")
+
+    async def until_ended_in_journal(self, saga_name: str) -> None:
+        """Asks the engine, which knows it also while the API server does not."""
+        async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
+
+            async def ended() -> bool:
+                found = await engine.sagas({"namespace": self.namespace, "phase": "Succeeded"})
+                return saga_name in [saga["name"] for saga in found]
+
+            await eventually(ended, f"saga {saga_name} to have ended")
+
+    async def create_participant(self, name: str) -> None:
+        await self.create(PARTICIPANTS, name, {"url": self.participant.url, "idempotency": "Keyed", "timeout": "30s"})
+        await self.until_ready(PARTICIPANTS, name)
+
+
+def definition_spec(steps: tuple[str, ...] = ("reserve", "pay")) -> Object:
+    return {
+        "inputSchema": {
+            "type": "object",
+            "required": ["order"],
+            "properties": {"order": {"type": "string"}, "quantity": {"type": "integer", "minimum": 1}},
+        },
+        "retryPolicy": QUICKLY,
+        "compensation": {"retryPolicy": QUICKLY},
+        "steps": [
+            {
+                "name": step,
+                "kind": "Compensatable",
+                "participantRef": {"name": "stub"},
+                "action": {"http": {"method": "POST", "path": f"/{step}", "body": {"order": "${input.order}"}}},
+                "compensation": {"http": {"method": "POST", "path": f"/{step}/undo"}},
+            }
+            for step in steps
+        ],
+    }
+
+
+def conditions(status: Object) -> dict[str, Object]:
+    return {condition["type"]: condition for condition in status.get("conditions") or []}

@@ -1,0 +1,86 @@
+"""Sagas while a part is away: the operator, the engine, the API server (X7)."""
+
+from kompensa.cluster.resources import SAGAS
+from tests.integration.apiserver import ApiServer
+from tests.integration.operator_scene import Scene, eventually
+
+
+async def test_a_saga_deleted_while_the_operator_is_away_is_settled_at_its_start(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.hold("pay")
+    await scene.saga("order-1")
+    await scene.until_called("pay")
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    await scene.delete(SAGAS, "order-1")
+    scene.processes.start_operator()
+    scene.participant.release("pay")
+    await scene.until_called("reserve/undo")
+
+
+async def test_a_saga_created_while_the_operator_is_away_runs_when_it_is_back(scene: Scene) -> None:
+    await scene.definition()
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    await scene.saga("order-1")
+    scene.processes.start_operator()
+    await scene.until_phase("order-1", "Succeeded")
+    assert scene.participant.calls == ["reserve", "pay"]
+
+
+async def test_a_cancel_while_the_operator_is_away_is_passed_on(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.hold("pay")
+    await scene.saga("order-1")
+    await scene.until_called("pay")
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    await scene.edit("order-1", cancel=True)
+    scene.processes.start_operator()
+    scene.participant.release("pay")
+    await scene.until_phase("order-1", "Compensated")
+
+
+async def test_a_saga_applied_while_the_engine_is_away_runs_when_it_is_back(scene: Scene) -> None:
+    await scene.definition()
+    assert scene.processes.engine is not None
+    scene.processes.engine.kill()
+    await scene.saga("order-1")
+    status = await scene.until_phase("order-1", "Pending", seconds=30)
+    assert status["reason"] == "EngineUnreachable"
+    scene.processes.start_engine()
+    await scene.until_phase("order-1", "Succeeded", seconds=40)
+
+
+async def test_the_object_catches_up_after_the_api_server_was_away(scene: Scene, apiserver: ApiServer) -> None:
+    await scene.definition()
+    scene.participant.hold("pay")
+    await scene.saga("order-1")
+    await scene.until_called("pay")
+    apiserver.stop_serving()
+    try:
+        scene.participant.release("pay")
+        await scene.until_ended_in_journal("order-1")
+    finally:
+        apiserver.start()
+    await scene.until_phase("order-1", "Succeeded", seconds=30)
+    await scene.saga("order-2")
+    await scene.until_phase("order-2", "Succeeded", seconds=30)
+
+
+async def test_a_second_operator_stands_by_and_takes_over(scene: Scene) -> None:
+    await scene.definition()
+    first = scene.processes.operator
+    assert first is not None
+    second = scene.processes.spawn_operator("operator-2", scene.processes.ports.take("operator-2-probe"))
+    try:
+
+        async def standing_by() -> bool:
+            return "standing by" in second.log.read_text()
+
+        await eventually(standing_by, "the second operator to stand by")
+        first.stop()
+        await scene.saga("order-1")
+        await scene.until_phase("order-1", "Succeeded")
+    finally:
+        second.stop()
