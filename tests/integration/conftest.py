@@ -3,6 +3,7 @@
     postgres   PostgresServer: create_database(name) -> Login, kill(), start(), stop(), admin_url
     kafka      KafkaBroker: bootstrap, kill(), start(), stop()
     connect    ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start()
+    apiserver, namespace, scene: see conftest_apiserver
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
 
 Everything lives in one temporary folder and ends with the session, also when pytest is killed.
@@ -19,6 +20,7 @@ from kompensa.dev.java_archives import Archives, archives
 from kompensa.dev.kafka import KafkaBroker
 from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.dev.run import Run
+from tests.integration.conftest_apiserver import apiserver, namespace, operator_processes, ports, scene  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
