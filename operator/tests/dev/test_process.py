@@ -14,11 +14,22 @@ from kompensa.dev.process import Process, Program
 from kompensa.dev.run import Run
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
-STUBBORN = [
-    sys.executable,
-    "-c",
-    "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)",
-]
+STUBBORN_SCRIPT = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(1, flush=True)
+time.sleep(600)
+"""
+STUBBORN = [sys.executable, "-c", STUBBORN_SCRIPT]
+TELLING_SCRIPT = """
+import signal, sys
+def end(*_):
+    open(sys.argv[1], "a").write(sys.argv[2])
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print(flush=True)
+signal.pause()
+"""
 
 
 def says_it_is_up(log: Path) -> bool:
