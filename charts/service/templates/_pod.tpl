@@ -1,0 +1,87 @@
+{{/*
+What every pod of the project has in common. The security settings are those of the Pod Security Standard
+"restricted" and no value weakens them; only the user id can be left to the platform (runAsUser: null).
+*/}}
+
+{{/* An image reference; dict: root, image {registry, repository, tag, digest}. The tag defaults to appVersion. */}}
+{{- define "service.image" -}}
+{{- $name := .image.repository -}}
+{{- with .image.registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
+{{- $name }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- with .image.digest }}@{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* dict: user (uid and gid, or nil) */}}
+{{- define "service.podSecurity" -}}
+runAsNonRoot: true
+{{- with .user }}
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "service.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Fields of a pod spec that a cluster's owner may want to set; dict: pod (values of that pod), root. */}}
+{{- define "service.scheduling" -}}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" "priorityClassName" }}
+{{- with get $.pod $field }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The writable folder of a pod whose root file system is not. */}}
+{{- define "service.tmpVolume" -}}
+name: tmp
+emptyDir:
+  sizeLimit: {{ .sizeLimit | default "64Mi" }}
+{{- end -}}
+
+{{/* Startup, liveness and readiness over HTTP; dict: port, live, ready, and startSeconds (how long a start may take). */}}
+{{- define "service.httpProbes" -}}
+startupProbe:
+  httpGet: {path: {{ .live }}, port: {{ .port }}}
+  periodSeconds: 2
+  timeoutSeconds: 3
+  failureThreshold: {{ div (.startSeconds | default 120) 2 }}
+livenessProbe:
+  httpGet: {path: {{ .live }}, port: {{ .port }}}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: {{ .ready }}, port: {{ .port }}}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 3
+{{- end -}}
+
+{{/* A disruption budget; dict: root, component, and optionally fullname, name. One pod at a time may be evicted. */}}
+{{- define "service.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "service.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  # A pod that is not ready protects nothing; without this it would block a node's drain.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "service.selectorLabels" . | nindent 6 }}
+{{- end -}}
