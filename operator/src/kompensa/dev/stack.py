@@ -11,7 +11,7 @@ The order is that of need only; what does not need each other starts side by sid
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -133,7 +133,8 @@ class Stack:
         parts.append(pool.submit(self._start_engine_with_definitions))
         if self.options.backbone:
             parts.append(pool.submit(self._start_data_side, pool, migrated))
-        for part in parts:
+        done, _ = wait(parts, return_when=FIRST_EXCEPTION)
+        for part in done:
             part.result()
 
     def _migrate(self, service: str) -> None:
