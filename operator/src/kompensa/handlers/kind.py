@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
-from kompensa.cluster.conditions import Condition, working
-from kompensa.cluster.kube import Kube, UnavailableError
+from kompensa.cluster.conditions import Condition, stalled, working
+from kompensa.cluster.kube import Kube, RefusedError, UnavailableError
 from kompensa.cluster.resources import Object, Resource
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
@@ -13,6 +13,7 @@ from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
 
 # Attempts before an object says that the engine is away (some seconds): a restart is not worth two writes an object.
 PATIENCE = 5
+REFUSED_RETRY = 60.0
 WAITING_FOR_ENGINE = working("EngineUnreachable", "the engine cannot be reached; it is tried again until it can")
 
 
@@ -51,6 +52,10 @@ class Kind(ABC):
                 await self.forget(seen)
                 return None
             return await self.reconcile(seen, attempt)
+        except RefusedError as error:
+            # Most often a right that is missing: the object is where a person looks first.
+            await self.say(seen, seen.fields, stalled("RequestRefused", str(error)))
+            return REFUSED_RETRY
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
 

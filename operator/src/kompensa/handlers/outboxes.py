@@ -69,10 +69,10 @@ class Outboxes(Kind):
             owner, capture = await self._logins(seen)
             credentials = await self._credentials(seen, capture)
         except InvalidOutboxError as error:
-            await self.say(seen, {}, stalled("SpecInvalid", str(error)))
+            await self.say(seen, seen.fields, stalled("SpecInvalid", str(error)))
             return REPEAT
         except SecretError as error:
-            await self.say(seen, {}, working("SecretNotFound", str(error)))
+            await self.say(seen, seen.fields, working("SecretNotFound", str(error)))
             return REPAIR_RETRY
         status = await self._capture(seen, outbox, owner, capture, credentials)
         said = ready(status.reason, status.message) if status.ready else working(status.reason, status.message)
@@ -142,7 +142,7 @@ class Outboxes(Kind):
             return left_behind(outbox, str(error))
         except CaptureError as error:
             if _deleting_for(seen) < GIVE_UP:
-                await self.say(seen, {**seen.status, "lastError": error.message}, working(error.reason, error.message))
+                await self.say(seen, {**seen.fields, "lastError": error.message}, working(error.reason, error.message))
                 raise RetryLaterError(error.message, after=REPAIR_RETRY) from error
             return left_behind(outbox, error.message)
         return ""

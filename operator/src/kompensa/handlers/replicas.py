@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kompensa.cluster.conditions import Condition, stalled, working
-from kompensa.cluster.kube import Kube, RefusedError
+from kompensa.cluster.kube import Kube
 from kompensa.cluster.replica_deployment import worker_name, worker_objects
 from kompensa.cluster.replica_status import replica_conditions, replica_fields, steady
 from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
@@ -61,9 +61,6 @@ class Replicas(Kind):
             await self._keep_worker(seen, self._known.setdefault(seen.uid, _Known()))
         except InvalidReplicaError as error:
             await self.say(seen, {}, stalled("SpecInvalid", str(error)))
-            return SPEC_RETRY
-        except RefusedError as error:
-            await self.say(seen, {}, stalled("WorkerRefused", str(error)))
             return SPEC_RETRY
         await self._pass_on(seen)
         return POLL

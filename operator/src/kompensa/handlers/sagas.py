@@ -50,9 +50,9 @@ class Sagas:
             self.delivered.add(seen.uid)
         if is_finished(seen):
             self._finished(seen)
-        elif seen.deleted or self._told.get(seen.uid) != controls(seen):
+        elif is_unwanted(seen) or self._told.get(seen.uid) != controls(seen):
             known = self.queue.item(seen.uid)
-            news = known is None or known.deleted != seen.deleted or controls(known) != controls(seen)
+            news = known is None or (is_unwanted(known), controls(known)) != (is_unwanted(seen), controls(seen))
             await self.queue.offer(seen.uid, seen, wake=news)
 
     def definition_ready(self, namespace: str, name: str) -> None:
@@ -68,14 +68,14 @@ class Sagas:
 
     async def _work(self, seen: Seen, attempt: int) -> float | None:
         try:
-            if seen.deleted:
+            if is_unwanted(seen):
                 await self._settle(seen)
             elif seen.uid in self._told:
                 await self._control(seen)
             else:
                 return await self._start(seen)
         except EngineUnreachableError as error:
-            if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
+            if attempt >= PATIENCE and not is_unwanted(seen) and not seen.status.get("phase"):
                 await self._say(seen, waiting_for_engine())
             raise RetryLaterError(str(error)) from error
         except UnavailableError as error:
@@ -127,6 +127,11 @@ class Sagas:
 def is_finished(seen: Seen) -> bool:
     """Nothing is left to do for this Saga but to remove it one day."""
     return seen.status.get("phase") in TERMINAL
+
+
+def is_unwanted(seen: Seen) -> bool:
+    """Deleted, or asked to be and held by somebody's finalizer."""
+    return seen.deleted or seen.being_deleted
 
 
 def controls(seen: Seen) -> Controls:

@@ -43,6 +43,11 @@ class Seen:
         return self.raw.get("status") or {}
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The status' own fields, for a writer that has news about the conditions only."""
+        return {name: value for name, value in self.status.items() if name not in ("conditions", "observedGeneration")}
+
+    @property
     def key(self) -> str:
         """One key for all objects that ever bear this name, so that an old one's end cannot overtake a new one."""
         return f"{self.namespace}/{self.name}"

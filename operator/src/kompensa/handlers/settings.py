@@ -21,6 +21,8 @@ class OperatorSettings:
     ----------
     namespaces
         The namespaces to watch; empty means all of them.
+    capture_folder
+        Where Connect mounts `capture_secret`.
     capture_credentials
         Directory: connectors name keys of `capture_secret`, which Connect mounts. Inline: passwords are written into
         the connector's configuration, where anyone who reaches Connect's REST API can read them.
@@ -78,6 +80,7 @@ _PLAIN = {
     "connect_namespace": "KOMPENSA_CONNECT_NAMESPACE",
     "connect_pod_selector": "KOMPENSA_CONNECT_POD_SELECTOR",
     "capture_secret": "KOMPENSA_CAPTURE_SECRET",
+    "capture_folder": "KOMPENSA_CAPTURE_FOLDER",
     "replica_image": "KOMPENSA_REPLICA_IMAGE",
     "replica_url": "KOMPENSA_REPLICA_URL",
     "lease_namespace": "KOMPENSA_LEASE_NAMESPACE",

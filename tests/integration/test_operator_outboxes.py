@@ -1,0 +1,184 @@
+"""Outbox objects on a real API server, PostgreSQL, Kafka and Connect; a task of the test plays the kubelet."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from kompensa.cluster.kube import Kube
+from kompensa.cluster.resources import OUTBOXES, PODS, SECRETS, Object
+from kompensa.dev.connect import ConnectWorker
+from kompensa.dev.kafka import KafkaBroker
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_cdc.capture.connect import Connect
+from kompensa_cdc.capture.naming import connector_name
+from tests.integration.apiserver import SYSTEM, ApiServer
+from tests.integration.operator_processes import OperatorProcesses
+from tests.integration.operator_scene import Scene, eventually
+
+CAPTURE_SECRET = "kompensa-capture"
+OUTBOX_TABLE = """
+CREATE SCHEMA orders;
+CREATE TABLE orders.outbox (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregate_type text NOT NULL, aggregate_id uuid NOT NULL,
+  aggregate_version bigint NOT NULL, event_type text NOT NULL, event_version text NOT NULL, payload jsonb,
+  traceparent text, saga_id uuid, occurred_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (aggregate_type, aggregate_id, aggregate_version))
+"""
+
+
+@dataclass
+class Captured:
+    """A scene with an outbox table, its two logins, and a Connect that reads them from a mounted Secret."""
+
+    scene: Scene
+    owner: Login
+    capture: Login
+    admin: Login
+
+    async def create_secrets(self) -> None:
+        for name, login in (("orders-postgres", self.owner), ("orders-capture", self.capture)):
+            values = {
+                "host": login.host,
+                "port": str(login.port),
+                "database": login.database,
+                "username": login.username,
+                "password": login.password,
+            }
+            body = {"metadata": {"name": name}, "stringData": values}
+            await self.scene.kube.create(SECRETS, self.scene.namespace, body)
+
+    async def create_outbox(self) -> Object:
+        spec = {
+            "databaseSecretRef": {"name": "orders-postgres"},
+            "captureSecretRef": {"name": "orders-capture"},
+            "table": "orders.outbox",
+            "topicPrefix": self.scene.namespace,
+            "events": ["customer-created"],
+            "partitions": 1,
+        }
+        return await self.scene.create(OUTBOXES, "orders", spec)
+
+    async def slots(self) -> list[str]:
+        async with await psycopg.AsyncConnection.connect(self.admin.url) as connection:
+            found = await connection.execute(
+                "SELECT slot_name FROM pg_replication_slots WHERE database = %s", (self.owner.database,)
+            )
+            return [row[0] for row in await found.fetchall()]
+
+    async def until_gone(self) -> None:
+        async def gone() -> bool:
+            names = [item["metadata"]["name"] async for item in self.scene.kube.each(OUTBOXES, self.scene.namespace)]
+            return names == []
+
+        await eventually(gone, "the Outbox to be gone", seconds=60)
+
+
+@pytest.fixture
+async def captured(
+    operator_processes: OperatorProcesses,
+    kafka: KafkaBroker,
+    connect: ConnectWorker,
+    database: Login,
+    postgres: PostgresServer,
+    apiserver: ApiServer,
+    capturing_operator: None,
+    scene: Scene,
+) -> AsyncIterator[Captured]:
+    capture = postgres.create_capture_role(database.database)
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(OUTBOX_TABLE)
+        connection.execute(f'GRANT USAGE ON SCHEMA orders TO "{capture.username}"')
+        connection.execute(f'GRANT SELECT ON orders.outbox TO "{capture.username}"')
+    kubelet = asyncio.create_task(mount(scene.kube, connect))
+    yield Captured(scene, database, capture, postgres.admin_of(database.database))
+    async with Connect(connect.url) as rest:
+        await rest.delete(connector_name(scene.namespace, "orders"))
+    kubelet.cancel()
+    with suppress(asyncio.CancelledError):
+        await kubelet
+
+
+@pytest.fixture
+def capturing_operator(
+    operator_processes: OperatorProcesses, kafka: KafkaBroker, connect: ConnectWorker, apiserver: ApiServer
+) -> None:
+    """An operator that was told of Kafka and Connect, the empty Secret that comes with Connect, and its pod."""
+    operator_processes.extra = {
+        "KOMPENSA_KAFKA": kafka.bootstrap,
+        "KOMPENSA_CONNECT_URL": connect.url,
+        "KOMPENSA_CONNECT_NAMESPACE": SYSTEM,
+        "KOMPENSA_CAPTURE_SECRET": CAPTURE_SECRET,
+        "KOMPENSA_CAPTURE_FOLDER": str(connect.credentials),
+    }
+    if operator_processes.operator is not None:
+        operator_processes.operator.stop()
+    pod = {"containers": [{"name": "connect", "image": "connect:test"}]}
+    labels = {"app.kubernetes.io/component": "connect"}
+    apiserver.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": CAPTURE_SECRET, "namespace": SYSTEM}},
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "connect-0", "namespace": SYSTEM, "labels": labels},
+            "spec": pod,
+        },
+    )
+
+
+async def mount(kube: Kube, connect: ConnectWorker) -> None:
+    """What the kubelet does with a Secret volume, each time the pod was touched."""
+    seen = ""
+    while True:
+        pod = await kube.get(PODS, SYSTEM, "connect-0")
+        touched = (pod["metadata"].get("annotations") or {}).get("kompensa.dev/capture-synced", "")
+        if touched != seen:
+            seen = touched
+            secret = await kube.get(SECRETS, SYSTEM, CAPTURE_SECRET)
+            values = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+            for key in {name.rpartition(".")[0] for name in values}:
+                connect.write_login(key, username=values[f"{key}.username"], password=values[f"{key}.password"])
+        await asyncio.sleep(0.05)
+
+
+async def test_an_outbox_is_captured_and_taken_down_with_its_object(captured: Captured) -> None:
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    status = await captured.scene.status("orders", OUTBOXES)
+    assert status["connectorState"] == "RUNNING"
+    assert await captured.slots() == [status["slot"]]
+    await captured.scene.delete(OUTBOXES, "orders")
+    await captured.until_gone()
+    assert await captured.slots() == []
+    secret = await captured.scene.kube.get(SECRETS, SYSTEM, CAPTURE_SECRET)
+    assert f"{captured.scene.namespace}.orders.password" not in (secret.get("data") or {})
+
+
+async def test_a_missing_secret_is_named_and_waited_for(captured: Captured) -> None:
+    await captured.create_outbox()
+    waiting = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "SecretNotFound")
+    assert "orders-postgres" in waiting["message"]
+    await captured.create_secrets()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.scene.delete(OUTBOXES, "orders")
+    await captured.until_gone()
+
+
+async def test_an_outbox_whose_credentials_are_gone_can_be_deleted_and_says_what_it_leaves(
+    captured: Captured, apiserver: ApiServer
+) -> None:
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    for name in ("orders-postgres", "orders-capture"):
+        await captured.scene.delete(SECRETS, name)
+    await captured.scene.delete(OUTBOXES, "orders")
+    await captured.until_gone()
+    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
+    assert told["reason"] == "CaptureLeftBehind"
+    assert (await captured.slots())[0] in told["message"]
