@@ -5,6 +5,7 @@ A session of its own keeps a Ctrl-C at the terminal from reaching it: the starte
 
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kompensa.dev.cache import cache_folder
 from kompensa.dev.errors import ProgramFailedError
 
 POLL_SECONDS = 0.02
@@ -118,17 +120,22 @@ class Process:
             time.sleep(POLL_SECONDS)
 
     def failed(self, text: str) -> ProgramFailedError:
-        """An error that carries the end of this program's log."""
-        return ProgramFailedError(text, log=self.log, tail=tail_of(self.log))
+        """An error that carries the end of this program's log, and a copy of it that outlives the run."""
+        kept = kept_logs() / self.log.name
+        shutil.copyfile(self.log, kept)
+        return ProgramFailedError(text, log=kept, tail=tail_of(kept))
+
+
+def kept_logs() -> Path:
+    """Where logs go that somebody may want to read after the run is gone."""
+    folder = cache_folder() / "logs" / "dev"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def tail_of(log: Path, lines: int = TAIL_LINES) -> str:
-    """The last lines of a log; empty when there is none."""
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-lines:])
+    """The last lines of a log."""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
 def _group_of(user: str | None) -> int | None:

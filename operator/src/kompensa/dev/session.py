@@ -1,6 +1,7 @@
 """`kompensa dev` from start to Ctrl-C: the stack comes up, the demo is told, files are watched, all of it goes."""
 
 import asyncio
+import shutil
 import signal
 import threading
 import time
@@ -11,11 +12,13 @@ from rich.console import Console
 
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.dev.checkout import checkout
+from kompensa.dev.demo.checks import CheckFailedError
 from kompensa.dev.demo.local import LocalTarget
 from kompensa.dev.demo.shop_client import ShopClient
 from kompensa.dev.demo.story import tell
 from kompensa.dev.errors import DevError
 from kompensa.dev.options import StackOptions
+from kompensa.dev.process import kept_logs
 from kompensa.dev.reload import Reload
 from kompensa.dev.run import Run
 from kompensa.dev.stack import MANIFESTS, Stack
@@ -46,6 +49,10 @@ def run_session(options: StackOptions, *, demo: bool, stay: bool, watch: bool, k
                 _stay(console, stack, Reload([checkout() / MANIFESTS, *options.files]) if watch else None)
         except KeyboardInterrupt:
             console.print("\nstopping")
+        except CheckFailedError:
+            shutil.copytree(run.logs, kept_logs(), dirs_exist_ok=True)
+            console.print(f"\nThe logs of this run: {kept_logs()}")
+            raise
         finally:
             stack.stop()
 
