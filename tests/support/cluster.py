@@ -1,0 +1,91 @@
+"""The demo cluster as tests, chaos and benchmarks see it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.databases import ClusterDatabases
+from tests.support.http import Answer, call
+from tests.support.kubectl import Kubectl, eventually
+from tests.support.shop import Shop
+
+SYSTEM = "kompensa-system"
+SHOP = "shop"
+SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+API = "http://127.0.0.1:18080"
+ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")
+
+
+def shell_environment(root: Path) -> dict[str, str]:
+    """os.environ with what `python3 -m images env` exports (KUBECONFIG, PATH)."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "images", "env"], cwd=root, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+    environment = dict(os.environ)
+    for line in printed.splitlines():
+        name, _, value = line.removeprefix("export ").partition("=")
+        if name.isidentifier():
+            environment[name] = os.path.expandvars(value.strip().strip('"').strip("'"))
+    return environment
+
+
+class Cluster:
+    """kubectl, the services on their loopback ports, the engine's API and every service's database."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.kubectl = Kubectl(environment)
+        self.shop = Shop({name: f"http://127.0.0.1:{18081 + n}" for n, name in enumerate(SERVICES)})
+        self.databases = ClusterDatabases(self.kubectl)
+        self._token: str | None = None
+
+    def api(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """The engine's API with the token that the chart generated."""
+        if self._token is None:
+            secret = self.kubectl.json("get", "secret", "-n", SYSTEM, "kompensa-api-token")
+            self._token = base64.b64decode(secret["data"]["token"]).decode()
+        return call(method, API + path, body, headers={"Authorization": f"Bearer {self._token}"}, **options)
+
+    def saga(self, name: str) -> dict[str, Any]:
+        return self.kubectl.json("get", "saga", "-n", SHOP, name)
+
+    def saga_ends(self, name: str, *, seconds: float = 90) -> dict[str, Any]:
+        """The Saga object's status once it has ended or is parked."""
+
+        def ended() -> dict[str, Any] | None:
+            status: dict[str, Any] = self.saga(name).get("status", {})
+            return status if status.get("phase") in ENDED else None
+
+        return eventually(ended, what=f"Saga {name} to end", seconds=seconds)
+
+    def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
+        return self.kubectl.items("pods", "-n", namespace, "-l", selector)
+
+    def kill(self, namespace: str, selector: str) -> list[str]:
+        """Delete the pods at once, without grace: the closest to a crash that the API offers."""
+        names = [pod["metadata"]["name"] for pod in self.pods(namespace, selector)]
+        if names:
+            self.kubectl.run("delete", "pod", "-n", namespace, "--grace-period=0", "--force", *names)
+        return names
+
+    def ready(self, namespace: str, selector: str, *, seconds: float = 180) -> None:
+        """Wait until every pod of the selector is Ready and there is at least one."""
+
+        def all_ready() -> bool:
+            pods = [p for p in self.pods(namespace, selector) if not p["metadata"].get("deletionTimestamp")]
+            return bool(pods) and all(_is_ready(pod) for pod in pods)
+
+        eventually(all_ready, what=f"pods {selector} in {namespace} to be Ready", seconds=seconds)
+
+    def eventually(self, probe: Callable[[], Any], *, what: str, seconds: float = 60) -> Any:
+        return eventually(probe, what=what, seconds=seconds)
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -1,0 +1,39 @@
+"""What a person wants to see after a failed test: objects, events and logs, in files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.support.kubectl import Kubectl, KubectlError
+
+NAMESPACES = ("kompensa-system", "shop")
+KINDS = "sagas,sagadefinitions,participants,outboxes,replicas,pods,deployments,statefulsets,services,jobs"
+
+
+def collect(kubectl: Kubectl, folder: Path) -> None:
+    """Write everything into `folder`. What cannot be had is named in the file instead: a broken cluster is likely."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for namespace in NAMESPACES:
+        _write(folder / f"{namespace}-objects.yaml", kubectl, "get", KINDS, "-n", namespace, "-o", "yaml")
+        _write(
+            folder / f"{namespace}-events.txt", kubectl, "get", "events", "-n", namespace, "--sort-by=.lastTimestamp"
+        )
+        for name in _pods(kubectl, namespace):
+            log = folder / f"{namespace}-{name}.log"
+            _write(log, kubectl, "logs", "-n", namespace, name, "--all-containers", "--prefix", "--tail=2000")
+            _write(log.with_suffix(".previous.log"), kubectl, "logs", "-n", namespace, name, "--previous", "--tail=500")
+
+
+def _pods(kubectl: Kubectl, namespace: str) -> list[str]:
+    try:
+        return [pod["metadata"]["name"] for pod in kubectl.items("pods", "-n", namespace)]
+    except (KubectlError, subprocess.TimeoutExpired):
+        return []
+
+
+def _write(path: Path, kubectl: Kubectl, *arguments: str) -> None:
+    try:
+        path.write_text(kubectl.run(*arguments))
+    except (KubectlError, subprocess.TimeoutExpired) as error:
+        path.write_text(f"not to be had: {error}\n")

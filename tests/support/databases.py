@@ -1,0 +1,52 @@
+"""Reading the services' own databases on the cluster, each with the service's own login.
+
+Queries run through psql in a PostgreSQL pod: what is looked at never passes through the code under test.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from tests.support.kubectl import Kubectl
+
+SHOP = "shop"
+
+
+class ClusterDatabases:
+    """`rows("orders", "SELECT ...")` as orders' own role."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self.kubectl = kubectl
+        self._urls: dict[str, str] = {}
+
+    def url(self, service: str) -> str:
+        """The URL in the service's Secret, as the service itself gets it."""
+        if service not in self._urls:
+            secret = self.kubectl.json("get", "secret", "-n", SHOP, f"{service}-postgres")
+            self._urls[service] = base64.b64decode(secret["data"]["url"]).decode()
+        return self._urls[service]
+
+    def rows(self, service: str, query: str, *, login: str | None = None) -> list[dict[str, Any]]:
+        """Rows as JSON values. `login` uses another service's credentials against this service's database."""
+        url = self.url(service)
+        if login is not None:
+            url = _with_credentials(url, self.url(login))
+        found = self._psql(url, f"SELECT coalesce(json_agg(t), '[]') FROM ({query}) t")
+        rows: list[dict[str, Any]] = json.loads(found)
+        return rows
+
+    def _psql(self, url: str, statement: str) -> str:
+        pods = self.kubectl.items("pods", "-n", SHOP, "-l", "app.kubernetes.io/component=postgres")
+        running = [p["metadata"]["name"] for p in pods if p["status"]["phase"] == "Running"]
+        # The URL is an argument of psql in the pod of a test cluster: it is the login of a throw-away database.
+        return self.kubectl.execute(
+            SHOP, running[0], "psql", url, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement
+        )
+
+
+def _with_credentials(url: str, other: str) -> str:
+    scheme, _, rest = url.partition("://")
+    credentials = other.partition("://")[2].rpartition("@")[0]
+    return f"{scheme}://{credentials}@{rest.rpartition('@')[2]}"
