@@ -1,1 +1,36 @@
-"""What a service installs to take part in sagas."""
+"""What a service installs to take part in sagas.
+
+A service author needs five names: `Service` describes the service and makes its application, `Action` and
+`Compensation` are dependencies that make an endpoint idempotent by key, `Message` is what requests are made of, and
+`Refused` says no on business grounds. Behind them lies one row in the same local transaction as the business change
+(`barrier`).
+"""
+
+from kompensa_participant.endpoints import Action, Compensation, Database
+from kompensa_participant.messages import Form, Message, SagaReference
+from kompensa_participant.money import Money
+from kompensa_participant.outbox import OutboxEvent, publish
+from kompensa_participant.paging import After, Limit
+from kompensa_participant.problem import Problem, Refused
+from kompensa_participant.service import Service
+from kompensa_participant.tables import append_only, operations_table, outbox_table
+
+__all__ = [
+    "Action",
+    "After",
+    "Compensation",
+    "Database",
+    "Form",
+    "Limit",
+    "Message",
+    "Money",
+    "OutboxEvent",
+    "Problem",
+    "Refused",
+    "SagaReference",
+    "Service",
+    "append_only",
+    "operations_table",
+    "outbox_table",
+    "publish",
+]

@@ -1,0 +1,1 @@
+"""What stock is, without a database."""

@@ -1,0 +1,1 @@
+"""Invoices and copies of customers in PostgreSQL."""

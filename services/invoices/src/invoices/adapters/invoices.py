@@ -1,0 +1,112 @@
+"""Invoices and their lines, made out to the local copy of the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+
+from invoices.adapters import customers
+from invoices.domain.document import billable
+from invoices.domain.invoice import Line, check, invoice_number
+from kompensa_participant import Problem, Refused
+
+Connection = AsyncConnection[Any]
+
+
+async def issue(
+    connection: Connection,
+    saga_id: UUID,
+    *,
+    order_id: UUID,
+    customer_id: UUID,
+    total: Decimal,
+    lines: Sequence[Line],
+) -> dict[str, Any]:
+    """Issue an invoice; not possible yet (503) while the customer's copy is on its way."""
+    check(lines, total)
+    local_customer = await _billable_customer(connection, customer_id)
+    invoice_id, number = uuid4(), await _next_number(connection)
+    try:
+        await connection.execute(
+            "INSERT INTO invoices (id, invoice_number, saga_id, customer_id, orders_customer_id, orders_order_id,"
+            " total_amount, status) VALUES (%s, %s, %s, %s, %s, %s, %s, 'issued')",
+            (invoice_id, number, saga_id, local_customer, customer_id, order_id, total),
+        )
+    except UniqueViolation as error:
+        raise Refused("already-invoiced", f"order {order_id} has an invoice that stands", status=409) from error
+    await _insert_items(connection, invoice_id, lines)
+    return {"invoiceId": str(invoice_id), "invoiceNumber": number}
+
+
+async def _billable_customer(connection: Connection, customer_id: UUID) -> UUID:
+    """The local id of the customer's copy."""
+    customer = await customers.find(connection, customer_id)
+    if customer is None:
+        detail = f"customer {customer_id} has not been copied here yet; ask again"
+        raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
+    if customer["deleted_at"] is not None:
+        raise Refused("customer-deleted", f"customer {customer_id} was deleted; there is nobody to invoice")
+    if not billable(customer["document"]):
+        detail = f"customer {customer_id} has neither a CPF nor a CNPJ; an invoice needs one"
+        raise Refused("document-not-billable", detail)
+    local: UUID = customer["id"]
+    return local
+
+
+async def _insert_items(connection: Connection, invoice_id: UUID, lines: Sequence[Line]) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO invoice_items (invoice_id, position, catalog_product_id, product_name, quantity, unit_price,"
+            " total_price) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                (invoice_id, position, line.product_id, line.name, line.quantity, line.unit_price, line.total)
+                for position, line in enumerate(lines, start=1)
+            ],
+        )
+
+
+async def _next_number(connection: Connection) -> str:
+    cursor = await connection.execute("SELECT extract(year FROM now())::int, nextval('invoice_numbers')")
+    row = await cursor.fetchone()
+    assert row is not None
+    return invoice_number(row[0], row[1])
+
+
+async def cancel(connection: Connection, invoice_id: UUID) -> dict[str, Any]:
+    """Cancel an invoice. It keeps its row and its number, as invoices must."""
+    await connection.execute(
+        "UPDATE invoices SET status = 'cancelled', cancelled_at = now() WHERE id = %s", (invoice_id,)
+    )
+    return {"invoiceId": str(invoice_id), "status": "cancelled"}
+
+
+async def find(connection: Connection, invoice_id: UUID) -> dict[str, Any] | None:
+    """One invoice with its items."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SELECT *, orders_order_id AS order_id FROM invoices WHERE id = %s", (invoice_id,))
+        invoice = await cursor.fetchone()
+        if invoice is None:
+            return None
+        await cursor.execute(
+            "SELECT catalog_product_id AS product_id, product_name, quantity, unit_price, total_price"
+            " FROM invoice_items WHERE invoice_id = %s ORDER BY position",
+            (invoice_id,),
+        )
+        return {**invoice, "items": await cursor.fetchall()}
+
+
+async def page(connection: Connection, *, limit: int, after: UUID | None, saga_id: UUID | None) -> list[dict[str, Any]]:
+    """Invoices in order of their ids, from after the given one."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT *, orders_order_id AS order_id FROM invoices WHERE (%(after)s::uuid IS NULL OR id > %(after)s)"
+            " AND (%(saga)s::uuid IS NULL OR saga_id = %(saga)s) ORDER BY id LIMIT %(limit)s",
+            {"after": after, "saga": saga_id, "limit": limit},
+        )
+        return await cursor.fetchall()

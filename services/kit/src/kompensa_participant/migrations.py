@@ -1,0 +1,89 @@
+"""Bringing a service's schema to the version its code needs, with Alembic.
+
+Every table of a service lies in the PostgreSQL schema of the service's name, in a database of its own or in a shared
+one. Revisions are plain SQL in Python's clothes: `op.execute(...)`. Two replicas that start at once take turns by an
+advisory lock; a lock that traffic does not give up in time ends the migration, not the traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg import sql
+
+CONNECT_TIMEOUT = 10
+TURN_TIMEOUT = "60s"
+LOCK = 0x6B6F6D70  # any number; together with the schema's name it is this service's turn
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def config(package: str, *, url: str = "", schema: str = "") -> Config:
+    """Alembic's configuration for the service whose revisions lie in `<package>/migrations`."""
+    found = Config()
+    found.set_main_option("script_location", str(_folder("kompensa_participant") / "alembic"))
+    found.set_main_option("version_locations", str(_folder(package) / "migrations"))
+    found.set_main_option("path_separator", "os")
+    found.attributes["url"] = url.replace("postgres://", "postgresql://", 1)
+    found.attributes["schema"] = schema
+    return found
+
+
+def revisions(package: str) -> tuple[str, ...]:
+    """The revisions that the code knows, oldest first."""
+    script = ScriptDirectory.from_config(config(package))
+    found = tuple(revision.revision for revision in script.walk_revisions())[::-1]
+    if not found:
+        raise LookupError(f"{package} has no migrations: its first one makes the operations table")
+    return found
+
+
+def is_behind(found: str | None, known: Sequence[str]) -> bool:
+    """Whether a schema is older than the code. One that the code has never heard of is newer: while a deployment
+    rolls, the old pods go on serving beside the migrated schema, which must bear with them (expand, then contract)."""
+    return found is None or found in known[:-1]
+
+
+def migrate(package: str, *, url: str, schema: str, capture_role: str | None = None) -> None:
+    """Upgrade to head. Safe to run at any time, by any number of processes.
+
+    Raises
+    ------
+    LookupError
+        When the capture role does not exist.
+    """
+    options = f"-c lock_timeout={TURN_TIMEOUT}"
+    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT, autocommit=True, options=options) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (LOCK, schema))
+        _ensure_schema(connection, schema)
+        command.upgrade(config(package, url=url, schema=schema), "head")
+        if capture_role:
+            _grant_capture(connection, schema, capture_role)
+
+
+def _ensure_schema(connection: Connection, schema: str) -> None:
+    """Asks before it creates: in a shared instance the role owns its schema but may create none."""
+    found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
+    if not found:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def _grant_capture(connection: Connection, schema: str, role: str) -> None:
+    """Let the capture role see the outbox, and nothing else."""
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+        raise LookupError(f"CAPTURE_ROLE names {role!r}, which does not exist: create it, or leave CAPTURE_ROLE out")
+    names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
+    exists = connection.execute("SELECT to_regclass(%s)", (f'"{schema}".outbox',)).fetchone()
+    if exists and exists[0]:
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
+        connection.execute(sql.SQL("GRANT SELECT ON {schema}.outbox TO {role}").format(**names))
+
+
+def _folder(package: str) -> Path:
+    return Path(str(resources.files(package)))

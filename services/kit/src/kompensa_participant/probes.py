@@ -1,0 +1,69 @@
+"""Endpoints every participant has: liveness, readiness, metrics, and what became of an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg import Error
+from psycopg.errors import UndefinedTable
+
+from kompensa_participant import barrier
+from kompensa_participant.endpoints import Database, Pool, pool_of
+from kompensa_participant.metrics import observe_pool
+from kompensa_participant.migrations import is_behind
+from kompensa_participant.problem import Problem
+
+READY_TIMEOUT = 2.0
+
+router = APIRouter()
+
+
+@router.get("/healthz", tags=["process"])
+async def healthz() -> dict[str, str]:
+    """The event loop answers."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", tags=["process"])
+async def readyz(request: Request) -> dict[str, str | None]:
+    """The database answers in time, and its schema is not older than this code."""
+    revisions = request.app.state.revisions
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            found = await _revision(pool_of(request))
+    except (Error, TimeoutError) as error:
+        detail = f"the database cannot be used: {type(error).__name__}"
+        raise Problem(503, "not-ready", detail, headers={"Retry-After": "1"}) from error
+    if is_behind(found, revisions):
+        detail = f"the schema is at {found or 'nothing'}, this version needs {revisions[-1]}: run migrate"
+        raise Problem(503, "not-ready", detail, headers={"Retry-After": "1"})
+    return {"status": "ready", "schema": found}
+
+
+async def _revision(pool: Pool) -> str | None:
+    async with pool.connection(timeout=READY_TIMEOUT) as connection:
+        try:
+            row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
+        except UndefinedTable:
+            return None
+    return row[0] if row else None
+
+
+@router.get("/metrics", tags=["process"], include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    observe_pool(pool_of(request).get_stats())
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/operations/{saga_id}/{step}/{direction}", tags=["saga"])
+async def operation(saga_id: UUID, step: str, direction: str, database: Database) -> dict[str, Any]:
+    """What became of an operation: Succeeded, Failed, Tombstoned or Absent; always 200."""
+    found = await barrier.look_up(database, saga_id, step, direction)
+    key = f"{saga_id}/{step}/{direction}"
+    if found is None:
+        return {"key": key, "state": "Absent", "status": None, "reply": None}
+    return {"key": key, "state": found.state, "status": found.status or None, "reply": dict(found.reply) or None}

@@ -1,0 +1,128 @@
+"""A service from its parts: name, routes and migrations give an application and the two commands of its process.
+
+service = Service(name="inventory", title="Inventory", routers=[router])
+
+if __name__ == "__main__":
+    service.main()          # python3 -m inventory serve | migrate
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import structlog
+import uvicorn
+from alembic.util import CommandError
+from fastapi import APIRouter, FastAPI
+from psycopg import AsyncConnection, Error, OperationalError
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy.exc import SQLAlchemyError
+
+from kompensa_participant import errors, logs, migrations, openapi, probes
+from kompensa_participant.middleware import RequestEdge
+from kompensa_participant.settings import Settings, SettingsError, from_environment
+
+log = structlog.get_logger()
+
+POOL_TIMEOUT = 2.0
+POOL_WAITING = 200
+RECONNECT_SECONDS = 5.0  # then each request tries anew, so that a database that is back is used at once
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": "5s",
+    "lock_timeout": "3s",
+    "idle_in_transaction_session_timeout": "30s",  # a process that is paused must not hold its locks for ever
+}
+GRACE = 20
+USAGE = "usage: python3 -m {name} serve | migrate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A participant. `name` is also its import package and its PostgreSQL schema."""
+
+    name: str
+    title: str
+    description: str = ""
+    version: str = "0.1.0"
+    routers: Sequence[APIRouter] = field(default_factory=tuple)
+
+    def app(self, settings: Settings) -> FastAPI:
+        """The application, with the pool opened for as long as it runs."""
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            async with self._pool(settings) as pool:
+                app.state.pool = pool
+                yield
+
+        app = FastAPI(
+            title=self.title,
+            description=self.description,
+            version=self.version,
+            lifespan=lifespan,
+            responses=openapi.PROBLEM_RESPONSE,
+        )
+        app.state.faults_enabled = settings.faults_enabled
+        app.state.revisions = migrations.revisions(self.name)
+        app.add_middleware(RequestEdge)
+        errors.install(app)
+        for router in (*self.routers, probes.router):
+            app.include_router(router)
+        return app
+
+    def _pool(self, settings: Settings) -> AsyncConnectionPool[AsyncConnection[tuple[object, ...]]]:
+        session = {"search_path": self.name, **SESSION}
+        options = " ".join(f"-c {name}={value}" for name, value in session.items())
+        return AsyncConnectionPool(
+            settings.database_url,
+            min_size=settings.pool_min,
+            max_size=settings.pool_max,
+            timeout=POOL_TIMEOUT,
+            max_waiting=POOL_WAITING,
+            reconnect_timeout=RECONNECT_SECONDS,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"options": options, "connect_timeout": 3, "application_name": self.name},
+        )
+
+    def main(self, arguments: Sequence[str] | None = None) -> None:
+        """The process: `serve` or `migrate`."""
+        verb = (list(sys.argv[1:] if arguments is None else arguments) or [""])[0]
+        try:
+            if verb not in ("serve", "migrate"):
+                raise SettingsError(USAGE.format(name=self.name))
+            settings = from_environment()
+            logs.configure(self.name, settings.log_level)
+            self._serve(settings) if verb == "serve" else self._migrate(settings)
+        except SettingsError as error:
+            sys.exit(f"{self.name}: {error}")
+
+    def _serve(self, settings: Settings) -> None:
+        """Serve until told to stop; requests in flight are finished within the grace time."""
+        uvicorn.run(
+            self.app(settings),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE,
+        )
+
+    def _migrate(self, settings: Settings) -> None:
+        try:
+            migrations.migrate(
+                self.name, url=settings.database_url, schema=self.name, capture_role=settings.capture_role
+            )
+        except OperationalError as error:
+            raise SettingsError(f"cannot migrate, the database of DATABASE_URL: {_last_line(error)}") from error
+        except (Error, SQLAlchemyError, CommandError, LookupError) as error:
+            raise SettingsError(f"cannot migrate: {_last_line(getattr(error, 'orig', None) or error)}") from error
+        log.info("migrated", schema=self.name, revision=migrations.revisions(self.name)[-1])
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

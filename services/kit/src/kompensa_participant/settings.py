@@ -1,0 +1,75 @@
+"""A service's settings, from the environment; a missing or broken one is named at start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kompensa_participant.logs import LEVELS
+
+SCHEMES = ("postgresql://", "postgres://")
+
+
+class SettingsError(ValueError):
+    """A setting that is missing or cannot be read, or that the process cannot work with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a service process is told.
+
+    Attributes
+    ----------
+    database_url
+        `postgresql://...`, with the service's own role.
+    pool_min, pool_max
+        Connections kept and allowed.
+    faults_enabled
+        Whether the fault switch listens. Never in production.
+    capture_role
+        Role that may read the outbox (granted by `migrate`), or None.
+    """
+
+    database_url: str
+    host: str = "0.0.0.0"  # noqa: S104 - a pod serves its Service
+    port: int = 8080
+    pool_min: int = 1
+    pool_max: int = 10
+    log_level: str = "info"
+    faults_enabled: bool = False
+    capture_role: str | None = None
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises SettingsError."""
+    url = environment.get("DATABASE_URL", "")
+    if not url.startswith(SCHEMES):
+        raise SettingsError("DATABASE_URL must be set to postgresql://user:password@host:port/database")
+    pool_min = _integer(environment, "POOL_MIN", Settings.pool_min, least=0)
+    return Settings(
+        database_url=url,
+        host=environment.get("HOST") or Settings.host,
+        port=_integer(environment, "PORT", Settings.port, least=1),
+        pool_min=pool_min,
+        pool_max=_integer(environment, "POOL_MAX", max(Settings.pool_max, pool_min), least=max(pool_min, 1)),
+        log_level=_choice(environment, "LOG_LEVEL", Settings.log_level, LEVELS),
+        faults_enabled=_choice(environment, "FAULTS_ENABLED", "false", ("true", "false")) == "true",
+        capture_role=environment.get("CAPTURE_ROLE") or None,
+    )
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) < least:
+        raise SettingsError(f"{name} must be a whole number from {least}, not {text!r}")
+    return int(text)
+
+
+def _choice(
+    environment: Mapping[str, str], name: str, default: str, choices: tuple[str, ...] | Mapping[str, int]
+) -> str:
+    text = (environment.get(name) or default).lower()
+    if text not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    return text

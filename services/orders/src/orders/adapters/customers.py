@@ -1,0 +1,137 @@
+"""Customers, and the event of each change in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+from uuid import UUID, uuid4
+
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from kompensa_participant import OutboxEvent, Problem, publish
+from orders.domain.customer import CustomerState, changed_payload, deleted_payload
+
+Connection = AsyncConnection[Any]
+Row = dict[str, Any]
+
+_INSERT = """
+INSERT INTO customers (id, email, document, full_name, phone, shipping_address, billing_address, payment_methods)
+VALUES (%(id)s, %(email)s, %(document)s, %(full_name)s, %(phone)s, %(shipping_address)s, %(billing_address)s,
+        %(payment_methods)s)
+RETURNING *
+"""
+_UPDATE = """
+UPDATE customers
+   SET email = %(email)s, document = %(document)s, full_name = %(full_name)s, phone = %(phone)s,
+       shipping_address = %(shipping_address)s, billing_address = %(billing_address)s,
+       payment_methods = %(payment_methods)s, version = version + 1, updated_at = now()
+ WHERE id = %(id)s AND deleted_at IS NULL
+RETURNING *
+"""
+_DELETE = """
+UPDATE customers
+   SET email = 'deleted-' || id, document = '', full_name = '', phone = NULL, shipping_address = '{}',
+       billing_address = '{}', payment_methods = '[]', version = version + 1, updated_at = now(), deleted_at = now()
+ WHERE id = %(id)s AND deleted_at IS NULL
+RETURNING *
+"""
+
+
+async def create(connection: Connection, state: CustomerState) -> Row:
+    """A new customer, at version 1."""
+    row = await _written(connection, _INSERT, uuid4(), state)
+    assert row is not None
+    await _tell(connection, "customer-created", row, _changed(row, state))
+    return row
+
+
+async def update(connection: Connection, customer_id: UUID, state: CustomerState) -> Row:
+    """The new state, one version on. The version is assigned under the lock that the UPDATE takes on the row."""
+    row = await _written(connection, _UPDATE, customer_id, state)
+    if row is None:
+        raise _unknown(customer_id)
+    await _tell(connection, "customer-updated", row, _changed(row, state))
+    return row
+
+
+async def delete(connection: Connection, customer_id: UUID) -> None:
+    """Soft delete: orders keep pointing at the row, its personal fields are blanked, and the copies are told."""
+    row = await _one(connection, _DELETE, {"id": customer_id})
+    if row is None:
+        raise _unknown(customer_id)
+    await _tell(connection, "customer-deleted", row, deleted_payload(customer_id, deleted_at=row["deleted_at"]))
+
+
+async def find(connection: Connection, customer_id: UUID) -> Row:
+    """One customer. Raises Problem (404)."""
+    row = await _one(
+        connection, "SELECT * FROM customers WHERE id = %(id)s AND deleted_at IS NULL", {"id": customer_id}
+    )
+    if row is None:
+        raise _unknown(customer_id)
+    return row
+
+
+async def keep(connection: Connection, customer_id: UUID) -> bool:
+    """Whether there is such a customer, and that there will be until the transaction ends."""
+    cursor = await connection.execute(
+        "SELECT 1 FROM customers WHERE id = %s AND deleted_at IS NULL FOR SHARE", (customer_id,)
+    )
+    return await cursor.fetchone() is not None
+
+
+async def page(connection: Connection, *, limit: int, after: UUID | None) -> list[Row]:
+    """Customers in order of their ids, from after the given one."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT * FROM customers WHERE deleted_at IS NULL"
+            " AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s",
+            {"after": after, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+def _unknown(customer_id: UUID) -> Problem:
+    return Problem(404, "unknown-customer", f"customer {customer_id} does not exist")
+
+
+async def _written(
+    connection: Connection, statement: LiteralString, customer_id: UUID, state: CustomerState
+) -> Row | None:
+    values = {
+        "id": customer_id,
+        "email": state.email,
+        "document": state.document,
+        "full_name": state.full_name,
+        "phone": state.phone,
+        "shipping_address": Jsonb(dict(state.shipping_address)),
+        "billing_address": Jsonb(dict(state.billing_address)),
+        "payment_methods": Jsonb([dict(method) for method in state.payment_methods]),
+    }
+    try:
+        return await _one(connection, statement, values)
+    except UniqueViolation as error:
+        raise Problem(409, "email-taken", f"another customer has the e-mail address {state.email}") from error
+
+
+async def _one(connection: Connection, statement: LiteralString, values: Row) -> Row | None:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(statement, values)
+        return await cursor.fetchone()
+
+
+def _changed(row: Row, state: CustomerState) -> Row:
+    return changed_payload(row["id"], state, created_at=row["created_at"], updated_at=row["updated_at"])
+
+
+async def _tell(connection: Connection, event_type: str, row: Row, payload: Row) -> None:
+    event = OutboxEvent(
+        aggregate_type="customer",
+        aggregate_id=row["id"],
+        aggregate_version=row["version"],
+        event_type=event_type,
+        payload=payload,
+    )
+    await publish(connection, event)

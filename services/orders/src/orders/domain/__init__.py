@@ -1,0 +1,1 @@
+"""What customers and orders are, without a database."""

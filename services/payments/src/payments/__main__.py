@@ -1,0 +1,6 @@
+"""`python3 -m payments serve | migrate`."""
+
+from payments.app import service
+
+if __name__ == "__main__":
+    service.main()

@@ -1,0 +1,1 @@
+"""What a payment is, without a database."""

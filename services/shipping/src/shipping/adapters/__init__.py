@@ -1,0 +1,1 @@
+"""Copies of customers in PostgreSQL."""

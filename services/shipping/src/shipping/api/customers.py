@@ -1,0 +1,40 @@
+"""The copies of customers, to look at. Their authority is orders: there is nothing to write here (405)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from kompensa_participant import After, Database, Limit, Message, Problem
+from shipping.adapters import customers
+
+router = APIRouter(prefix="/customers", tags=["customers (copies)"])
+
+
+class CustomerCopy(Message):
+    """What a courier needs of a customer, and nothing else (S21). `phone` is empty where none is known."""
+
+    id: UUID
+    orders_customer_id: UUID
+    email: str
+    full_name: str
+    phone: str
+    shipping_address: dict[str, Any]
+    source_version: int
+    synced_at: datetime
+
+
+@router.get("")
+async def listing(database: Database, limit: Limit = 100, after: After = None) -> list[CustomerCopy]:
+    return [CustomerCopy(**row) for row in await customers.page(database, limit=limit, after=after)]
+
+
+@router.get("/{orders_customer_id}")
+async def get(orders_customer_id: UUID, database: Database) -> CustomerCopy:
+    row = await customers.find(database, orders_customer_id)
+    if row is None or row["deleted_at"] is not None:
+        raise Problem(404, "not-copied", f"there is no copy of customer {orders_customer_id} here")
+    return CustomerCopy(**row)

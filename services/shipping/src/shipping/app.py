@@ -1,0 +1,11 @@
+"""The shipping service: where customers want their parcels, as a copy of orders' customers."""
+
+from kompensa_participant import Service
+from shipping.api import customers
+
+service = Service(
+    name="shipping",
+    title="Shipping",
+    description="A copy of orders' customers with what a courier needs.",
+    routers=[customers.router],
+)
