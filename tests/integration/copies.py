@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import psycopg
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # declares no re-exports
 from psycopg.rows import dict_row
 
 from kompensa.dev.ports import HOST, Ports
@@ -71,7 +71,7 @@ class Change:
         return f"2026-01-31T12:{self.version // 60 % 60:02}:{self.version % 60:02}Z"
 
     @property
-    def headers(self) -> list[tuple[str, bytes | None]]:
+    def headers(self) -> list[tuple[str, str | bytes | None]]:
         return [
             ("event-type", self.type.encode()),
             ("event-version", b"1.0"),
@@ -149,7 +149,7 @@ def read_rows(url: str) -> dict[str, tuple[Any, ...]]:
 
 def query(url: str, text: str) -> list[dict[str, Any]]:
     with psycopg.connect(url, row_factory=dict_row) as connection:
-        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+        return connection.execute(text).fetchall()
 
 
 def eventually(

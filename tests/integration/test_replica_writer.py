@@ -269,6 +269,6 @@ async def test_a_table_that_cannot_hold_the_copy_is_told_in_one_sentence(
     target: Login, ddl: str, complaint: str
 ) -> None:
     async with await connect(target.url) as connection:
-        await connection.execute(ddl)  # type: ignore[arg-type]
+        await connection.execute(ddl)
         with pytest.raises(TargetError, match=complaint):
             await read_table(connection, replica_from_object(replica_object("t")).target)

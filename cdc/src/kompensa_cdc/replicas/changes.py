@@ -12,6 +12,8 @@ import msgspec
 from kompensa_cdc.events import Event, Poison, poisoned
 from kompensa_cdc.replicas.rows import Row
 
+HELD = "held: an earlier event of this key is parked"
+
 
 class Change(msgspec.Struct, frozen=True):
     """An event ready to be applied. `row` is None for a deletion."""
@@ -75,7 +77,7 @@ def plan(items: Iterable[Change | Poison], held: Mapping[str, int]) -> Plan:
             parked.append(item)
             lowest[item.key] = min(lowest.get(item.key, 2**63), version_of(item))
         elif lowest.get(item.event.key, 2**63) <= item.event.aggregate_version:
-            parked.append(poisoned(item.event, "held: an earlier event of this key is parked"))
+            parked.append(poisoned(item.event, HELD))
         else:
             changes.append(item)
     return Plan(tuple(fold(changes).values()), tuple(parked))

@@ -21,7 +21,7 @@ from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
 from kompensa_cdc.replicas.broker import BrokerError, consumer_config, group_config, missing_topics
-from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.changes import HELD, Change
 from kompensa_cdc.replicas.intake import Intake
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
@@ -168,12 +168,12 @@ class Worker:
         self._log_applied(batch, applied)
 
     async def _parked(self, connection: AsyncConnection, parked: Sequence[Poison]) -> None:
-        first = parked[0]
         self.metrics.parked.inc(len(parked))
-        self.progress.note(
-            f"key {first.key} is parked since {first.topic}/{first.partition}@{first.offset}: {first.error}"
-        )
-        _log.warning("key parked", replica=self._spec.replica, key=first.key, error=first.error, events=len(parked))
+        for event in parked:
+            if event.error != HELD:  # what is held follows from an event that was told already
+                place = f"{event.topic}/{event.partition}@{event.offset}"
+                self.progress.note(f"key {event.key} is parked since {place}: {event.error}")
+                _log.warning("key parked", replica=self._spec.replica, key=event.key, at=place, error=event.error)
         self.progress.parked_keys = await count_parked_keys(connection, self._books)
 
     def _log_applied(self, batch: Batch, applied: Applied) -> None:

@@ -5,7 +5,7 @@ records the generator gives None, so that its caller can stop, draw or count.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +46,7 @@ Start = Latest | Beginning | Last
 
 def follow(
     bootstrap: str, topics: Sequence[str], *, start: Start | None = None, key: str | None = None
-) -> Iterator[WatchedRecord | None]:
+) -> Generator[WatchedRecord | None, None, None]:
     """Yield records as they come, and None after each quiet half second; end it by closing the generator.
 
     Parameters

@@ -1,0 +1,308 @@
+"""Capture end to end: from a committed outbox row to a record in Kafka, through a real Debezium, and back to health."""
+
+import asyncio
+import json
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, Message
+
+from kompensa.dev.connect import ConnectWorker
+from kompensa.dev.kafka import KafkaBroker
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_cdc.capture import (
+    Database,
+    Directory,
+    Outbox,
+    OutboxStatus,
+    outbox_from_object,
+    reconcile_outbox,
+    remembered,
+    remove_outbox,
+)
+
+from .copies import CREATED, DELETED, UPDATED, eventually, query
+
+OUTBOX = """
+CREATE SCHEMA orders;
+CREATE TABLE orders.outbox (
+  id uuid PRIMARY KEY DEFAULT gen_random_uuid(), aggregate_type text NOT NULL, aggregate_id uuid NOT NULL,
+  aggregate_version bigint NOT NULL, event_type text NOT NULL, event_version text NOT NULL, payload jsonb,
+  traceparent text, saga_id uuid, occurred_at timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (aggregate_type, aggregate_id, aggregate_version))
+"""
+
+
+def database_of(login: Login) -> Database:
+    return Database(
+        host=login.host,
+        port=login.port,
+        database=login.database,
+        username=login.username,
+        password=login.password,
+    )
+
+
+@dataclass
+class Source:
+    """An outbox in a database of its own, and everything reconciling it needs."""
+
+    outbox: Outbox
+    owner: Login
+    capture: Login
+    kafka: KafkaBroker
+    connect: ConnectWorker
+    status: OutboxStatus | None = None
+
+    async def reconcile(self, **other: Any) -> OutboxStatus:
+        self.connect.write_login(self.outbox.connector, username=self.capture.username, password=self.capture.password)
+        arguments: dict[str, Any] = {
+            "owner": database_of(self.owner),
+            "capture": database_of(self.capture),
+            "credentials": Directory(path=str(self.connect.credentials), key=self.outbox.connector),
+            "connect_url": self.connect.url,
+            "bootstrap": self.kafka.bootstrap,
+            "previous": self.status,
+        }
+        self.status = await reconcile_outbox(self.outbox, **(arguments | other))
+        return self.status
+
+    async def until_ready(self) -> OutboxStatus:
+        return await self.until(lambda status: status.ready)
+
+    async def until(self, is_right: Callable[[OutboxStatus], bool]) -> OutboxStatus:
+        """Reconcile as the operator does, again and again, until the status is right."""
+        async with asyncio.timeout(90):
+            while True:
+                status = await self.reconcile()
+                if is_right(status):
+                    return status
+                await asyncio.sleep(0.2)
+
+    async def remove(self) -> None:
+        await remove_outbox(
+            self.outbox, owner=database_of(self.owner), capture=database_of(self.capture), connect_url=self.connect.url
+        )
+
+    def write(self, key: str, version: int, kind: str, payload: Mapping[str, Any] | None, **columns: Any) -> None:
+        with psycopg.connect(self.owner.url) as connection:
+            connection.execute(
+                """INSERT INTO orders.outbox (aggregate_type, aggregate_id, aggregate_version, event_type,
+                                              event_version, payload, traceparent)
+                   VALUES ('customer', %s, %s, %s, '1.0', %s, %s)""",
+                (key, version, kind, None if payload is None else json.dumps(payload), columns.get("traceparent")),
+            )
+
+
+@pytest.fixture
+async def source(
+    postgres: PostgresServer, kafka: KafkaBroker, connect: ConnectWorker, database: Login
+) -> AsyncIterator[Source]:
+    capture = postgres.create_capture_role(database.database)
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(OUTBOX)
+        connection.execute(f'GRANT USAGE ON SCHEMA orders TO "{capture.username}"')
+        connection.execute(f'GRANT SELECT ON orders.outbox TO "{capture.username}"')
+    prefix = f"c{secrets.token_hex(3)}"
+    spec = {"table": "orders.outbox", "topicPrefix": prefix, "events": [CREATED, UPDATED, DELETED], "partitions": 2}
+    made = Source(outbox_from_object("shop", prefix, spec), database, capture, kafka, connect)
+    yield made
+    await made.remove()
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS orders CASCADE")
+
+
+@pytest.fixture
+def reader(kafka: KafkaBroker, source: Source) -> Iterator["Reader"]:
+    reading = Reader(kafka.bootstrap, source.outbox)
+    yield reading
+    reading.consumer.close()
+
+
+class Reader:
+    """Everything that comes into the outbox's topics."""
+
+    def __init__(self, bootstrap: str, outbox: Outbox) -> None:
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": secrets.token_hex(4),
+                "auto.offset.reset": "earliest",
+                "topic.metadata.refresh.interval.ms": 500,
+            }
+        )
+        self.consumer.subscribe(list(outbox.topics))
+        self.records: list[Message] = []
+
+    def read(self) -> list[Message]:
+        record = self.consumer.poll(0.1)
+        while record is not None:
+            if record.error() is None:
+                self.records.append(record)
+            record = self.consumer.poll(0)
+        return self.records
+
+    def wait_for(self, count: int) -> list[Message]:
+        return eventually(self.read, lambda records: len(records) >= count)
+
+    def keys(self) -> set[str]:
+        return {(record.key() or b"").decode() for record in self.read()}
+
+
+def headers_of(record: Message) -> dict[str, str | None]:
+    headers = record.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in pairs}
+
+
+async def test_a_committed_row_becomes_a_record_with_topic_key_and_headers(source: Source, reader: Reader) -> None:
+    status = await source.until_ready()
+    key = str(uuid.uuid4())
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    source.write(key, 1, CREATED, {"email": "ana@example.com", "phone": None, "tags": []}, traceparent=trace)
+    source.write(key, 2, DELETED, None)
+    records = {record.topic(): record for record in reader.wait_for(2)}
+
+    created = records[f"{source.outbox.topic_prefix}.{CREATED}"]
+    assert created.key() == key.encode()
+    # Nulls and empty lists survive: the text goes through untouched.
+    assert json.loads(created.value() or b"") == {"email": "ana@example.com", "phone": None, "tags": []}
+    headers = headers_of(created)
+    uuid.UUID(headers["id"])
+    assert (headers["event-type"], headers["event-version"], headers["aggregate-version"]) == (CREATED, "1.0", "1")
+    assert headers["traceparent"] == trace
+    assert (headers["occurred-at"] or "").endswith("Z")
+    deleted = records[f"{source.outbox.topic_prefix}.{DELETED}"]
+    assert deleted.value() is None
+    assert headers_of(deleted)["aggregate-version"] == "2"
+    assert status.reason == "Capturing"
+    assert status.as_status()["connectorState"] == "RUNNING"
+
+
+async def test_reconciling_again_changes_nothing(source: Source) -> None:
+    first = await source.until_ready()
+    slots = "SELECT slot_name, plugin FROM pg_replication_slots WHERE database = current_database()"
+    before = query(source.owner.url, slots)
+    second = await source.reconcile()
+
+    assert second.ready
+    assert replace(second, lag_bytes=0) == replace(first, lag_bytes=0)
+    assert query(source.owner.url, slots) == before
+    assert [row["slot_name"] for row in before] == [source.outbox.slot]
+
+
+async def test_rows_written_before_the_first_reconciliation_are_published_too(source: Source, reader: Reader) -> None:
+    early = str(uuid.uuid4())
+    source.write(early, 1, CREATED, {"email": "early@example.com"})
+    await source.until_ready()
+
+    eventually(reader.keys, lambda keys: early in keys)
+
+
+async def test_a_killed_connect_loses_nothing(source: Source, reader: Reader) -> None:
+    await source.until_ready()
+    keys = [str(uuid.uuid4()) for _ in range(60)]
+    for number, key in enumerate(keys):
+        source.write(key, 1, CREATED, {"email": f"{number}@example.com"})
+        if number == 20:
+            reader.wait_for(10)
+            source.connect.kill()
+        if number == 40:
+            source.connect.start()
+
+    eventually(reader.keys, lambda seen: seen >= set(keys))
+    assert (await source.until_ready()).connector_state == "RUNNING"
+
+
+async def test_a_lost_slot_is_told_and_what_is_still_in_the_table_is_published_again(
+    source: Source, reader: Reader, postgres: PostgresServer
+) -> None:
+    await source.until_ready()
+    before = str(uuid.uuid4())
+    source.write(before, 1, CREATED, {"email": "before@example.com"})
+    reader.wait_for(1)
+    lose_slot(postgres, source)
+    missed = str(uuid.uuid4())
+    source.write(missed, 1, CREATED, {"email": "missed@example.com"})
+    status = await source.until_ready()
+
+    eventually(reader.keys, lambda keys: missed in keys)
+    assert status.reason == "SlotRecreated"
+    assert f"slot {source.outbox.slot} was gone" in status.last_error
+    # Neither a later pass nor an operator that starts anew forgets it.
+    assert (await source.reconcile()).last_error == status.last_error
+    source.status = remembered(source.outbox, status.as_status())
+    assert (await source.reconcile()).last_error == status.last_error
+
+
+def lose_slot(postgres: PostgresServer, source: Source) -> None:
+    source.connect.kill()
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = %s",
+            (source.outbox.slot,),
+        )
+        connection.execute("SELECT pg_drop_replication_slot(%s)", (source.outbox.slot,))
+    source.connect.start()
+
+
+async def test_an_idle_outbox_in_a_busy_database_keeps_no_wal(source: Source, reader: Reader) -> None:
+    await source.until_ready()
+    with psycopg.connect(source.owner.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders.noise AS SELECT g, repeat('x', 500) FROM generate_series(1, 20000) g")
+
+    await source.until(lambda status: status.lag_bytes < 1_000_000)
+
+
+async def test_removing_leaves_topics_only(source: Source, postgres: PostgresServer, reader: Reader) -> None:
+    await source.until_ready()
+    await source.remove()
+    await source.remove()
+
+    name = source.outbox.slot
+    assert query(postgres.admin_url, f"SELECT FROM pg_replication_slots WHERE slot_name = '{name}'") == []
+    assert query(source.owner.url, f"SELECT FROM pg_publication WHERE pubname = '{name}'") == []
+    assert set(source.outbox.topics) <= set(reader.consumer.list_topics(timeout=10).topics)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason", "words"),
+    [
+        ("postgres", "DatabaseUnusable", "cannot connect to PostgreSQL as"),
+        ("password", "DatabaseUnusable", "check host, port, database, username and password"),
+        ("connect", "ConnectUnusable", "Kafka Connect at http://127.0.0.1:1 does not answer"),
+        ("kafka", "KafkaUnusable", "Kafka at 127.0.0.1:1 does not answer"),
+    ],
+)
+async def test_a_broken_address_is_named_with_the_next_step_and_no_password(
+    source: Source, broken: str, reason: str, words: str
+) -> None:
+    ways: dict[str, dict[str, Any]] = {
+        "postgres": {"owner": replace(database_of(source.owner), port=1)},
+        "password": {"capture": replace(database_of(source.capture), password="wrong-secret")},
+        "connect": {"connect_url": "http://127.0.0.1:1"},
+        "kafka": {"bootstrap": "127.0.0.1:1"},
+    }
+    status = await source.reconcile(**ways[broken])
+
+    assert not status.ready
+    assert status.reason == reason
+    assert words in status.message
+    assert "check" in status.message
+    assert source.owner.password not in status.message
+    assert "wrong-secret" not in status.message
+    assert status.last_error == status.message
+
+
+async def test_an_outbox_that_is_not_migrated_yet_is_told(source: Source) -> None:
+    with psycopg.connect(source.owner.url, autocommit=True) as connection:
+        connection.execute("DROP TABLE orders.outbox")
+    status = await source.reconcile()
+
+    assert "table orders.outbox does not exist" in status.message
+    assert "migration" in status.message

@@ -1,0 +1,284 @@
+"""The worker as users run it: a process between a real Kafka and a real PostgreSQL, and what may happen to both."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from kompensa.dev.kafka import KafkaBroker
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa.dev.run import Run
+
+from .copies import (
+    CREATED,
+    DELETED,
+    Change,
+    Topics,
+    Worker,
+    eventually,
+    expected_rows,
+    prepare_target,
+    query,
+    read_rows,
+    replica_object,
+)
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def topics(kafka: KafkaBroker) -> Topics:
+    return Topics(kafka.bootstrap)
+
+
+@pytest.fixture
+def target(database: Login) -> Login:
+    prepare_target(database)
+    return database
+
+
+@pytest.fixture
+def start(run: Run, kafka: KafkaBroker, topics: Topics, target: Login, tmp_path: Path) -> Iterator[Start]:
+    """Start a worker for the topics' Replica; what a test says of its spec is added."""
+    workers: list[Worker] = []
+
+    def started(*, bootstrap: str = kafka.bootstrap, database_url: str = target.url, **spec: Any) -> Worker:
+        replica = replica_object(topics.prefix, **spec)
+        worker = Worker(run, replica, database_url=database_url, bootstrap=bootstrap, folder=tmp_path)
+        workers.append(worker)
+        return worker
+
+    yield started
+    for worker in workers:
+        worker.process.kill()
+
+
+def key(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012x}"
+
+
+def lives(count: int, *, seed: int) -> list[Change]:
+    """Customers' whole lives, shuffled so that nothing arrives in order, a fifth of it twice."""
+    changes: list[Change] = []
+    for number in range(count):
+        changes.append(Change(key=key(number), version=1, type=CREATED))
+        changes += [Change(key=key(number), version=version) for version in range(2, 2 + number % 4)]
+        if number % 3 == 0:
+            changes.append(Change(key=key(number), version=20, type=DELETED))
+    mixed = random.Random(seed)
+    changes += mixed.sample(changes, len(changes) // 5)
+    mixed.shuffle(changes)
+    return changes
+
+
+def wait_applied(worker: Worker, records: int) -> dict[str, Any]:
+    return eventually(worker.status, lambda status: status.get("appliedRecords", 0) >= records)
+
+
+def wait_drained(worker: Worker, records: int) -> dict[str, Any]:
+    return eventually(
+        worker.status,
+        lambda status: status.get("appliedRecords", 0) >= records and status["lagRecords"] == 0,
+    )
+
+
+def test_a_worker_killed_again_and_again_gives_exactly_the_copy(topics: Topics, target: Login, start: Start) -> None:
+    changes = lives(4000, seed=1)
+    quarter = len(changes) // 4
+    worker = start(batch={"maxRecords": 200, "maxWait": "10ms"})
+    worker.wait_ready()
+    for part in range(4):
+        topics.send(changes[part * quarter : (part + 1) * quarter])
+        wait_applied(worker, part * quarter + 1)
+        worker.kill()
+        worker.restart()
+        worker.wait_ready()
+    topics.send(changes[4 * quarter :])
+    status = wait_drained(worker, len(changes))
+
+    assert read_rows(target.url) == expected_rows(changes)
+    # Every record was counted in the transaction that applied it: neither lost nor applied twice.
+    assert status["appliedRecords"] == len(changes)
+    assert status["parkedKeys"] == 0
+
+
+def test_a_paused_worker_that_lost_its_claim_starts_anew_and_repeats_nothing(
+    topics: Topics, target: Login, start: Start
+) -> None:
+    changes = lives(500, seed=2)
+    worker = start()
+    worker.wait_ready()
+    topics.send(changes[:300])
+    wait_drained(worker, 300)
+
+    worker.pause()
+    topics.send(changes[300:])
+    rewind(worker)
+    worker.go_on()
+
+    eventually(lambda: read_rows(target.url), lambda rows: rows == expected_rows(changes))
+    status = wait_drained(worker, len(changes))
+    assert status["appliedRecords"] == len(changes)
+    assert status["ready"]
+
+
+def rewind(worker: Worker) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "kompensa_cdc.main", "rewind"],
+        env={**os.environ, **worker.environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_reading_again_from_the_beginning_changes_nothing(topics: Topics, target: Login, start: Start) -> None:
+    changes = lives(300, seed=3)
+    worker = start()
+    worker.wait_ready()
+    topics.send(changes)
+    wait_drained(worker, len(changes))
+    eventually(worker.status, lambda status: status["lagRecords"] == 0)
+    everything = "SELECT * FROM invoices.customers ORDER BY orders_customer_id"
+    before = query(target.url, everything)
+
+    assert "9 partitions set back to the beginning" in rewind(worker)
+    topics.send([Change(key=key(9999), version=1, type=CREATED)])  # wakes the fenced worker
+    wait_drained(worker, len(changes) + 1)
+
+    after = query(target.url, everything)
+    # Also local id and synced_at: no row was touched.
+    assert [row for row in after if str(row["orders_customer_id"]) != key(9999)] == before
+
+
+def test_a_poison_event_parks_its_key_in_order_and_nothing_else(topics: Topics, target: Login, start: Start) -> None:
+    schema = {"type": "object", "required": ["email"], "properties": {"email": {"type": "string", "format": "email"}}}
+    worker = start(eventSchema=schema)
+    worker.wait_ready()
+    good = [Change(key=key(number), version=1, type=CREATED) for number in range(5)]
+    bad = Change(key=key(1), version=2, payload={"email": "no address"})
+    topics.send([*good, bad])
+    wait_drained(worker, 6)
+    topics.send([Change(key=key(1), version=3), Change(key=key(2), version=2)])
+    topics.send_raw(Change(key=key(3), version=2), b"{not json")
+    topics.send([Change(key=key(4), version=2)])
+    status = wait_drained(worker, 10)
+
+    assert status["parkedKeys"] == 2
+    assert status["ready"]
+    assert key(3) in status["lastError"]
+    parked = query(target.url, "SELECT * FROM invoices.kompensa_replica_parked ORDER BY position")
+    assert [(row["key"], row["aggregate_version"]) for row in parked] == [(key(1), 2), (key(1), 3), (key(3), 2)]
+    assert parked[0]["error"] == 'email does not fit the schema: the value is not a "email"'
+    assert parked[1]["error"] == "held: an earlier event of this key is parked"
+    assert parked[2]["payload"] == "{not json"
+    applied = [*good, Change(key=key(2), version=2), Change(key=key(4), version=2)]
+    assert read_rows(target.url) == expected_rows(applied)
+
+
+def test_while_the_target_is_down_the_worker_says_so_and_then_catches_up(
+    topics: Topics, target: Login, start: Start, postgres: PostgresServer
+) -> None:
+    changes = lives(200, seed=4)
+    worker = start()
+    worker.wait_ready()
+    postgres.kill()
+    try:
+        topics.send(changes)
+        said = eventually(worker.readiness, lambda answer: answer.get("status") == "not ready")
+        eventually(worker.status, lambda status: status["lagRecords"] > 0)
+    finally:
+        postgres.start()
+    status = wait_drained(worker, len(changes))
+
+    assert f"PostgreSQL {target.username}@{target.host}:{target.port}/{target.database}" in said["problems"][0]
+    assert target.password not in str(said)
+    assert status["ready"]
+    assert read_rows(target.url) == expected_rows(changes)
+
+
+def test_while_kafka_is_down_the_worker_says_so_and_then_goes_on(
+    topics: Topics, target: Login, start: Start, kafka: KafkaBroker
+) -> None:
+    changes = lives(50, seed=5)
+    worker = start()
+    worker.wait_ready()
+    kafka.kill()
+    try:
+        said = eventually(worker.readiness, lambda answer: answer.get("status") == "not ready")
+    finally:
+        kafka.start()
+    topics.send(changes)
+    wait_drained(worker, len(changes))
+
+    assert f"Kafka at {kafka.bootstrap}" in said["problems"][0]
+    assert read_rows(target.url) == expected_rows(changes)
+    eventually(worker.readiness, lambda answer: answer.get("status") == "ready")
+
+
+def test_a_worker_asked_to_stop_finishes_its_batch_and_leaves(topics: Topics, target: Login, start: Start) -> None:
+    changes = lives(300, seed=6)
+    worker = start()
+    worker.wait_ready()
+    topics.send(changes)
+    wait_drained(worker, len(changes))
+    worker.process.ask_to_stop(signal.SIGTERM)
+    assert worker.process.wait_for_status(30) == 0
+
+    worker.restart()
+    worker.wait_ready()
+
+    assert read_rows(target.url) == expected_rows(changes)
+    assert worker.status()["appliedRecords"] == len(changes)
+
+
+def test_topics_that_do_not_exist_yet_are_waited_for(
+    run: Run, kafka: KafkaBroker, target: Login, tmp_path: Path
+) -> None:
+    replica = replica_object("nowhere")
+    worker = Worker(run, replica, database_url=target.url, bootstrap=kafka.bootstrap, folder=tmp_path)
+    said = eventually(worker.readiness, lambda answer: bool(answer.get("problems")) and "topic" in str(answer))
+    worker.process.kill()
+
+    assert "has no topic nowhere.customer-created" in said["problems"][0]
+
+
+def test_a_missing_table_is_waited_for(topics: Topics, target: Login, start: Start) -> None:
+    with psycopg.connect(target.url, autocommit=True) as connection:
+        connection.execute("DROP TABLE invoices.customers")
+    worker = start()
+    said = eventually(worker.readiness, lambda answer: "does not exist" in str(answer))
+    prepare_target(target)
+    worker.wait_ready()
+
+    assert "table invoices.customers does not exist" in said["problems"][0]
+
+
+def test_a_replica_that_cannot_be_run_is_refused_at_once(run: Run, target: Login, tmp_path: Path) -> None:
+    replica = replica_object("t", onDelete="Forget")
+    worker = Worker(run, replica, database_url=target.url, bootstrap="127.0.0.1:1", folder=tmp_path)
+
+    assert worker.process.wait_for_status(30) == 2
+    assert "spec.onDelete: 'Forget' is unknown; expected one of SoftDelete, Delete" in worker.process.log.read_text()
+
+
+def test_the_metrics_tell_records_delay_and_lag(topics: Topics, target: Login, start: Start) -> None:
+    worker = start()
+    worker.wait_ready()
+    topics.send([Change(key=key(1), version=1, type=CREATED)])
+    wait_drained(worker, 1)
+
+    metrics = worker.metrics()
+    name = f'{{replica="shop/{topics.prefix}-customers"}}'
+    assert f"kompensa_replica_records_total{name} 1.0" in metrics
+    assert f"kompensa_replica_lag_records{name} 0.0" in metrics
+    assert f"kompensa_replica_delay_seconds_count{name} 1.0" in metrics
