@@ -43,8 +43,8 @@ MONEY = """
 """
 ENTRIES = {
     "payments": "SELECT saga_id, kind FROM payments.entries",
-    "inventory": "SELECT DISTINCT saga_id, kind, product_id, count(*) OVER (PARTITION BY saga_id, kind, product_id) AS n"
-    " FROM inventory.stock_movements WHERE saga_id IS NOT NULL",
+    "inventory": "SELECT saga_id, kind, product_id, count(*) AS n FROM inventory.stock_movements"
+    " WHERE saga_id IS NOT NULL GROUP BY saga_id, kind, product_id",
 }
 OPERATIONS = "SELECT saga_id, step, direction, state, created_at FROM {service}.operations"
 AUTHORITY = """

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
 from kompensa.model.definition import Call, Definition, Step, StepKind
 from kompensa.model.expressions import Template
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.schema import InputSchema
+
+T = TypeVar("T")
 
 CALL = Call(method="POST", path=Template("/do"), headers={})
 UNDO = Call(method="POST", path=Template("/undo"), headers={})
@@ -85,48 +86,71 @@ def chain(*names: str, deadline: float | None = None, **of_each: Any) -> Definit
     )
 
 
-def policies(most_attempts: int) -> st.SearchStrategy[RetryPolicy]:
-    """Short ones, so that exhaustion happens."""
-    return st.builds(
-        RetryPolicy,
-        initial_interval=st.just(1.0),
-        maximum_interval=st.just(4.0),
-        maximum_attempts=st.integers(1, most_attempts),
-        jitter=st.sampled_from([0.0, 0.5]),
-    )
+class Choices:
+    """Bytes read as choices. All zero (and nothing at all) is the simplest definition, so examples shrink to it."""
+
+    def __init__(self, tape: bytes) -> None:
+        self._bytes = iter(tape)
+
+    def below(self, bound: int) -> int:
+        return next(self._bytes, 0) % bound
+
+    def of(self, options: Sequence[T]) -> T:
+        return options[self.below(len(options))]
+
+    def subset(self, bound: int) -> set[int]:
+        """Some of the numbers below `bound`."""
+        bits = self.below(256)
+        return {number for number in range(bound) if bits >> number & 1}
 
 
-@st.composite
-def definitions(draw: DrawFn) -> Definition:
-    """A random graph of up to six steps that the linter would let pass: Retriable steps after all others.
+def random_definition(tape: bytes) -> Definition:
+    """A graph of up to seven steps that the linter would let pass: Retriable steps after all others.
 
     The steps' order in the list is not their topological order, as a user may write them in any.
     """
-    compensatable = draw(st.integers(0, 5))
-    retriable = draw(st.integers(0 if compensatable else 1, 2))
+    choices = Choices(tape)
+    retriable = choices.of([0, 1, 2])
+    compensatable = choices.below(6) + (0 if retriable else 1)
     count = compensatable + retriable
-    places = draw(st.permutations(range(count)))
+    keyed = choices.of(["all", "all", "some", "none"])
+    deadline = choices.of([None, 5.0, 30.0])
+    places = list(range(count))
+    for number in range(count):
+        other = choices.below(count)
+        places[number], places[other] = places[other], places[number]
     waits: list[set[int]] = []
-    for number in range(count):
-        chosen = draw(st.sets(st.integers(0, number - 1), max_size=3)) if number else set()
-        waits.append(chosen if number < compensatable else chosen | set(range(compensatable)))
     depths: list[int] = []
+    steps: list[Step] = []
     for number in range(count):
+        is_retriable = number >= compensatable
+        waits.append(choices.subset(number) | (set(range(compensatable)) if is_retriable else set()))
         depths.append(max((depths[parent] + 1 for parent in waits[number]), default=0))
-    all_keyed = draw(st.booleans())
-    steps = [
-        step(
-            f"s{places[number]}",
-            index=places[number],
-            depends_on=sorted(places[parent] for parent in waits[number]),
-            depth=depths[number],
-            retriable=number >= compensatable,
-            keyed=all_keyed or draw(st.booleans()),
-            probe=draw(st.booleans()),
-            policy=draw(policies(3)),
-            compensation_policy=draw(policies(3)),
-            total_timeout=draw(st.sampled_from([None, 2.5, 20.0])),
+        steps.append(
+            step(
+                f"s{places[number]}",
+                index=places[number],
+                depends_on=sorted(places[parent] for parent in waits[number]),
+                depth=depths[number],
+                retriable=is_retriable,
+                keyed=keyed == "all" or (keyed == "some" and choices.of([True, False])),
+                probe=choices.of([False, True]),
+                policy=_random_policy(choices),
+                compensation_policy=_random_policy(choices),
+                total_timeout=choices.of([None, 2.5, 20.0]),
+            )
         )
-        for number in range(count)
-    ]
-    return definition(*sorted(steps, key=lambda s: s.index), deadline=draw(st.sampled_from([None, 5.0, 30.0])))
+    return definition(*sorted(steps, key=lambda s: s.index), deadline=deadline)
+
+
+def _random_policy(choices: Choices) -> RetryPolicy:
+    """Short ones, so that exhaustion happens."""
+    return RetryPolicy(
+        initial_interval=1.0,
+        maximum_interval=4.0,
+        maximum_attempts=choices.of([3, 2, 1]),
+        jitter=choices.of([0.0, 0.5]),
+    )
+
+
+DEFINITIONS = st.binary(max_size=64).map(random_definition)

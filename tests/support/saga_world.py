@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Literal
 
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command
 from kompensa.model.definition import Definition, Step
@@ -93,7 +92,7 @@ class Ledger:
 
 
 class World:
-    """The engine's life with one saga. `compare_with` and `must_commit` exist so that tests can break them."""
+    """The engine's life with one saga. It goes on deciding while writes are under way; they land in their order."""
 
     def __init__(
         self,
@@ -102,7 +101,6 @@ class World:
         refusing: frozenset[int] = frozenset(),
         crashes: bool = True,
         must_commit: MustCommitFirst = must_commit_first,
-        compare_with: Literal["durable", "memory"] = "durable",
     ) -> None:
         self.definition = definition
         self.ledger = Ledger(definition, refusing)
@@ -129,7 +127,6 @@ class World:
         """Whether anybody interfered: cancelled, suspended or resumed."""
         self._crashes = crashes
         self._must_commit = must_commit
-        self._compare_with = compare_with
         self.feed(Accepted())
 
     # What the engine does
@@ -139,8 +136,7 @@ class World:
         decided = advance(self.definition, before, event, self.now)
         check_transition(before, decided.saga, decided.commands)
         self.saga = decided.saga
-        known = self.durable if self._compare_with == "durable" else before
-        if self._must_commit(self.definition, known, decided.saga, decided.commands):
+        if self._must_commit(self.definition, before, decided.saga, decided.commands):
             self.writes.append((decided.saga, decided.commands))
         else:
             self._carry_out(decided.commands)
@@ -238,6 +234,7 @@ class World:
                 self._transmit(self.definition.steps[command.step], direction, fate)
         self.writes.clear()
         self.calls.clear()
+        self.replies.clear()
         self.saga = self.durable
         self.lives += 1
         self.feed(Recovered() if self.durable.phase is not Phase.PENDING else Accepted())
@@ -257,7 +254,7 @@ class World:
         if what <= 5 and self.calls:
             self.settle(choice, Fate.ANSWERED)
         elif what <= 9 and self.calls:
-            fates = (Fate.REQUEST_LOST, Fate.REPLY_LOST, Fate.DELAYED, Fate.WRONG if choice == 15 else Fate.REPLY_LOST)
+            fates = (Fate.REQUEST_LOST, Fate.REPLY_LOST, Fate.DELAYED, Fate.WRONG if choice > 12 else Fate.REPLY_LOST)
             self.settle(choice, fates[what - 6])
         elif what <= 11 and self.writes:
             self.written()
@@ -279,7 +276,7 @@ class World:
             self.interfere(SuspendAsked())
         elif choice < 8:
             self.interfere(ResumeAsked())
-        elif choice == 8:
+        elif choice < 10:
             self.interfere(CancelAsked())
 
     # The end

@@ -1,0 +1,103 @@
+"""One chaos run: load and kills side by side, then quiet, then the invariants from the services' own databases."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tests.chaos.load import Load, set_the_scenes
+from tests.chaos.victims import Victim
+from tests.support.cluster import ENDED, Cluster
+from tests.support.invariants import Ledgers, violations
+from tests.support.kubectl import KubectlError
+from tests.support.ledgers import read
+
+Say = Callable[[str], None]
+
+QUIET_SECONDS = 300.0
+PAGE = 500
+
+
+@dataclass
+class Result:
+    """What happened and what did not hold."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    changes: int = 0
+    retries: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def run(
+    cluster: Cluster, victims: Sequence[Victim], *, seconds: float, rate: float, pause: float, seed: int, say: Say
+) -> Result:
+    """Kill the victims in turn for `seconds`, with `pause` seconds between a recovery and the next kill."""
+    result = Result()
+    load = Load(cluster, set_the_scenes(cluster), rate=rate, seed=seed)
+    load.start()
+    try:
+        _kill_in_turn(cluster, victims, seconds, pause, result, say)
+    finally:
+        say("no more load; waiting for what is under way")
+        tally = load.stop()
+    result.accepted, result.changes, result.retries = len(tally.accepted), tally.changes, tally.retries
+    result.violations += [f"I7 never acknowledged: {what}" for what in tally.given_up]
+    phases, found = _settle(cluster, say)
+    result.violations += found
+    result.violations += [f"I7 accepted but unknown: saga {saga}" for saga in tally.accepted if saga not in phases]
+    result.outcomes.update(phases[saga] for saga in tally.accepted if saga in phases)
+    return result
+
+
+def _kill_in_turn(
+    cluster: Cluster, victims: Sequence[Victim], seconds: float, pause: float, result: Result, say: Say
+) -> None:
+    deadline = time.monotonic() + seconds
+    for victim in itertools.cycle(victims):
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        if time.monotonic() >= deadline:
+            return
+        try:
+            killed = cluster.kill(victim.namespace, victim.selector)
+            result.kills[victim.name] += len(killed)
+            say(f"killed {victim.name}: {', '.join(killed) or 'no pod was there'}")
+            cluster.ready(victim.namespace, victim.selector)
+        except (AssertionError, KubectlError) as error:
+            result.violations.append(f"I10 {victim.name} did not come back: {error}")
+
+
+def _settle(cluster: Cluster, say: Say) -> tuple[dict[str, str], list[str]]:
+    """Wait until every saga has ended and the invariants hold, or until patience ends; then say what does not."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while True:
+        try:
+            phases = all_phases(cluster)
+            moving = [saga for saga, phase in phases.items() if phase not in ENDED]
+            found = violations(_ledgers(cluster, phases)) if not moving else [f"{len(moving)} sagas have not ended"]
+        except (OSError, KubectlError, AssertionError) as error:
+            phases, found = {}, [f"cannot be checked yet: {error}"]
+        if not found or time.monotonic() > deadline:
+            return phases, found
+        say(f"not quiet yet: {found[0]}{f' and {len(found) - 1} more' if len(found) > 1 else ''}")
+        time.sleep(3)
+
+
+def _ledgers(cluster: Cluster, phases: dict[str, str]) -> Ledgers:
+    return read(cluster.databases.rows, phases)
+
+
+def all_phases(cluster: Cluster) -> dict[str, str]:
+    """The phase of every saga the engine knows, by id."""
+    phases: dict[str, str] = {}
+    after = ""
+    while True:
+        page = cluster.api("GET", f"/v1/sagas?limit={PAGE}{f'&after={after}' if after else ''}").ok()
+        phases.update({view["id"]: view["phase"] for view in page["items"]})
+        after = page.get("next") or ""
+        if not after:
+            return phases
