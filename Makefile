@@ -27,7 +27,7 @@ lint: ## ruff, mypy, import layers
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy operator/src cdc/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) images tests
+	.venv/bin/mypy operator/src cdc/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) charts images tests
 	.venv/bin/lint-imports
 
 test-unit: ## pure tests, under a minute

@@ -34,9 +34,9 @@ Values, Chart and Release (see charts/shop/templates/databases.yaml).
 {{- include "service.selectorLabels" (dict "root" . "name" (include "service.fullname" .) "component" "postgres") }}
 {{- end -}}
 
-{{/* Labels of the pod that makes roles and databases. */}}
-{{- define "postgres.provisionSelector" -}}
-{{- include "service.selectorLabels" (dict "root" . "name" (include "service.fullname" .) "component" "postgres-provision") }}
+{{/* Labels of the pod of a Job; dict: root, component. */}}
+{{- define "postgres.jobLabels" -}}
+{{- include "service.selectorLabels" (dict "root" .root "name" (include "service.fullname" .root) "component" .component) }}
 {{- end -}}
 
 {{- define "postgres.superuserSecret" -}}

@@ -17,7 +17,7 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "postgres.provisionSelector" . | nindent 8 }}
+        {{- include "postgres.jobLabels" (dict "root" . "component" "postgres-provision") | nindent 8 }}
     spec:
       restartPolicy: OnFailure
       automountServiceAccountToken: false
@@ -28,7 +28,7 @@ spec:
       containers:
       - name: provision
         {{- include "postgres.psql" . | nindent 8 }}
-        command: [/bin/sh, -c]
+        command: [/bin/sh, -euc]
         args:
         - |
           for attempt in $(seq 150); do
@@ -39,18 +39,27 @@ spec:
           exit 1
         volumeMounts:
         - {name: config, mountPath: /etc/postgresql, readOnly: true}
-        - {name: tmp, mountPath: /tmp}
-        {{- range include "postgres.logins" . | fromYamlArray }}
-        - {name: login-{{ .secret }}, mountPath: /etc/logins/{{ .secret }}, readOnly: true}
-        {{- end }}
+        {{- include "postgres.loginMounts" . | nindent 8 }}
       volumes:
       - name: config
         configMap: {name: {{ $fullname }}}
-      - {{- include "service.tmpVolume" (dict) | nindent 8 }}
-      {{- range include "postgres.logins" . | fromYamlArray }}
-      - name: login-{{ .secret }}
-        secret: {secretName: {{ .secret }}, defaultMode: 0440}
-      {{- end }}
+      {{- include "postgres.loginVolumes" . | nindent 6 }}
+{{- end -}}
+
+{{/* The logins as files, /etc/logins/<secret>/<key>, and a writable /tmp. */}}
+{{- define "postgres.loginMounts" -}}
+- {name: tmp, mountPath: /tmp}
+{{- range include "postgres.logins" . | fromYamlArray }}
+- {name: login-{{ .secret }}, mountPath: /etc/logins/{{ .secret }}, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "postgres.loginVolumes" -}}
+- {{- include "service.tmpVolume" (dict) | nindent 2 }}
+{{- range include "postgres.logins" . | fromYamlArray }}
+- name: login-{{ .secret }}
+  secret: {secretName: {{ .secret }}, defaultMode: 0440}
+{{- end }}
 {{- end -}}
 
 {{/* A container that runs psql as the superuser, over the network. */}}

@@ -130,9 +130,13 @@ spec:
   - ports:
     - {protocol: TCP, port: postgres}
     from:
+    # Our own Jobs: the one that makes the roles, and `helm test`.
     - podSelector:
         matchLabels:
-          {{- include "postgres.provisionSelector" . | nindent 10 }}
+          app.kubernetes.io/name: {{ include "service.fullname" . }}
+          app.kubernetes.io/instance: {{ .Release.Name }}
+        matchExpressions:
+        - {key: app.kubernetes.io/component, operator: In, values: [postgres-provision, postgres-test]}
     {{- with .Values.networkPolicy.from }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -1,0 +1,120 @@
+"""What a chart renders to, for tests: objects to look at instead of text to search."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CHARTS = Path(__file__).parents[1]
+KUBERNETES = "1.34.4"
+Object = dict[str, Any]
+
+INSTALLED = {"kompensa": "kompensa-system", "backbone": "kompensa-system", "postgres": "data", "shop": "shop"}
+"""The charts that can be installed, and a namespace for each."""
+
+# Values under which each chart shows all that it can render, beside its defaults.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "kompensa": {"watchNamespaces": ["shop", "crm"], "api": {"nodePort": 30080}, "engine": {"replicas": 3}},
+    "backbone": {"kafka": {"external": {"enabled": True}}, "connect": {"nodePort": 30086}},
+    "postgres": {
+        "databases": [
+            {"database": "crm", "capture": {"role": "crm_capture", "secret": "crm-capture"}},
+            {"database": "shared", "owner": "a", "schema": "a", "publications": ["kompensa_shop_a"]},
+        ]
+    },
+    "shop": {"isolation": "schema", "faults": {"enabled": True}},
+}
+MATRIX = [(chart, values) for chart in INSTALLED for values in ({}, VARIANTS[chart])]
+
+
+@dataclass(frozen=True)
+class Pod:
+    """The pod that an object makes."""
+
+    owner: Object
+    spec: Object
+    labels: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.owner['kind']}/{self.owner['metadata']['name']}"
+
+    @property
+    def containers(self) -> list[Object]:
+        return [*self.spec.get("initContainers", []), *self.spec["containers"]]
+
+    @property
+    def serving(self) -> bool:
+        return bool(self.owner["kind"] != "Job")
+
+    def environment(self) -> dict[str, Object]:
+        return {entry["name"]: entry for container in self.containers for entry in container.get("env", [])}
+
+
+class Rendering:
+    """The objects of one `helm template`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # libyaml's loader: the shop alone is four thousand lines.
+        self.objects: list[Object] = [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+
+    def of(self, *kinds: str) -> list[Object]:
+        return [item for item in self.objects if item["kind"] in kinds]
+
+    def one(self, kind: str, name: str) -> Object:
+        found = [item for item in self.of(kind) if item["metadata"]["name"] == name]
+        assert len(found) == 1, f"{len(found)} objects {kind}/{name}; there are {self.names()}"
+        return found[0]
+
+    def has(self, kind: str, name: str) -> bool:
+        return f"{kind}/{name}" in self.names()
+
+    def names(self) -> list[str]:
+        return [f"{item['kind']}/{item['metadata']['name']}" for item in self.objects]
+
+    def pods(self) -> Iterator[Pod]:
+        for owner in self.of("Deployment", "StatefulSet", "Job"):
+            template = owner["spec"]["template"]
+            yield Pod(owner, template["spec"], template["metadata"]["labels"])
+
+    def pod(self, kind: str, name: str) -> Pod:
+        return next(pod for pod in self.pods() if pod.name == f"{kind}/{name}")
+
+    def documents(self) -> dict[str, str]:
+        """The text of each object by kind and name, for comparisons to the byte."""
+        parts = [part for part in self.text.split("\n---\n") if yaml.safe_load(part)]
+        return dict(zip(self.names(), parts, strict=True))
+
+
+class RefusedError(Exception):
+    """Helm refuses chart or values; the text is what a user reads."""
+
+
+@dataclass(frozen=True)
+class Helm:
+    """The helm program, without a cluster."""
+
+    program: Path
+
+    def render(self, chart: str, values: Object | None = None, *, namespace: str | None = None) -> Rendering:
+        """`helm template` of a chart under its own name; not to be changed. Raises RefusedError with Helm's words."""
+        return self._render(chart, json.dumps(values or {}), namespace or INSTALLED[chart])
+
+    @functools.cache  # noqa: B019 -- one Helm a session; renderings are asked for again and again
+    def _render(self, chart: str, values: str, namespace: str) -> Rendering:
+        return Rendering(self.run("template", chart, str(CHARTS / chart), "--namespace", namespace, values=values))
+
+    def run(self, *arguments: str, values: str = "{}") -> str:
+        command = [str(self.program), *arguments, "--kube-version", KUBERNETES, "--values", "-"]
+        done = subprocess.run(command, input=values, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise RefusedError(done.stderr + done.stdout)
+        return done.stdout

@@ -1,0 +1,119 @@
+"""Who may talk to whom. The demo's cluster accepts these policies without enforcing them, so they are judged here."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from charts.tests.network import WORKER, Party, may_talk, policies_of
+from charts.tests.rendering import INSTALLED, MATRIX, Helm, Object, Rendering
+
+SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+STRANGER = Party({"app": "stranger"}, "default", {})
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The three charts as they are installed together."""
+
+    kompensa: Rendering
+    backbone: Rendering
+    shop: Rendering
+
+    def party(self, name: str) -> Party:
+        """A pod by its owner's name, such as orders or orders-postgres."""
+        for rendering in (self.kompensa, self.backbone, self.shop):
+            for pod in rendering.pods():
+                if pod.serving and pod.owner["metadata"]["name"] == name:
+                    return Party.of(pod)
+        raise LookupError(name)
+
+    def talk(self, source: str | Party, target: str | Party, port: int) -> bool:
+        parties = [party if isinstance(party, Party) else self.party(party) for party in (source, target)]
+        return may_talk(parties[0], parties[1], port, self.kompensa, self.backbone, self.shop)
+
+
+def stack(helm: Helm, **shop: object) -> Stack:
+    return Stack(helm.render("kompensa"), helm.render("backbone"), helm.render("shop", shop))
+
+
+@pytest.mark.parametrize(("chart", "values"), MATRIX)
+def test_every_serving_pod_is_closed_both_ways(helm: Helm, chart: str, values: Object) -> None:
+    rendering = helm.render(chart, values)
+    for pod in rendering.pods():
+        if pod.serving:
+            policies = policies_of(Party.of(pod), rendering)
+            assert [policy["spec"]["policyTypes"] for policy in policies] == [["Ingress", "Egress"]], pod.name
+
+
+@pytest.mark.parametrize("chart", INSTALLED)
+def test_policies_can_be_left_out(helm: Helm, chart: str) -> None:
+    off = {"networkPolicy": {"enabled": False}}
+    values = {**off, "postgres": off} if chart == "kompensa" else off
+    assert not helm.render(chart, values).of("NetworkPolicy")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_reaches_its_own_database_and_no_other(helm: Helm, service: str) -> None:
+    whole = stack(helm)
+    reached = {other for other in SERVICES if whole.talk(service, f"{other}-postgres", 5432)}
+    assert reached == {service}
+    assert not whole.talk(service, "kompensa-postgres", 5432)
+
+
+def test_in_schema_mode_all_services_reach_the_one_database(helm: Helm) -> None:
+    whole = stack(helm, isolation="schema")
+    assert all(whole.talk(service, "shop-postgres", 5432) for service in SERVICES)
+
+
+def test_a_replica_worker_reaches_kafka_and_the_database_it_writes(helm: Helm) -> None:
+    whole = stack(helm)
+    assert {name for name in SERVICES if whole.talk(WORKER, f"{name}-postgres", 5432)} == {"invoices"}
+    assert whole.talk(WORKER, "backbone-kafka", 9092)
+    assert not whole.talk(WORKER, "orders", 8080)
+    assert whole.talk("kompensa-operator", WORKER, 8080)
+
+
+def test_capture_reaches_the_database_with_the_outbox_only(helm: Helm) -> None:
+    whole = stack(helm)
+    for captor in ("kompensa-operator", "backbone-connect"):
+        assert {name for name in SERVICES if whole.talk(captor, f"{name}-postgres", 5432)} == {"orders"}
+
+
+def test_the_engine_reaches_journal_and_participants(helm: Helm) -> None:
+    whole = stack(helm)
+    assert whole.talk("kompensa-engine", "kompensa-postgres", 5432)
+    assert all(whole.talk("kompensa-engine", service, 8080) for service in SERVICES)
+    assert not whole.talk("kompensa-operator", "kompensa-postgres", 5432)
+    assert not whole.talk("kompensa-engine", "backbone-kafka", 9092)
+
+
+def test_the_operator_reaches_engine_kafka_and_connect(helm: Helm) -> None:
+    whole = stack(helm)
+    assert whole.talk("kompensa-operator", "kompensa-engine", 8080)
+    assert whole.talk("kompensa-operator", "backbone-kafka", 9092)
+    assert whole.talk("kompensa-operator", "backbone-connect", 8083)
+    assert whole.talk("backbone-connect", "backbone-kafka", 9092)
+
+
+@pytest.mark.parametrize(
+    ("target", "port"), [("backbone-kafka", 9092), ("backbone-connect", 8083), ("orders-postgres", 5432)]
+)
+def test_strangers_are_kept_out(helm: Helm, target: str, port: int) -> None:
+    whole = stack(helm)
+    assert not whole.talk(STRANGER, target, port)
+    assert not whole.talk("shipping", target, port)
+
+
+def test_callers_of_services_and_api_can_be_named(helm: Helm) -> None:
+    gateway = [{"podSelector": {"matchLabels": {"app": "gateway"}}}]
+    whole = Stack(
+        helm.render("kompensa", {"networkPolicy": {"apiFrom": gateway}}),
+        helm.render("backbone"),
+        helm.render("shop", {"networkPolicy": {"callers": gateway}}),
+    )
+    assert whole.talk(Party({"app": "gateway"}, "shop", {}), "orders", 8080)
+    assert whole.talk("kompensa-engine", "orders", 8080)
+    assert not whole.talk(STRANGER, "orders", 8080)
+    assert whole.talk(Party({"app": "gateway"}, "kompensa-system", {}), "kompensa-engine", 8080)
+    assert whole.talk("kompensa-operator", "kompensa-engine", 8080)
+    assert not whole.talk(STRANGER, "kompensa-engine", 8080)

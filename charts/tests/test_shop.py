@@ -1,0 +1,157 @@
+"""The reference system: how it keeps data apart, scales each service alone, and takes its objects from plain files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from charts.tests.rendering import Helm, Object, RefusedError
+from kompensa_cdc.capture.naming import replication_name
+
+MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
+SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+OWN_KINDS = ("Participant", "SagaDefinition", "Outbox", "Replica")
+
+
+def files() -> list[Object]:
+    return [d for path in sorted(MANIFESTS.glob("*.yaml")) for d in yaml.safe_load_all(path.read_text())]
+
+
+def changed(helm: Helm, before: Object, after: Object) -> set[str]:
+    """Which objects differ between two sets of values; passwords, made anew for each rendering, aside."""
+    old, new = helm.render("shop", before).documents(), helm.render("shop", after).documents()
+    names = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+    return {name for name in names if not name.startswith("Secret/")}
+
+
+def test_by_default_each_service_has_a_server_of_its_own(helm: Helm) -> None:
+    shop = helm.render("shop")
+    assert {item["metadata"]["name"] for item in shop.of("StatefulSet")} == {f"{name}-postgres" for name in SERVICES}
+    for name in SERVICES:
+        login = shop.one("Secret", f"{name}-postgres")["stringData"]
+        assert (login["host"], login["database"], login["username"]) == (f"{name}-postgres.shop.svc", name, name)
+
+
+def test_one_value_puts_them_into_schemas_of_one_server(helm: Helm) -> None:
+    shop = helm.render("shop", {"isolation": "schema"})
+    assert [item["metadata"]["name"] for item in shop.of("StatefulSet")] == ["shop-postgres"]
+    for name in SERVICES:
+        login = shop.one("Secret", f"{name}-postgres")["stringData"]
+        assert (login["host"], login["database"], login["username"]) == ("shop-postgres.shop.svc", "shop", name)
+
+
+@pytest.mark.parametrize("isolation", ["instance", "schema"])
+def test_the_services_cannot_tell_the_isolation(helm: Helm, isolation: str) -> None:
+    shop = helm.render("shop", {"isolation": isolation})
+    for name in SERVICES:
+        url = shop.pod("Deployment", name).environment()["DATABASE_URL"]["valueFrom"]["secretKeyRef"]
+        assert url == {"name": f"{name}-postgres", "key": "url"}
+    capture = shop.pod("Deployment", "orders").environment()["CAPTURE_ROLE"]["valueFrom"]["secretKeyRef"]
+    assert capture == {"name": "orders-capture", "key": "username"}
+
+
+@pytest.mark.parametrize("namespace", ["shop", "a-shop", "shop-" + "x" * 58])
+def test_the_publication_that_a_shared_database_holds_ready_has_the_operators_name(helm: Helm, namespace: str) -> None:
+    shop = helm.render("shop", {"isolation": "schema"}, namespace=namespace)
+    script = shop.one("ConfigMap", "shop-postgres")["data"]["provision.sql"]
+    assert f'CREATE PUBLICATION "{replication_name(namespace, "orders")}"' in script
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({"replicas": 3}, {"Deployment/inventory"}),
+        ({"pool": {"max": 25}}, {"Deployment/inventory"}),
+        ({"resources": {"limits": {"memory": "1Gi"}}}, {"Deployment/inventory"}),
+        ({"database": {"instance": {"storage": {"size": "50Gi"}}}}, {"PersistentVolumeClaim/inventory-postgres-data"}),
+        (
+            {"database": {"instance": {"settings": {"maxConnections": 200}}}},
+            {"StatefulSet/inventory-postgres", "ConfigMap/inventory-postgres"},
+        ),
+    ],
+)
+def test_scaling_one_service_leaves_the_others_as_they_were_to_the_byte(
+    helm: Helm, change: Object, kinds: set[str]
+) -> None:
+    assert changed(helm, {}, {"services": {"inventory": change}}) == kinds
+
+
+def test_a_server_of_the_users_is_used_and_none_made(helm: Helm) -> None:
+    own = {"existingSecret": "our-orders", "existingCaptureSecret": "our-capture"}
+    shop = helm.render("shop", {"services": {"orders": {"database": own}}})
+    assert not shop.has("StatefulSet", "orders-postgres")
+    assert shop.has("StatefulSet", "payments-postgres")
+    outbox = shop.one("Outbox", "orders")["spec"]
+    assert outbox["databaseSecretRef"] == {"name": "our-orders"}
+    assert outbox["captureSecretRef"] == {"name": "our-capture"}
+    url = shop.pod("Deployment", "orders").environment()["DATABASE_URL"]["valueFrom"]["secretKeyRef"]
+    assert url["name"] == "our-orders"
+
+
+def test_a_server_of_the_users_needs_a_role_that_captures(helm: Helm) -> None:
+    with pytest.raises(RefusedError, match="existingCaptureSecret is needed"):
+        helm.render("shop", {"services": {"orders": {"database": {"existingSecret": "our-orders"}}}})
+
+
+def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm) -> None:
+    own = {"services": {"invoices": {"database": {"existingSecret": "our-invoices"}}}}
+    shop = helm.render("shop", own)
+    logins = {
+        item["metadata"]["name"]: item["spec"]["target"]["databaseSecretRef"]["name"] for item in shop.of("Replica")
+    }
+    assert logins == {"invoices-customers": "our-invoices", "shipping-customers": "shipping-postgres"}
+
+
+def test_the_objects_are_those_of_the_manifests(helm: Helm) -> None:
+    shop = helm.render("shop", namespace="crm")
+    rendered = {(item["kind"], item["metadata"]["name"]): item for item in shop.of(*OWN_KINDS)}
+    assert rendered.keys() == {(item["kind"], item["metadata"]["name"]) for item in files()}
+    for item in files():
+        found = rendered[item["kind"], item["metadata"]["name"]]
+        assert found["metadata"]["namespace"] == "crm"
+        expected: Any = item["spec"]
+        if item["kind"] == "Participant":
+            expected = {**expected, "url": f"http://{item['metadata']['name']}.crm.svc:8080"}
+        assert found["spec"] == expected
+
+
+def test_participants_are_where_the_services_listen(helm: Helm) -> None:
+    shop = helm.render("shop")
+    for participant in shop.of("Participant"):
+        name = participant["metadata"]["name"]
+        ports = [port["port"] for port in shop.one("Service", name)["spec"]["ports"]]
+        assert participant["spec"]["url"] == f"http://{name}.shop.svc:{ports[0]}"
+
+
+def test_the_copies_hold_exactly_the_declared_fields(helm: Helm) -> None:
+    """S20 and S21: what invoices and shipping keep of orders' customers, beside key, version and times."""
+    columns = {
+        item["metadata"]["name"]: {column["name"] for column in item["spec"]["target"]["columns"]}
+        for item in helm.render("shop").of("Replica")
+    }
+    assert columns == {
+        "invoices-customers": {"email", "document", "full_name", "billing_address"},
+        "shipping-customers": {"email", "full_name", "phone", "shipping_address"},
+    }
+
+
+def test_the_fault_switch_is_off_unless_asked_for(helm: Helm) -> None:
+    for values, expected in (({}, "false"), ({"faults": {"enabled": True}}, "true")):
+        shop = helm.render("shop", values)
+        for name in SERVICES:
+            assert shop.pod("Deployment", name).environment()["FAULTS_ENABLED"]["value"] == expected
+
+
+def test_a_service_migrates_before_it_serves_and_leaves_in_good_order(helm: Helm) -> None:
+    shop = helm.render("shop")
+    for name in SERVICES:
+        spec = shop.pod("Deployment", name).spec
+        assert [container["args"] for container in spec["initContainers"]] == [["migrate"]]
+        assert spec["initContainers"][0]["env"] == spec["containers"][0]["env"]
+        assert spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["terminationGracePeriodSeconds"]
+        assert shop.one("Deployment", name)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+def test_without_the_kinds_the_services_stand_alone(helm: Helm) -> None:
+    assert not helm.render("shop", {"kompensa": {"enabled": False}}).of(*OWN_KINDS)
