@@ -6,6 +6,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 
 from tests.bench.figures import figure
 from tests.support.cluster import Cluster
@@ -23,9 +24,7 @@ def lines(cluster: Cluster, count: int, rate: float) -> list[str]:
     marker = uuid.uuid4().hex[:8]
     ids = _create(cluster, count, rate, marker)
     for service in ("invoices", "shipping"):
-        cluster.eventually(
-            lambda service=service: ids <= set(_copied(cluster, service)), what=f"copies in {service}", seconds=120
-        )
+        cluster.eventually(partial(_all_copied, cluster, service, ids), what=f"copies in {service}", seconds=120)
     changed = {row["aggregate_id"]: row["occurred_at"] for row in cluster.databases.rows("orders", CHANGED)}
     shown = []
     for service in ("invoices", "shipping"):
@@ -50,6 +49,10 @@ def _create(cluster: Cluster, count: int, rate: float, marker: str) -> set[str]:
 def _copied(cluster: Cluster, service: str) -> dict[str, str]:
     rows = cluster.databases.rows(service, COPIED.format(service=service))
     return {row["orders_customer_id"]: row["synced_at"] for row in rows}
+
+
+def _all_copied(cluster: Cluster, service: str, ids: set[str]) -> bool:
+    return ids <= set(_copied(cluster, service))
 
 
 def _milliseconds(start: str, end: str) -> float:
