@@ -122,6 +122,7 @@ class World:
         self.delayed: list[tuple[Step, Direction]] = []
         self.replies: list[Event] = []
         self.sent: list[Command] = []
+        self.decided: list[Command] = []
         self.lives = 1
         self.held = False
         """Whether anybody interfered: cancelled, suspended or resumed."""
@@ -136,6 +137,7 @@ class World:
         decided = advance(self.definition, before, event, self.now)
         check_transition(before, decided.saga, decided.commands)
         self.saga = decided.saga
+        self.decided += decided.commands
         if self._must_commit(self.definition, before, decided.saga, decided.commands):
             self.writes.append((decided.saga, decided.commands))
         else:
@@ -356,8 +358,8 @@ def _verify_order(world: World) -> None:
                 "a step was undone before one that built on it"
             )
     if world.lives == 1:
-        firsts = list(dict.fromkeys(c.step for c in world.sent if isinstance(c, CallAction)))
-        undoings = list(dict.fromkeys(c.step for c in world.sent if isinstance(c, CallCompensation)))
+        firsts = list(dict.fromkeys(c.step for c in world.decided if isinstance(c, CallAction)))
+        undoings = list(dict.fromkeys(c.step for c in world.decided if isinstance(c, CallCompensation)))
         expected = [index for index in reversed(firsts) if index in undoings]
         assert undoings == expected, f"compensated in order {undoings}, expected {expected}"
 

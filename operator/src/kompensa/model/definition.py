@@ -34,6 +34,8 @@ class Call(Struct, frozen=True, kw_only=True):
 class Step(Struct, frozen=True, kw_only=True):
     """One step. `depends_on` holds indexes into the definition's steps; time-outs are seconds.
 
+    `depth` is the length of the longest chain of steps that it waits for, which orders steps topologically.
+
     `keyed` says that the participant declared idempotency by key when this revision was made: it stores replies and
     leaves tombstones, which is what lets its calls be journalled lazily (see `durability`).
     """
@@ -43,6 +45,7 @@ class Step(Struct, frozen=True, kw_only=True):
     kind: StepKind
     participant: str
     depends_on: tuple[int, ...]
+    depth: int
     action: Call
     outputs: Mapping[str, Template]
     compensation: Call | None
@@ -68,10 +71,3 @@ class Definition(Struct, frozen=True, kw_only=True):
     deadline: float | None
     steps: tuple[Step, ...]
     result: Mapping[str, Template]
-
-    def step(self, name: str) -> Step:
-        """The step of that name. Raises KeyError if there is none."""
-        for step in self.steps:
-            if step.name == name:
-                return step
-        raise KeyError(f"definition {self.namespace}/{self.name} has no step {name!r}")

@@ -15,6 +15,12 @@ from kompensa.model.definition import Definition, Step
 from kompensa.model.saga import Phase, Saga, StepPhase, StepState
 
 MESSAGE_LIMIT = 500
+"""Characters. A message is for people; what a participant writes into an error may be a page."""
+
+
+def clipped(message: str) -> str:
+    """The message, bounded."""
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 class Draft:
@@ -57,7 +63,7 @@ class Draft:
                 step=step.name if step else None,
                 attempt=attempt,
                 reason=reason,
-                message=message[:MESSAGE_LIMIT] if message else None,
+                message=clipped(message) if message else None,
             )
         )
 
@@ -70,6 +76,7 @@ class Draft:
             phase=StepPhase.CALLING,
             attempts=attempt,
             order=state.order or max(s.order for s in self.steps) + 1,
+            maybe=state.maybe or (self.saga.replayed and step.keyed),
             started_at=self.now if state.started_at is None else state.started_at,
             due=None,
         )
@@ -77,6 +84,7 @@ class Draft:
         self.commands.append(CallAction(step.index, attempt))
 
     def call_probe(self, step: Step) -> None:
+        """Ask what became of the action: changes nothing at the participant, so it needs no intent of its own."""
         state = self.set_step(step, phase=StepPhase.PROBING, due=None)
         self.note("StepProbed", step, attempt=state.attempts)
         self.commands.append(CallProbe(step.index, state.attempts))
@@ -88,26 +96,11 @@ class Draft:
         self.note("CompensationStarted", step, attempt=attempt)
         self.commands.append(CallCompensation(step.index, attempt))
 
-    def call_again(self, step: Step) -> None:
-        """Repeat the call that was under way when the owner died: same key, same attempt."""
-        state = self.steps[step.index]
-        if state.phase is StepPhase.CALLING:
-            self.commands.append(CallAction(step.index, state.attempts))
-        elif state.phase is StepPhase.PROBING:
-            self.commands.append(CallProbe(step.index, state.attempts))
-        elif state.phase is StepPhase.UNDOING:
-            self.commands.append(CallCompensation(step.index, state.undo_attempts))
-
     def park(self, step: Step, phase: StepPhase, *, reason: str, message: str) -> None:
         """Stop in front of a person. What is under way settles; nothing new starts."""
-        self.set_step(step, phase=phase, due=None, reason=reason, message=message[:MESSAGE_LIMIT])
+        self.set_step(step, phase=phase, due=None, reason=reason, message=clipped(message))
         self.note("InterventionRequired", step, reason=reason, message=message)
-        self.set(
-            phase=Phase.INTERVENTION_REQUIRED,
-            cause=step.index,
-            reason=reason,
-            message=f"{step.name}: {message}"[:MESSAGE_LIMIT],
-        )
+        self.set(phase=Phase.INTERVENTION_REQUIRED)
         self.commands.append(Finish(Phase.INTERVENTION_REQUIRED))
 
     def finish(self, phase: Phase, **changes: Any) -> None:

@@ -11,12 +11,19 @@ refused is refused again, one that never arrived runs now. Three things must nev
 
 - *turning back*. Otherwise: step 2 times out, step 1 is compensated, the engine dies; the replay calls step 1, gets
   the stored success of an effect that is gone, step 2 answers this time, and the saga succeeds without step 1;
-- *the first Retriable step*. Otherwise a replay could meet a deadline or a cancellation and undo a saga whose last
-  step, which nobody undoes, has happened;
-- *whatever a person was told or asked for*: terminal phases, parking, suspension, a wait that people can see.
+- *the first Retriable step*. Otherwise a replay could meet a deadline, a cancellation or a participant that does not
+  answer any more, and undo a saga whose last step, which nobody undoes, has happened. One write is enough for all
+  Retriable steps: once the first is declared, no replay turns back;
+- *whatever a person was told or asked for*: terminal phases, parking, suspension, a wait for the next attempt.
 
 A replay may also stop earlier than the life before it did, so steps that the journal calls waiting may have run.
-`Saga.replayed` remembers that, and `undo` compensates them too; a participant that never saw them leaves a tombstone.
+`Saga.replayed` remembers that, and `undo` compensates them too; a participant that never saw them leaves a tombstone,
+which also refuses a request of the earlier life that is still on its way. A Retriable step or one of a participant
+without keys cannot have run unrecorded: its own write came first. For the same reason a step of a Keyed participant
+must be compensable without any step's outputs (the linter sees to it): the replay may never learn them.
+
+Two duties of the engine make this enough: the commands of a transition wait for that transition's own write, and the
+writes of one saga land in their order. Events may still be handled while a write is under way.
 """
 
 from __future__ import annotations
@@ -25,30 +32,31 @@ from collections.abc import Sequence
 
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command
 from kompensa.model.definition import Definition
-from kompensa.model.saga import Saga, StepPhase
+from kompensa.model.forward import beyond_return
+from kompensa.model.saga import Saga
 
 
 def must_commit_first(definition: Definition, before: Saga, after: Saga, commands: Sequence[Command]) -> bool:
-    """Whether `after` must be durable before `commands` are carried out."""
-    if (
-        after.phase is not before.phase
-        or after.stopping is not before.stopping
-        or after.suspended is not before.suspended
-    ):
+    """Whether `after` must be durable before `commands` are carried out and people are told.
+
+    `before` is the state that the event found, be its own write under way still or not.
+    """
+    if after.phase is not before.phase or after.stopping != before.stopping or after.suspended != before.suspended:
         return True
     if any(new.due is not None and new.due != old.due for old, new in zip(before.steps, after.steps, strict=True)):
         return True
-    return any(_needs_its_own_write(definition, before, command) for command in commands)
+    return any(not _declared(definition, before, command) for command in commands)
 
 
-def _needs_its_own_write(definition: Definition, before: Saga, command: Command) -> bool:
+def _declared(definition: Definition, before: Saga, command: Command) -> bool:
+    """Whether an earlier write already says that this may have been done."""
     match command:
         case CallAction(step=index):
             step = definition.steps[index]
-            return not step.keyed or (step.retriable and before.steps[index].phase is StepPhase.WAITING)
+            return step.keyed and (not step.retriable or beyond_return(definition, before.steps))
         case CallCompensation(step=index):
-            return not definition.steps[index].keyed
+            return definition.steps[index].keyed
         case CallProbe():
-            return False  # asking changes nothing
+            return True  # asking changes nothing
         case _:
-            return True
+            return False

@@ -6,21 +6,27 @@ a moving call would be a guess.
 
 from __future__ import annotations
 
-from kompensa.model.definition import Step
-from kompensa.model.draft import MESSAGE_LIMIT, Draft
+from collections.abc import Sequence
+
+from kompensa.model.definition import Definition, Step
+from kompensa.model.draft import Draft, clipped
 from kompensa.model.events import CancelAsked, Probed, Replied
-from kompensa.model.expressions import ExpressionError, Scope
+from kompensa.model.expressions import ExpressionError
 from kompensa.model.outcomes import Outcome
 from kompensa.model.policies import interval
-from kompensa.model.saga import ACTION_UNDER_WAY, Phase, StepPhase
-from kompensa.model.scope import outputs_of_steps, saga_values
+from kompensa.model.saga import ACTION_UNDER_WAY, Phase, StepPhase, StepState
+from kompensa.model.scope import outputs_of_reply, result_of_saga
+
+TO_BE_TRIED = frozenset({StepPhase.RETRYING, StepPhase.PARKED})
 
 
 def go_on(draft: Draft) -> None:
     """Finish, turn back, or start every step that may start."""
-    if all(state.phase is StepPhase.SUCCEEDED for state in draft.steps):
+    if not draft.saga.stopping and all(state.phase is StepPhase.SUCCEEDED for state in draft.steps):
         _succeed(draft)
-    elif draft.saga.stopping:
+        return
+    _mind_the_deadline(draft)
+    if draft.saga.stopping:
         _turn_back_when_settled(draft)
     elif not draft.saga.suspended:
         _start_what_may_start(draft)
@@ -38,64 +44,83 @@ def _start_what_may_start(draft: Draft) -> None:
 
 def _succeed(draft: Draft) -> None:
     try:
-        scope = Scope({**saga_values(draft.saga), "steps": outputs_of_steps(draft.definition, draft.steps)})
-        result = {name: template.render(scope) for name, template in draft.definition.result.items()}
-        draft.finish(Phase.SUCCEEDED, result=result or None)
+        draft.finish(Phase.SUCCEEDED, result=result_of_saga(draft.definition, draft.saga, draft.steps))
     except ExpressionError as error:
         # Every effect is there: a result that cannot be told is no reason to undo them.
-        draft.finish(Phase.SUCCEEDED, reason="ResultUnavailable", message=str(error)[:MESSAGE_LIMIT])
+        draft.finish(Phase.SUCCEEDED, reason="ResultUnavailable", message=clipped(str(error)))
 
 
 def _turn_back_when_settled(draft: Draft) -> None:
-    for step in draft.definition.steps:
-        state = draft.steps[step.index]
-        if state.phase is StepPhase.RETRYING:  # its outcome is unknown and will not be asked again
-            draft.set_step(step, phase=StepPhase.UNKNOWN, due=None)
     if not any(state.phase in ACTION_UNDER_WAY for state in draft.steps):
         draft.set(phase=Phase.COMPENSATING, stopping=False, deadline_at=None)
         draft.note("SagaCompensating", reason=draft.saga.reason, message=draft.saga.message)
 
 
-def stop(draft: Draft, step: Step | None, *, reason: str, message: str) -> None:
-    """Decide to undo. The first cause is the one people are shown."""
-    if draft.saga.stopping:
+def _mind_the_deadline(draft: Draft) -> None:
+    """Before the point of no return: undo. Beyond it: tell, once, and go on.
+
+    A saga that a person holds is left alone: if its time has run out by then, that is seen when it is resumed.
+    """
+    deadline = draft.saga.deadline_at
+    if deadline is None or draft.now < deadline or draft.saga.suspended or draft.saga.stopping:
         return
-    text = f"{step.name}: {message}" if step else message
-    draft.set(stopping=True, cause=step.index if step else None, reason=reason, message=text[:MESSAGE_LIMIT])
-
-
-def beyond_return(draft: Draft) -> bool:
-    """Whether a Retriable step has been started: from there a saga only goes forward."""
-    return any(
-        step.retriable and draft.steps[step.index].phase is not StepPhase.WAITING for step in draft.definition.steps
-    )
-
-
-def cancel(draft: Draft, event: CancelAsked) -> None:
-    """Undo on request, where that is still possible."""
-    if draft.saga.phase is Phase.COMPENSATING or draft.saga.stopping:
-        return
-    parked_undoing = any(state.phase is StepPhase.UNDO_PARKED for state in draft.steps)
-    if beyond_return(draft) or parked_undoing:
-        draft.note("CancelRefused", reason="BeyondReturn", message="a step that cannot be undone has been started")
-        return
-    draft.note("CancelAsked", reason=event.reason, message=event.message)
-    for step in draft.definition.steps:
-        state = draft.steps[step.index]
-        if state.phase is StepPhase.PARKED:
-            draft.set_step(step, phase=StepPhase.UNKNOWN if state.maybe else StepPhase.FAILED)
-    draft.set(phase=Phase.RUNNING, suspended=False)
-    stop(draft, None, reason=event.reason, message=event.message)
-
-
-def deadline_passed(draft: Draft) -> None:
-    """Before the point of no return: undo. Beyond it: tell, once, and go on."""
     draft.set(deadline_at=None)
     message = f"not finished within {draft.definition.deadline:g} s"
     draft.note("DeadlinePassed", reason="DeadlineExceeded", message=message)
-    if not beyond_return(draft):
-        draft.set(suspended=False)
+    if not beyond_return(draft.definition, draft.steps):
         stop(draft, None, reason="DeadlineExceeded", message=message)
+
+
+def beyond_return(definition: Definition, steps: Sequence[StepState]) -> bool:
+    """Whether a Retriable step has been started: from there a saga only goes forward."""
+    return any(step.retriable and steps[step.index].phase is not StepPhase.WAITING for step in definition.steps)
+
+
+def stop(draft: Draft, step: Step | None, *, reason: str, message: str) -> None:
+    """Decide to undo. The first cause is the one people are shown; nothing is tried again from here on."""
+    if draft.saga.stopping:
+        return
+    text = f"{step.name}: {message}" if step else message
+    draft.set(
+        phase=Phase.RUNNING,
+        stopping=True,
+        cause=step.index if step else None,
+        reason=reason,
+        message=clipped(text),
+    )
+    for other in draft.definition.steps:
+        state = draft.steps[other.index]
+        if state.phase in TO_BE_TRIED and state.maybe:
+            _ask_or_give_up(draft, other)
+        elif state.phase in TO_BE_TRIED:
+            draft.set_step(other, phase=StepPhase.FAILED, ended_at=draft.now, due=None)
+
+
+def cancel(draft: Draft, event: CancelAsked) -> None:
+    """Undo on request, where that is still possible. Who asks for undoing wants calls made: suspension ends."""
+    undoing = draft.saga.phase is Phase.COMPENSATING or any(s.phase is StepPhase.UNDO_PARKED for s in draft.steps)
+    if beyond_return(draft.definition, draft.steps):
+        draft.note("CancelRefused", reason="BeyondReturn", message="a step that cannot be undone has been started")
+        return
+    draft.note("CancelAsked", reason=event.reason, message=event.message)
+    draft.set(suspended=False)
+    if not undoing:
+        stop(draft, None, reason=event.reason, message=event.message)
+
+
+def recovered(draft: Draft, step: Step) -> None:
+    """What was under way when the owner died may have been called, and its outcome is unknown.
+
+    A participant that keeps replies by key is simply asked again. To any other one the retry policy applies: with one
+    attempt allowed, a crash must not make it two.
+    """
+    state = draft.steps[step.index]
+    if state.phase is StepPhase.PROBING:
+        draft.call_probe(step)
+    elif state.phase is StepPhase.CALLING and step.keyed and not draft.saga.stopping:
+        draft.set_step(step, phase=StepPhase.RETRYING, maybe=True, due=draft.now)
+    elif state.phase is StepPhase.CALLING:
+        _unknown(draft, step, reason="Interrupted", message="the engine stopped before the reply", at_least=0.0)
 
 
 def replied(draft: Draft, step: Step, event: Replied) -> None:
@@ -104,15 +129,24 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
         case Outcome.SUCCEEDED:
             _succeeded(draft, step, event.reply or {})
         case Outcome.FAILED:
-            _failed(draft, step, reason=event.reason, message=event.message)
+            _failed(draft, step, reason=event.reason or "Refused", message=event.message or "the participant refused")
         case Outcome.MISCONFIGURED:
-            _misconfigured(draft, step, reason=event.reason, message=event.message)
+            _misconfigured(draft, step, event)
         case _:
-            _unknown(draft, step, event)
+            _unknown(
+                draft,
+                step,
+                reason=event.reason or "Unknown",
+                message=event.message or "no answer",
+                at_least=event.retry_after,
+            )
 
 
 def probed(draft: Draft, step: Step, event: Probed) -> None:
-    """What the participant says became of an action whose outcome was unknown."""
+    """What the participant says became of an action whose outcome was unknown.
+
+    Absent is no proof: the request may still be on its way. Compensating leaves a tombstone that will refuse it.
+    """
     match event.outcome:
         case Outcome.SUCCEEDED:
             _succeeded(draft, step, event.reply or {})
@@ -124,17 +158,16 @@ def probed(draft: Draft, step: Step, event: Probed) -> None:
 
 def _succeeded(draft: Draft, step: Step, reply: dict[str, object]) -> None:
     try:
-        scope = Scope({**saga_values(draft.saga), "reply": reply})
-        outputs = {name: template.render(scope) for name, template in step.outputs.items()}
+        outputs = outputs_of_reply(draft.saga, step, reply)
     except ExpressionError as error:
-        message = f"the reply lacks what the step's outputs name: {error}"
         draft.set_step(step, maybe=True)
-        _cannot_be_completed(draft, step, reason="OutputsMissing", message=message)
+        _cannot_be_completed(draft, step, reason="OutputsMissing", message=f"the reply does not fit: {error}")
         return
     draft.set_step(
         step,
         phase=StepPhase.SUCCEEDED,
-        outputs=outputs or None,
+        outcome=Outcome.SUCCEEDED,
+        outputs=outputs,
         ended_at=draft.now,
         due=None,
         reason=None,
@@ -143,48 +176,67 @@ def _succeeded(draft: Draft, step: Step, reply: dict[str, object]) -> None:
     draft.note("StepSucceeded", step, attempt=draft.steps[step.index].attempts)
 
 
-def _failed(draft: Draft, step: Step, *, reason: str | None, message: str | None) -> None:
-    reason, message = reason or "Refused", message or "the participant refused"
+def _failed(draft: Draft, step: Step, *, reason: str, message: str) -> None:
+    """A refusal proves that nothing was kept, unless an attempt before it may have had its effect unseen.
+
+    A participant that stores replies by key would have repeated that attempt's; any other one may be refusing
+    because of it ("already exists").
+    """
+    state = draft.steps[step.index]
     if step.retriable:
-        text = f"a Retriable step must not be refused: {message}"
-        draft.park(step, StepPhase.PARKED, reason=reason, message=text)
+        draft.park(step, StepPhase.PARKED, reason=reason, message=f"a Retriable step must not be refused: {message}")
         return
+    proven = step.keyed or not state.maybe
     draft.set_step(
-        step, phase=StepPhase.FAILED, ended_at=draft.now, due=None, reason=reason, message=message[:MESSAGE_LIMIT]
+        step,
+        phase=StepPhase.FAILED if proven else StepPhase.UNKNOWN,
+        outcome=Outcome.FAILED if proven else Outcome.UNKNOWN,
+        ended_at=draft.now,
+        due=None,
+        reason=reason,
+        message=clipped(message),
     )
-    draft.note("StepFailed", step, attempt=draft.steps[step.index].attempts, reason=reason, message=message)
+    draft.note("StepFailed", step, attempt=state.attempts, reason=reason, message=message)
     stop(draft, step, reason=reason, message=message)
 
 
-def _misconfigured(draft: Draft, step: Step, *, reason: str | None, message: str | None) -> None:
-    reason, message = reason or "Misconfigured", message or "the call itself was refused"
-    if draft.saga.stopping:
-        # Already turning back: an attempt that was never taken up has no effect, an earlier one may have.
-        phase = StepPhase.UNKNOWN if draft.steps[step.index].maybe else StepPhase.FAILED
-        draft.set_step(step, phase=phase, ended_at=draft.now, reason=reason, message=message[:MESSAGE_LIMIT])
-        return
-    draft.park(step, StepPhase.PARKED, reason=reason, message=message)
+def _misconfigured(draft: Draft, step: Step, event: Replied) -> None:
+    reason, message = event.reason or "Misconfigured", event.message or "the call itself was refused"
+    if not draft.saga.stopping:
+        draft.set_step(step, outcome=Outcome.MISCONFIGURED)
+        draft.park(step, StepPhase.PARKED, reason=reason, message=message)
+    elif draft.steps[step.index].maybe:
+        _give_up(draft, step)
+    else:
+        _failed(draft, step, reason=reason, message=message)  # this attempt was not taken up, and it was the only one
 
 
-def _unknown(draft: Draft, step: Step, event: Replied) -> None:
-    state = draft.set_step(
-        step, maybe=True, reason=event.reason or "Unknown", message=(event.message or "no answer")[:MESSAGE_LIMIT]
-    )
-    draft.note("StepUnknown", step, attempt=state.attempts, reason=state.reason, message=state.message)
+def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float) -> None:
+    state = draft.set_step(step, maybe=True, outcome=Outcome.UNKNOWN, reason=reason, message=clipped(message))
+    draft.note("StepUnknown", step, attempt=state.attempts, reason=reason, message=message)
     wait = interval(
         step.retry_policy,
         seed=f"{draft.saga.id}/{step.name}",
         attempt=state.attempts - state.budget_start,
-        at_least=event.retry_after,
+        at_least=at_least,
     )
-    spent = state.attempts - state.budget_start >= step.retry_policy.maximum_attempts
-    started = draft.now if state.started_at is None else state.started_at
-    late = (
-        step.total_timeout is not None and state.budget_start == 0 and draft.now + wait > started + step.total_timeout
-    )
-    if not (spent or late or draft.saga.stopping):
+    if draft.saga.stopping or _budget_is_spent(step, state, at=draft.now + wait):
+        _ask_or_give_up(draft, step)
+    else:
         draft.set_step(step, phase=StepPhase.RETRYING, due=draft.now + wait)
-    elif step.probe is not None:
+
+
+def _budget_is_spent(step: Step, state: StepState, *, at: float) -> bool:
+    """No attempt left, or none that would start within the step's total time-out."""
+    if state.attempts - state.budget_start >= step.retry_policy.maximum_attempts:
+        return True
+    if step.total_timeout is None or state.started_at is None or state.budget_start > 0:
+        return False  # who resumes a parked step gives it another chance, however late it is
+    return at > state.started_at + step.total_timeout
+
+
+def _ask_or_give_up(draft: Draft, step: Step) -> None:
+    if step.probe is not None:
         draft.call_probe(step)
     else:
         _give_up(draft, step)
@@ -192,7 +244,7 @@ def _unknown(draft: Draft, step: Step, event: Replied) -> None:
 
 def _give_up(draft: Draft, step: Step) -> None:
     state = draft.steps[step.index]
-    message = f"no outcome after {state.attempts} attempts: {state.message}"
+    message = f"no outcome after {state.attempts} attempts: {state.message or 'no answer'}"
     _cannot_be_completed(draft, step, reason="OutcomeUnknown", message=message)
 
 
@@ -202,7 +254,13 @@ def _cannot_be_completed(draft: Draft, step: Step, *, reason: str, message: str)
         draft.park(step, StepPhase.PARKED, reason=reason, message=message)
         return
     draft.set_step(
-        step, phase=StepPhase.UNKNOWN, ended_at=draft.now, due=None, reason=reason, message=message[:MESSAGE_LIMIT]
+        step,
+        phase=StepPhase.UNKNOWN,
+        outcome=Outcome.UNKNOWN,
+        ended_at=draft.now,
+        due=None,
+        reason=reason,
+        message=clipped(message),
     )
     draft.note("StepGivenUp", step, attempt=draft.steps[step.index].attempts, reason=reason, message=message)
     stop(draft, step, reason=reason, message=message)

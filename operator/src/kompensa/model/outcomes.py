@@ -32,11 +32,16 @@ class Direction(StrEnum):
 FAILED_STATUSES = frozenset({409, 422})
 MISCONFIGURED_STATUSES = frozenset({401, 403, 404, 405})
 GONE = 410
+KEY_REUSED = "IdempotencyKeyReused"
 
 
-def outcome_of_status(status: int, direction: Direction) -> Outcome:
-    """Classify an HTTP status. 202 is not an answer yet, so it is `UNKNOWN`: the same key will be asked again."""
-    if status == 202:
+def outcome_of_status(status: int, direction: Direction, reason: str | None = None) -> Outcome:
+    """Classify an HTTP status, with the reason that its problem document gave (its type in CamelCase).
+
+    202 is not an answer yet, so it is `UNKNOWN`: the same key will be asked again. A key that is taken by another
+    body is `UNKNOWN` too, although its status says refused: the request it was first used for may have had an effect.
+    """
+    if status == 202 or reason == KEY_REUSED:
         return Outcome.UNKNOWN
     if 200 <= status < 300:
         return Outcome.SUCCEEDED

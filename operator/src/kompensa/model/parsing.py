@@ -1,23 +1,29 @@
 """From YAML to the model: decode a spec, then compile a definition with what its participants declare.
 
-A definition is compiled with the participants as they are declared at that moment: their idempotency and time-outs
-become part of the revision, so a running saga keeps them.
+A spec that cannot be decoded is refused in one line: which field, what was expected, an example. A definition is
+compiled with the participants as they are declared at that moment: their idempotency and time-outs become part of
+the revision, so a running saga keeps them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import UNSET, ValidationError, convert
 
 from kompensa.model.definition import Call, Definition, Step, StepKind
+from kompensa.model.durations import PATTERN as DURATION
 from kompensa.model.durations import seconds
 from kompensa.model.expressions import Template
+from kompensa.model.order import chain_lengths, dependencies
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.revision import revision_of
 from kompensa.model.schema import InputSchema
 from kompensa.model.specs import (
+    NAME,
+    PATH,
+    URL,
     CallSpec,
     ParticipantSpec,
     RetryPolicySpec,
@@ -27,6 +33,14 @@ from kompensa.model.specs import (
 )
 
 T = TypeVar("T")
+
+_IN_WORDS = {
+    NAME: "lower-case letters, digits and '-', for example reserve-inventory",
+    PATH: "a path that starts with '/', for example /reservations; the host comes from the Participant",
+    DURATION: "a duration such as 200ms, 2s, 5m or 1h30m",
+    URL: "an address such as http://inventory.shop.svc:8080",
+}
+"""msgspec names the pattern that was missed; people need to know what it means."""
 
 
 class SpecError(ValueError):
@@ -50,20 +64,30 @@ def parse_saga(spec: Mapping[str, Any]) -> SagaSpec:
 
 def _convert(spec: Mapping[str, Any], kind: type[T]) -> T:
     try:
-        return convert(dict(spec), kind)
+        return convert(spec, kind)
     except ValidationError as error:
         detail, _, path = str(error).partition(" - at `$")
         where = f"spec{path.rstrip('`')}" if path else "spec"
-        raise SpecError(f"{where}: {detail[:1].lower()}{detail[1:]}") from error
+        raise SpecError(f"{where}: {_in_words(detail)}") from error
+
+
+def _in_words(detail: str) -> str:
+    for pattern, meaning in _IN_WORDS.items():
+        if repr(pattern) in detail:
+            return f"expected {meaning}"
+    return detail[:1].lower() + detail[1:].replace("`", "")
 
 
 def compile_definition(
     *, namespace: str, name: str, spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]
 ) -> Definition:
-    """Compile a definition that `linter.lint` found nothing wrong with.
+    """Compile a definition in which `linter.lint` found nothing wrong.
 
-    Raises ExpressionError, SchemaError or KeyError where it was not linted.
+    Takes a fifth of a millisecond an expression, so it is done once a revision. Raises ExpressionError, SchemaError
+    or KeyError where the definition was not linted.
     """
+    waits = dependencies(spec)
+    depths = chain_lengths(waits)
     indexes = {step.name: index for index, step in enumerate(spec.steps)}
     return Definition(
         namespace=namespace,
@@ -72,18 +96,27 @@ def compile_definition(
         input_schema=InputSchema(spec.input_schema),
         deadline=None if spec.deadline is None else seconds(spec.deadline),
         steps=tuple(
-            _step(index, step, spec, indexes, participants[step.participant_ref.name])
+            _step(
+                step,
+                spec,
+                index=index,
+                depends_on=[indexes[parent] for parent in waits[step.name]],
+                depth=depths[step.name],
+                participant=participants[step.participant_ref.name],
+            )
             for index, step in enumerate(spec.steps)
         ),
-        result={key: Template(value) for key, value in spec.result.items()},
+        result=_templates(spec.result),
     )
 
 
 def _step(
-    index: int,
     step: StepSpec,
     definition: SagaDefinitionSpec,
-    indexes: Mapping[str, int],
+    *,
+    index: int,
+    depends_on: Sequence[int],
+    depth: int,
     participant: ParticipantSpec,
 ) -> Step:
     return Step(
@@ -91,9 +124,10 @@ def _step(
         name=step.name,
         kind=StepKind(step.kind),
         participant=step.participant_ref.name,
-        depends_on=tuple(indexes[name] for name in dependencies(index, definition)),
+        depends_on=tuple(depends_on),
+        depth=depth,
         action=_call(step.action),
-        outputs={key: Template(value) for key, value in step.outputs.items()},
+        outputs=_templates(step.outputs),
         compensation=_call(step.compensation) if step.compensation else None,
         probe=_call(step.probe) if step.probe else None,
         attempt_timeout=seconds(step.timeouts.attempt or participant.timeout),
@@ -104,21 +138,17 @@ def _step(
     )
 
 
-def dependencies(index: int, definition: SagaDefinitionSpec) -> list[str]:
-    """What a step waits for: as declared, or the step before it in the list."""
-    declared = definition.steps[index].depends_on
-    if declared is not UNSET:
-        return list(declared)
-    return [definition.steps[index - 1].name] if index else []
-
-
 def _call(call: CallSpec) -> Call:
     return Call(
         method=call.http.method,
         path=Template(call.http.path),
-        headers={name: Template(value) for name, value in call.http.headers.items()},
+        headers=_templates(call.http.headers),
         body=None if call.http.body is UNSET else Template(call.http.body),
     )
+
+
+def _templates(sources: Mapping[str, str]) -> dict[str, Template]:
+    return {name: Template(source) for name, source in sources.items()}
 
 
 def _policy(policy: RetryPolicySpec) -> RetryPolicy:

@@ -10,6 +10,9 @@ from zlib import crc32
 
 from msgspec import Struct
 
+LARGEST_EXPONENT = 64
+"""Beyond any maximum interval; a float would overflow long before the attempts end."""
+
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
     """When and how often a call whose outcome is unknown is repeated. Intervals in seconds.
@@ -26,8 +29,11 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 def interval(policy: RetryPolicy, *, seed: str, attempt: int, at_least: float = 0.0) -> float:
-    """Seconds to wait after attempt number `attempt` (from 1); `at_least` is what the participant asked for."""
-    plain = policy.initial_interval * policy.backoff_coefficient ** min(attempt - 1, 64)
-    bounded = min(plain, policy.maximum_interval)
+    """Seconds to wait after attempt number `attempt` (from 1); `at_least` is what the participant asked for.
+
+    At most the maximum interval with its jitter, or what the participant asked for.
+    """
+    exponent = min(max(attempt, 1) - 1, LARGEST_EXPONENT)
+    bounded = min(policy.initial_interval * policy.backoff_coefficient**exponent, policy.maximum_interval)
     spread = crc32(f"{seed}/{attempt}".encode()) / 0xFFFFFFFF * 2 - 1
-    return float(max(bounded * (1 + policy.jitter * spread), at_least))
+    return max(bounded * (1 + policy.jitter * spread), at_least)

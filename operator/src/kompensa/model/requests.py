@@ -1,19 +1,18 @@
-"""From a step and a saga's state to the HTTP request that is sent. Pure; sending is the transport's work."""
+"""From a command and a saga's state to the HTTP request that is sent. Pure; sending is the transport's work."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
 
 from msgspec import Struct
-from msgspec import json as msgspec_json
 
+from kompensa.model.commands import CallAction, CallCompensation, CallProbe
 from kompensa.model.definition import Call, Definition, Step
-from kompensa.model.expressions import ExpressionError, Scope
-from kompensa.model.outcomes import Direction
+from kompensa.model.events import Probed, Replied
+from kompensa.model.expressions import ExpressionError, Scope, spelled
+from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.saga import Saga
-from kompensa.model.scope import operation_key, operation_values, outputs_of_steps, saga_values
+from kompensa.model.scope import encoded_json, operation_key, operation_values, outputs_of_steps, saga_values
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -44,10 +43,32 @@ def compensation_request(definition: Definition, saga: Saga, step: Step, attempt
 
 
 def probe_request(definition: Definition, saga: Saga, step: Step, attempt: int) -> Request:
-    """The question what became of the step's action."""
+    """The question what became of the step's action. Raises ExpressionError as the others do."""
     if step.probe is None:
         raise ExpressionError(f"step {step.name} has no probe")
     return _request(definition, saga, step, step.probe, Direction.ACTION, attempt)
+
+
+def unsendable(command: CallAction | CallCompensation | CallProbe, error: ExpressionError) -> Replied | Probed:
+    """The event to feed back when a command's request cannot be built: nothing was sent, so nothing took effect.
+
+    A definition is frozen and so are its values, hence trying again would not help: an action counts as refused.
+    """
+    match command:
+        case CallProbe():
+            return Probed(step=command.step, attempt=command.attempt, outcome=Outcome.UNKNOWN, message=str(error))
+        case CallAction():
+            direction = Direction.ACTION
+        case CallCompensation():
+            direction = Direction.COMPENSATION
+    return Replied(
+        step=command.step,
+        direction=direction,
+        attempt=command.attempt,
+        outcome=Outcome.FAILED,
+        reason="TemplateHasNoValue",
+        message=str(error),
+    )
 
 
 def _request(definition: Definition, saga: Saga, step: Step, call: Call, direction: Direction, attempt: int) -> Request:
@@ -65,23 +86,20 @@ def _request(definition: Definition, saga: Saga, step: Step, call: Call, directi
         attempt=attempt,
         key=operation_key(saga.id, step, direction),
         method=call.method,
-        path=quote(_text(call.path.render(scope)), safe="/?&=:@,;+$!*'()~-._%"),
-        headers=_headers(call, scope),
-        body=b"" if call.body is None else msgspec_json.encode(call.body.render(scope)),
+        path=call.path.render_path(scope),
+        headers=_headers(call, scope) if call.headers else {},
+        body=b"" if call.body is None else encoded_json(call.body.render(scope)),
         timeout=step.attempt_timeout,
     )
 
 
 def _headers(call: Call, scope: Scope) -> dict[str, str]:
     """A header whose value comes out empty is not sent, so that an expression can leave it out."""
-    values = {name: _text(template.render(scope)) for name, template in call.headers.items()}
+    values = {name: _one_line(spelled(template.render(scope))) for name, template in call.headers.items()}
     return {name: value for name, value in values.items() if value}
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value if isinstance(value, str) else str(value)
-    if "\r" in text or "\n" in text:
-        raise ExpressionError("a path or header must be one line")
+def _one_line(text: str) -> str:
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ExpressionError("a header must be one line of printable characters")
     return text

@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from kompensa.model.outcomes import Outcome
+
 
 class Phase(StrEnum):
     """Where a saga stands. Suspension is a flag beside it (`Saga.suspended`), since one can suspend either way."""
@@ -24,6 +26,7 @@ class Phase(StrEnum):
 
 
 TERMINAL = frozenset({Phase.SUCCEEDED, Phase.COMPENSATED, Phase.TERMINATED})
+MOVING = frozenset({Phase.RUNNING, Phase.COMPENSATING})
 
 
 class StepPhase(StrEnum):
@@ -35,6 +38,7 @@ class StepPhase(StrEnum):
     RETRYING = "Retrying"
     """The last outcome was unknown; `due` says when it is called again."""
     PROBING = "Probing"
+    """Retries are used up; the participant is asked what became of the action."""
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     """Refused: the participant said that nothing was kept."""
@@ -60,10 +64,12 @@ class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `order` is the number of its first attempt among all steps (1, 2, ...), which is the order of effects that
     compensation reverses. `attempts` counts action calls over the step's life; `budget_start` is the number at which
     the retry policy began to count, moved when a person resumes a parked step. `maybe` remembers that an earlier
-    attempt's outcome was unknown, so a later refusal of the call itself does not prove that there is no effect.
+    attempt, of this life or of one before a crash, may have had its effect, so that a call which is then refused as
+    wrong does not prove that there is none. `outcome` is the action's, kept while it is undone.
     """
 
     phase: StepPhase = StepPhase.WAITING
+    outcome: Outcome | None = None
     order: int = 0
     attempts: int = 0
     budget_start: int = 0
@@ -84,7 +90,8 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `stopping` is set when it has been decided to undo while calls are still under way: nothing new starts, and
     compensation begins once they have settled. `replayed` says that the saga was recovered under lazy journalling,
-    so that steps recorded as waiting may have run in an earlier life (see `durability`).
+    so that steps recorded as waiting may have run in an earlier life (see `durability`). `cause`, `reason` and
+    `message` say why it is undone; why it is parked is said by the parked step.
     """
 
     id: str
@@ -118,11 +125,14 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def wake_at(self) -> float | None:
-        """When the saga must be looked at again without any event, or None."""
-        if self.terminal or self.suspended:
-            return self.deadline_at if self.suspended and self.phase is Phase.RUNNING else None
+        """When the saga must be looked at again without any event, or None.
+
+        None while a person holds it: what came due meanwhile, the deadline too, is looked at when it is resumed.
+        """
+        if self.suspended or self.phase not in MOVING:
+            return None
         times = [step.due for step in self.steps if step.due is not None]
-        if self.deadline_at is not None and self.phase is Phase.RUNNING and not self.stopping:
+        if self.deadline_at is not None and not self.stopping:
             times.append(self.deadline_at)
         return min(times, default=None)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
+from msgspec import json
 
 FINDINGS_SHOWN = 5
+LONGEST_FINDING = 200
+LEAVES_OPEN = frozenset({"allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
+"""Keywords by which other members than those of `properties` may be described."""
 
 
 class SchemaError(ValueError):
@@ -15,36 +19,79 @@ class SchemaError(ValueError):
 
 
 class InputSchema:
-    """A compiled schema; cheap to ask, made once for each revision."""
+    """A compiled schema; cheap to ask, made once for each revision.
+
+    References to other documents are refused: a definition's author must not make the engine fetch addresses or read
+    files.
+    """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.source = schema
         try:
-            self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
+            self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, offline=True)
         except (ValueError, TypeError) as error:
             raise SchemaError(str(error).splitlines()[0]) from error
 
     def findings(self, value: Any) -> list[str]:
         """What does not fit, each as `path: what was expected`; empty when all fits. At most a handful."""
         if self._validator.is_valid(value):
-            return []
+            return _nul_finding(value)
         found = []
         for error in self._validator.iter_errors(value):
             path = ".".join(str(part) for part in error.instance_path) or "(the input itself)"
-            found.append(f"{path}: {error.message[:200]}")
+            found.append(f"{path}: {error.message[:LONGEST_FINDING]}")
             if len(found) == FINDINGS_SHOWN:
                 break
         return found
 
-    def declares(self, path: tuple[str, ...]) -> bool:
+    def declares(self, path: Sequence[str]) -> bool:
         """Whether `input.<path>` can exist by this schema. What the schema leaves open counts as declared."""
-        node: Any = self.source
+        node = self._resolved(self.source)
         for name in path:
-            if not isinstance(node, Mapping):
-                return True
             properties = node.get("properties")
-            if not (isinstance(properties, Mapping) and name in properties):
-                closed = isinstance(properties, Mapping) and "additionalProperties" not in node
-                return not closed and node.get("additionalProperties") is not False
-            node = properties[name]
+            if isinstance(properties, Mapping) and name in properties:
+                node = self._resolved(properties[name])
+            else:
+                return _is_open(node)
         return True
+
+    def _resolved(self, node: Any) -> Mapping[str, Any]:
+        """The schema a local `$ref` leads to, where it says nothing else."""
+        for _ in range(10):  # a circle of references is possible
+            if not isinstance(node, Mapping):
+                return {}
+            reference = node.get("$ref")
+            if not isinstance(reference, str) or not reference.startswith("#/") or "properties" in node:
+                return node
+            node = self.source
+            for part in reference[2:].split("/"):
+                node = node.get(part) if isinstance(node, Mapping) else None
+        return {}
+
+
+def _is_open(node: Mapping[str, Any]) -> bool:
+    """Whether a schema allows members that it does not name.
+
+    By the standard it does unless told otherwise; but whoever lists properties and reads one that is not among them
+    has almost surely misspelt it.
+    """
+    if node.keys() & LEAVES_OPEN:
+        return True
+    if "additionalProperties" in node:
+        return node["additionalProperties"] is not False
+    return "properties" not in node
+
+
+def _nul_finding(value: Any) -> list[str]:
+    r"""NUL characters would be cut off by CEL and refused by most databases. The fast check may err on `\\u0000`."""
+    if rb"\u0000" not in json.encode(value) or not _has_nul(value):
+        return []
+    return ["(the input itself): contains a NUL character; remove it"]
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(key) or _has_nul(member) for key, member in value.items())
+    return isinstance(value, list) and any(_has_nul(member) for member in value)

@@ -1,13 +1,19 @@
-"""The values that a saga's expressions see."""
+"""The values that a saga's expressions see, and what is made of them: outputs and the result."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import json
+
 from kompensa.model.definition import Definition, Step
+from kompensa.model.expressions import ExpressionError, Scope, Template
 from kompensa.model.outcomes import Direction
 from kompensa.model.saga import Saga, StepState
+
+OUTPUTS_LIMIT = 64 * 1024
+"""Bytes of one step's outputs, or of a result, as JSON. They are rewritten with the saga's row at each commit."""
 
 
 def saga_values(saga: Saga) -> dict[str, Any]:
@@ -40,3 +46,34 @@ def operation_key(saga_id: str, step: Step, direction: Direction) -> str:
 def operation_values(saga: Saga, step: Step, direction: Direction) -> dict[str, Any]:
     """The root `operation`. It holds nothing that differs between attempts, so a replay sends the same body."""
     return {"key": operation_key(saga.id, step, direction), "step": step.name, "direction": str(direction)}
+
+
+def outputs_of_reply(saga: Saga, step: Step, reply: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the step's `outputs` keep of a reply; None for nothing. Raises ExpressionError."""
+    if not step.outputs:
+        return None
+    return _rendered(step.outputs, Scope({**saga_values(saga), "reply": reply}))
+
+
+def result_of_saga(definition: Definition, saga: Saga, steps: Sequence[StepState]) -> dict[str, Any] | None:
+    """What the definition's `result` makes of all outputs; None for nothing. Raises ExpressionError."""
+    if not definition.result:
+        return None
+    return _rendered(definition.result, Scope({**saga_values(saga), "steps": outputs_of_steps(definition, steps)}))
+
+
+def _rendered(templates: Mapping[str, Template], scope: Scope) -> dict[str, Any]:
+    values = {name: template.render(scope) for name, template in templates.items()}
+    encoded_json(values, limit=OUTPUTS_LIMIT)
+    return values
+
+
+def encoded_json(value: Any, *, limit: int | None = None) -> bytes:
+    """The value as JSON. Raises ExpressionError where CEL made something that JSON cannot say, or too much of it."""
+    try:
+        text = json.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ExpressionError(f"a value cannot be written as JSON: {error}") from error
+    if limit is not None and len(text) > limit:
+        raise ExpressionError(f"{len(text)} bytes are more than the {limit} that are kept; name single fields")
+    return text

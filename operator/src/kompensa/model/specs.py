@@ -9,9 +9,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-Path = Annotated[str, Meta(pattern=r"^/", max_length=1024)]
-Duration = Annotated[str, Meta(pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$", max_length=32)]
+from kompensa.model.durations import PATTERN as DURATION
+
+NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+PATH = r"^/"
+URL = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
+
+Name = Annotated[str, Meta(pattern=NAME, max_length=63)]
+Path = Annotated[str, Meta(pattern=PATH, max_length=1024)]
+Duration = Annotated[str, Meta(pattern=DURATION, max_length=32)]
 
 
 class _Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -30,7 +36,7 @@ class SecretKeyReference(_Spec, frozen=True, kw_only=True):
 class ParticipantSpec(_Spec, frozen=True, kw_only=True):
     """A service that takes part in sagas."""
 
-    url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$", max_length=512)]
+    url: Annotated[str, Meta(pattern=URL, max_length=512)]
     idempotency: Literal["Keyed", "None"] = "None"
     timeout: Duration = "5s"
     max_in_flight: Annotated[int, Meta(ge=1, le=10000)] = 256

@@ -70,7 +70,7 @@ def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Adv
         case Accepted():
             _accepted(draft)
         case TimerDue():
-            _timer_due(draft)
+            pass  # what is due is seen by _go_on, whatever woke it
         case Recovered():
             _recovered(draft)
         case CancelAsked():
@@ -122,33 +122,28 @@ def _probed(draft: Draft, event: Probed) -> None:
         forward.probed(draft, step, event)
 
 
-def _timer_due(draft: Draft) -> None:
-    """The deadline is checked here; what is due by itself is started by `go_on`."""
-    deadline = draft.saga.deadline_at
-    if draft.saga.phase is Phase.RUNNING and deadline is not None and draft.now >= deadline:
-        forward.deadline_passed(draft)
-
-
 def _recovered(draft: Draft) -> None:
+    """Take up a saga whose last owner is gone. Once turned back, nothing new starts: no step can have run unseen."""
     draft.note("SagaRecovered")
-    if any(step.keyed for step in draft.definition.steps):
-        draft.set(replayed=True)
+    if draft.saga.phase is Phase.RUNNING and not draft.saga.stopping:
+        draft.set(replayed=any(step.keyed for step in draft.definition.steps))
     for step in draft.definition.steps:
-        draft.call_again(step)
+        forward.recovered(draft, step)
+        undo.recovered(draft, step)
 
 
 def _suspend(draft: Draft) -> None:
-    if not draft.saga.suspended and draft.saga.phase is not Phase.INTERVENTION_REQUIRED:
+    if not draft.saga.suspended:
         draft.set(suspended=True)
         draft.note("SagaSuspended")
 
 
 def _resume(draft: Draft) -> None:
-    if draft.saga.suspended:
+    parked = draft.saga.phase is Phase.INTERVENTION_REQUIRED
+    if draft.saga.suspended or parked:
         draft.set(suspended=False)
         draft.note("SagaResumed")
-    elif draft.saga.phase is Phase.INTERVENTION_REQUIRED:
-        draft.note("SagaResumed")
+    if parked:
         _unpark(draft)
 
 

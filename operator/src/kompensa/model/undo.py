@@ -8,7 +8,7 @@ refused left nothing and is not called.
 from __future__ import annotations
 
 from kompensa.model.definition import Step
-from kompensa.model.draft import MESSAGE_LIMIT, Draft
+from kompensa.model.draft import Draft, clipped
 from kompensa.model.events import Replied
 from kompensa.model.outcomes import Outcome
 from kompensa.model.policies import interval
@@ -36,52 +36,66 @@ def go_on(draft: Draft) -> None:
 
 def next_to_undo(draft: Draft) -> Step | None:
     """The step with the latest first attempt among those that may have an effect."""
-    candidates = [step for step in draft.definition.steps if _may_have_effect(draft, step)]
+    candidates = [step for step in draft.definition.steps if may_have_effect(draft, step)]
     return max(candidates, key=lambda step: _effect_order(draft, step), default=None)
 
 
-def _may_have_effect(draft: Draft, step: Step) -> bool:
+def may_have_effect(draft: Draft, step: Step) -> bool:
+    """Whether an effect of the step may be there.
+
+    One that waits may have run before a crash, but only if everything it waits for may have succeeded: so a replay
+    that meets the same refusal undoes the same steps as the life before it would have.
+    """
     phase = draft.steps[step.index].phase
-    if phase is StepPhase.WAITING:
-        return draft.saga.replayed and step.keyed and not step.retriable
-    return phase in MAY_HAVE_EFFECT
+    if phase is not StepPhase.WAITING:
+        return phase in MAY_HAVE_EFFECT
+    if not (draft.saga.replayed and step.keyed) or step.retriable:
+        return False
+    return all(may_have_effect(draft, draft.definition.steps[i]) for i in step.depends_on)
 
 
-def _effect_order(draft: Draft, step: Step) -> tuple[int, int]:
-    """Steps of an earlier life come after all that were attempted since: they depend on them."""
+def _effect_order(draft: Draft, step: Step) -> tuple[int, int, int]:
+    """Steps of an earlier life come after all that were attempted since: none of those can depend on them."""
     order = draft.steps[step.index].order
-    return (order if order else len(draft.steps) + 1, step.index)
+    return (order if order else len(draft.steps) + 1, step.depth, step.index)
+
+
+def recovered(draft: Draft, step: Step) -> None:
+    """A compensation that was under way may have been called: ask again, by the policy where replies are not kept."""
+    if draft.steps[step.index].phase is not StepPhase.UNDOING:
+        return
+    if step.keyed:
+        draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now)
+    else:
+        _unknown(draft, step, reason="Interrupted", message="the engine stopped before the reply", at_least=0.0)
 
 
 def replied(draft: Draft, step: Step, event: Replied) -> None:
     """What a compensation's outcome means."""
-    state = draft.steps[step.index]
     match event.outcome:
         case Outcome.SUCCEEDED:
             draft.set_step(step, phase=StepPhase.UNDONE, undone_at=draft.now, due=None)
-            draft.note("StepCompensated", step, attempt=state.undo_attempts)
+            draft.note("StepCompensated", step, attempt=draft.steps[step.index].undo_attempts)
         case Outcome.FAILED | Outcome.MISCONFIGURED:
             message = f"the compensation was refused: {event.message or event.outcome}"
             draft.park(step, StepPhase.UNDO_PARKED, reason=event.reason or "CompensationRefused", message=message)
         case _:
-            _unknown(draft, step, event)
+            _unknown(
+                draft,
+                step,
+                reason=event.reason or "Unknown",
+                message=event.message or "no answer",
+                at_least=event.retry_after,
+            )
 
 
-def _unknown(draft: Draft, step: Step, event: Replied) -> None:
+def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float) -> None:
     state = draft.steps[step.index]
-    message = event.message or "no answer"
-    draft.note(
-        "CompensationUnknown", step, attempt=state.undo_attempts, reason=event.reason or "Unknown", message=message
-    )
+    draft.note("CompensationUnknown", step, attempt=state.undo_attempts, reason=reason, message=message)
     used = state.undo_attempts - state.undo_budget_start
     if used >= step.compensation_policy.maximum_attempts:
         text = f"not compensated after {state.undo_attempts} attempts: {message}"
         draft.park(step, StepPhase.UNDO_PARKED, reason="CompensationExhausted", message=text)
         return
-    wait = interval(
-        step.compensation_policy,
-        seed=f"{draft.saga.id}/{step.name}/undo",
-        attempt=used,
-        at_least=event.retry_after,
-    )
-    draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now + wait, message=message[:MESSAGE_LIMIT])
+    wait = interval(step.compensation_policy, seed=f"{draft.saga.id}/{step.name}/undo", attempt=used, at_least=at_least)
+    draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now + wait, message=clipped(message))

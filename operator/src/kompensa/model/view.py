@@ -10,22 +10,38 @@ from typing import Any
 
 from msgspec import Struct
 
-from kompensa.model.definition import Definition
-from kompensa.model.saga import MAY_HAVE_EFFECT, Phase, Saga, StepPhase, StepState
+from kompensa.model.definition import Definition, Step
+from kompensa.model.saga import MAY_HAVE_EFFECT, MOVING, Phase, Saga, StepPhase, StepState
 
 SUSPENDED = "Suspended"
+PARKED_PHASES = frozenset({StepPhase.PARKED, StepPhase.UNDO_PARKED})
+AT_WORK = frozenset(
+    {StepPhase.CALLING, StepPhase.RETRYING, StepPhase.PROBING, StepPhase.UNDOING, StepPhase.UNDO_RETRYING}
+)
+UNDO_STATES = {
+    StepPhase.UNDOING: "Calling",
+    StepPhase.UNDO_RETRYING: "Retrying",
+    StepPhase.UNDO_PARKED: "Parked",
+    StepPhase.UNDONE: "Succeeded",
+}
+"""Where a compensation stands, in the words used for actions."""
 
 
 class CompensationView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A step's compensation. `state` is Calling, Retrying, Parked or Succeeded."""
+
     state: str
     attempts: int
     end_time: str | None = None
 
 
 class StepView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A step. `outcome` is its action's, kept while it is undone."""
+
     name: str
     state: str
     attempts: int = 0
+    outcome: str | None = None
     start_time: str | None = None
     end_time: str | None = None
     outputs: dict[str, Any] | None = None
@@ -65,7 +81,9 @@ class SagaView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
 def view(definition: Definition, saga: Saga) -> SagaView:
     """The saga as people see it."""
-    done = sum(1 for step in saga.steps if step.phase is StepPhase.SUCCEEDED or step.undone_at is not None)
+    step = _step_to_look_at(definition, saga)
+    reason, message = _explanation(definition, saga)
+    done = sum(1 for state in saga.steps if state.phase is StepPhase.SUCCEEDED or state.undone_at is not None)
     return SagaView(
         id=saga.id,
         namespace=saga.namespace,
@@ -75,19 +93,19 @@ def view(definition: Definition, saga: Saga) -> SagaView:
         phase=shown_phase(saga),
         progress=f"{done}/{len(saga.steps)}",
         start_time=timestamp(saga.accepted_at),
-        step=_current_step(definition, saga),
-        reason=saga.reason,
-        message=saga.message,
+        step=None if step is None else step.name,
+        reason=reason,
+        message=message,
         result=saga.result,
-        completion_time=None if saga.ended_at is None else timestamp(saga.ended_at),
+        completion_time=_timestamp(saga.ended_at),
         steps=tuple(_step(step.name, state) for step, state in zip(definition.steps, saga.steps, strict=True)),
-        conditions=conditions(saga),
+        conditions=_conditions(saga, reason, message),
     )
 
 
 def shown_phase(saga: Saga) -> str:
-    """The phase, or Suspended while a person holds it."""
-    return SUSPENDED if saga.suspended else str(saga.phase)
+    """The phase, or Suspended while a person holds a saga that would otherwise go on."""
+    return SUSPENDED if saga.suspended and saga.phase is not Phase.INTERVENTION_REQUIRED else str(saga.phase)
 
 
 def timestamp(seconds: float) -> str:
@@ -95,77 +113,93 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _current_step(definition: Definition, saga: Saga) -> str | None:
-    """Where it is now; once ended, the step that the reason is about, or the last one."""
-    if saga.cause is not None and saga.phase is not Phase.COMPENSATING:
-        return definition.steps[saga.cause].name
-    resting = {StepPhase.WAITING, StepPhase.SUCCEEDED, StepPhase.UNDONE, StepPhase.FAILED, StepPhase.UNKNOWN}
-    for step, state in zip(definition.steps, saga.steps, strict=True):
-        if state.phase not in resting:
-            return step.name
-    touched = [s for s, state in zip(definition.steps, saga.steps, strict=True) if state.order]
-    return max(touched, key=lambda s: saga.steps[s.index].order).name if touched else None
+def _timestamp(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(seconds)
+
+
+def _parked(definition: Definition, saga: Saga) -> Step | None:
+    return next((step for step in definition.steps if saga.steps[step.index].phase in PARKED_PHASES), None)
+
+
+def _explanation(definition: Definition, saga: Saga) -> tuple[str | None, str | None]:
+    """Reason and message: of the parked step while a person is needed, else of what made the saga turn back."""
+    parked = _parked(definition, saga)
+    if parked is None:
+        return saga.reason, saga.message
+    state = saga.steps[parked.index]
+    return state.reason, f"{parked.name}: {state.message}"
+
+
+def _step_to_look_at(definition: Definition, saga: Saga) -> Step | None:
+    """The parked step, the one that is at work, the one that the reason is about, or the last one started."""
+    at_work = (step for step in definition.steps if saga.steps[step.index].phase in AT_WORK)
+    current = _parked(definition, saga) or next(at_work, None)
+    if current is not None:
+        return current
+    if saga.cause is not None:
+        return definition.steps[saga.cause]
+    started = [step for step in definition.steps if saga.steps[step.index].order]
+    return max(started, key=lambda step: saga.steps[step.index].order, default=None)
 
 
 def _step(name: str, state: StepState) -> StepView:
-    undo_states = {StepPhase.UNDOING, StepPhase.UNDO_RETRYING, StepPhase.UNDONE, StepPhase.UNDO_PARKED}
-    undoing = state.phase in undo_states
+    undo_state = UNDO_STATES.get(state.phase)
+    compensation = None
+    if undo_state is not None:
+        compensation = CompensationView(
+            state=undo_state, attempts=state.undo_attempts, end_time=_timestamp(state.undone_at)
+        )
     return StepView(
         name=name,
         state=str(state.phase),
         attempts=state.attempts,
-        start_time=None if state.started_at is None else timestamp(state.started_at),
-        end_time=None if state.ended_at is None else timestamp(state.ended_at),
+        outcome=None if state.outcome is None else str(state.outcome),
+        start_time=_timestamp(state.started_at),
+        end_time=_timestamp(state.ended_at),
         outputs=state.outputs,
         reason=state.reason,
         message=state.message,
-        compensation=CompensationView(
-            state=str(state.phase),
-            attempts=state.undo_attempts,
-            end_time=None if state.undone_at is None else timestamp(state.undone_at),
-        )
-        if undoing
-        else None,
+        compensation=compensation,
     )
 
 
-def conditions(saga: Saga) -> tuple[Condition, ...]:
+def _conditions(saga: Saga, reason: str | None, message: str | None) -> tuple[Condition, ...]:
     """Ready, Reconciling and Stalled as kstatus reads them, and the saga's own three.
 
     Ready is True only for Succeeded; Stalled is True where nothing will move without a person or where the saga
     ended without its effect, so that a GitOps tool turns red.
     """
     phase = saga.phase
-    reason = saga.reason or shown_phase(saga)
-    message = saga.message or _sentence(saga)
-    moving = phase in (Phase.PENDING, Phase.RUNNING, Phase.COMPENSATING) and not saga.suspended
-    undone = phase in (Phase.COMPENSATED, Phase.TERMINATED)
     parked = phase is Phase.INTERVENTION_REQUIRED
-
-    def condition(kind: str, holds: bool | None) -> Condition:
-        status = "Unknown" if holds is None else str(bool(holds))
-        return Condition(type=kind, status=status, reason=reason, message=message)
-
-    ended = saga.terminal
-    return (
-        condition("Ready", phase is Phase.SUCCEEDED),
-        condition("Reconciling", moving),
-        condition("Stalled", parked or undone),
-        condition("Succeeded", phase is Phase.SUCCEEDED if ended else None),
-        condition("Compensated", phase is Phase.COMPENSATED if ended else None),
-        condition("InterventionRequired", parked),
+    truths: dict[str, bool | None] = {
+        "Ready": phase is Phase.SUCCEEDED,
+        "Reconciling": (phase in MOVING or phase is Phase.PENDING) and not saga.suspended,
+        "Stalled": parked or phase in (Phase.COMPENSATED, Phase.TERMINATED),
+        "Succeeded": phase is Phase.SUCCEEDED if saga.terminal else None,
+        "Compensated": phase is Phase.COMPENSATED if saga.terminal else None,
+        "InterventionRequired": parked,
+    }
+    said_reason, said_message = reason or shown_phase(saga), message or _sentence(saga)
+    return tuple(
+        Condition(
+            type=kind,
+            status="Unknown" if truth is None else str(truth),
+            reason=said_reason,
+            message=said_message,
+        )
+        for kind, truth in truths.items()
     )
 
 
 def _sentence(saga: Saga) -> str:
-    done = sum(1 for step in saga.steps if step.phase is StepPhase.SUCCEEDED)
-    left = sum(1 for step in saga.steps if step.phase in MAY_HAVE_EFFECT)
     match saga.phase:
         case Phase.SUCCEEDED:
             return "every step succeeded"
         case Phase.COMPENSATED:
             return "every effect was undone"
         case Phase.COMPENSATING:
+            left = sum(1 for step in saga.steps if step.phase in MAY_HAVE_EFFECT)
             return f"{left} effects left to undo"
         case _:
+            done = sum(1 for step in saga.steps if step.phase is StepPhase.SUCCEEDED)
             return f"{done} of {len(saga.steps)} steps done"

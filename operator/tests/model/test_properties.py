@@ -1,0 +1,24 @@
+"""Whatever is lost, delayed, repeated or killed: a saga ends whole or undone, or parked in front of a person.
+
+The world and its rules are in tests/support/saga_world.py. A failing example is shrunk to a short tape; paste it as
+an `@example` to keep it.
+"""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kompensa.model.definition import Definition
+from tests.support.saga_definitions import DEFINITIONS
+from tests.support.saga_world import World, verify
+
+TAPES = st.binary(max_size=160)
+REFUSALS = st.frozensets(st.integers(0, 6), max_size=2)
+
+
+@settings(max_examples=600, deadline=None)
+@given(definition=DEFINITIONS, refusing=REFUSALS, tape=TAPES)
+def test_whole_or_undone_whatever_happens(definition: Definition, refusing: frozenset[int], tape: bytes) -> None:
+    world = World(definition, refusing=refusing)
+    world.play(tape)
+    world.heal()
+    verify(world)
