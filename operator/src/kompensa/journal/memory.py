@@ -220,12 +220,17 @@ class _Sagas:
             and wanted.phase in (None, row.phase)
             and wanted.definition in (None, row.definition)
             and (wanted.source is None or (row.object_uid is not None) == (wanted.source == "object"))
+            and (wanted.active is None or (row.finished_at is None) == wanted.active)
             and (last is None or (row.created_at, row.id) < (last.created_at, last.id))
         ][: wanted.limit]
 
     async def log(self, saga_id: str) -> list[LogRow]:
         await self._journal.answered()
         return list(self._logs.get(saga_id, ()))
+
+    async def parked(self, shards: Collection[int]) -> int:
+        await self._journal.answered()
+        return sum(1 for row in self._rows.values() if row.phase == "InterventionRequired" and row.shard in shards)
 
     async def prune(self, *, limit: int) -> int:
         await self._journal.answered()
@@ -246,10 +251,10 @@ class _Signals:
         for number in ids:
             self._asked.pop(number, None)
 
-    async def ask(self, saga_id: str, kind: SignalKind, reason: str) -> None:
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str, *, generation: int | None = None) -> None:
         await self._journal.answered()
         self._next += 1
-        self._asked[self._next] = Signal(self._next, saga_id, kind, reason)
+        self._asked[self._next] = Signal(self._next, saga_id, kind, reason, generation)
         self._journal.tell("signals")
 
     async def asked(self, shards: Collection[int]) -> list[Signal]:

@@ -75,6 +75,10 @@ class Sagas(Protocol):
 
     async def log(self, saga_id: str) -> list[LogRow]: ...
 
+    async def parked(self, shards: Collection[int]) -> int:
+        """How many sagas of these shards wait for a person."""
+        ...
+
     async def prune(self, *, limit: int) -> int:
         """Delete settled sagas that have expired, with their log, the oldest first; return how many."""
         ...
@@ -83,7 +87,7 @@ class Sagas(Protocol):
 class Signals(Protocol):
     """What is asked of sagas by whoever is not their owner."""
 
-    async def ask(self, saga_id: str, kind: SignalKind, reason: str) -> None:
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str, *, generation: int | None = None) -> None:
         """Make the request durable and tell the owner."""
         ...
 
@@ -121,10 +125,17 @@ class Catalogue(Protocol):
 class Journal(Protocol):
     """All of it, with its life."""
 
-    leases: Leases
-    sagas: Sagas
-    signals: Signals
-    catalogue: Catalogue
+    @property
+    def leases(self) -> Leases: ...
+
+    @property
+    def sagas(self) -> Sagas: ...
+
+    @property
+    def signals(self) -> Signals: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
 
     async def open(self) -> None:
         """Connect and migrate."""

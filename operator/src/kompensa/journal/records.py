@@ -67,21 +67,26 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """What somebody asked of a saga, waiting for its owner."""
+    """What somebody asked of a saga, waiting for its owner. `generation` is that of its object then."""
 
     id: int
     saga_id: str
     kind: SignalKind
     reason: str
+    generation: int | None = None
 
 
 class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which sagas to list, newest first; `after` is the id of the last one of the page before."""
+    """Which sagas to list, newest first; `after` is the id of the last one of the page before.
+
+    `active` are those that have not ended; one that waits for a person has not.
+    """
 
     namespace: str | None = None
     phase: str | None = None
     definition: str | None = None
     source: Literal["object", "api"] | None = None
+    active: bool | None = None
     after: str | None = None
     limit: int = 100
 

@@ -27,10 +27,12 @@ WHERE ($1::text IS NULL OR namespace = $1)
   AND ($2::text IS NULL OR phase = $2)
   AND ($3::text IS NULL OR definition = $3)
   AND ($4::bool IS NULL OR (object_uid IS NOT NULL) = $4)
-  AND ($5::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $5))
-ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $6
+  AND ($5::bool IS NULL OR (finished_at IS NULL) = $5)
+  AND ($6::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $6))
+ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $7
 """  # noqa: S608
 _LOG = "SELECT version, epoch, entries FROM saga_log WHERE saga_id = $1 ORDER BY version"
+_PARKED = "SELECT count(*) FROM sagas WHERE phase = 'InterventionRequired' AND shard = ANY ($1::int[])"
 _PRUNE = """
 WITH over AS (
     SELECT id FROM sagas WHERE settled AND expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -70,13 +72,25 @@ class PostgresSagas:
         """See `Sagas.page`."""
         of_object = None if wanted.source is None else wanted.source == "object"
         return await self._rows(
-            _LIST, wanted.namespace, wanted.phase, wanted.definition, of_object, wanted.after, wanted.limit
+            _LIST,
+            wanted.namespace,
+            wanted.phase,
+            wanted.definition,
+            of_object,
+            wanted.active,
+            wanted.after,
+            wanted.limit,
         )
 
     async def log(self, saga_id: str) -> list[LogRow]:
         """See `Sagas.log`."""
         async with self._link.lent() as connection:
             return [LogRow(*row) for row in await connection.fetch(_LOG, saga_id)]
+
+    async def parked(self, shards: Collection[int]) -> int:
+        """See `Sagas.parked`."""
+        async with self._link.lent() as connection:
+            return int(await connection.fetchval(_PARKED, list(shards)))
 
     async def prune(self, *, limit: int) -> int:
         """See `Sagas.prune`."""

@@ -8,11 +8,11 @@ from kompensa.journal.postgres.link import Link
 from kompensa.journal.records import Signal, SignalKind
 
 _ASK = """
-WITH asked AS (INSERT INTO signals (saga_id, kind, reason) VALUES ($1, $2, $3))
+WITH asked AS (INSERT INTO signals (saga_id, kind, reason, generation) VALUES ($1, $2, $3, $4))
 SELECT pg_notify('kompensa', 'signals')
 """
 _ASKED = """
-SELECT g.id, g.saga_id::text, g.kind, g.reason FROM signals AS g JOIN sagas AS s ON s.id = g.saga_id
+SELECT g.id, g.saga_id::text, g.kind, g.reason, g.generation FROM signals AS g JOIN sagas AS s ON s.id = g.saga_id
 WHERE s.shard = ANY ($1::int[]) ORDER BY g.id LIMIT 1000
 """
 _WITHDRAW = "DELETE FROM signals WHERE id = ANY ($1::bigint[])"
@@ -24,10 +24,10 @@ class PostgresSignals:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def ask(self, saga_id: str, kind: SignalKind, reason: str) -> None:
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str, *, generation: int | None = None) -> None:
         """See `Signals.ask`."""
         async with self._link.lent() as connection:
-            await connection.execute(_ASK, saga_id, kind, reason)
+            await connection.execute(_ASK, saga_id, kind, reason, generation)
 
     async def asked(self, shards: Collection[int]) -> list[Signal]:
         """See `Signals.asked`."""

@@ -78,5 +78,6 @@ CREATE TABLE kompensa.signals (
     saga_id     uuid NOT NULL,
     kind        text NOT NULL,
     reason      text NOT NULL,
+    generation  bigint,
     created_at  timestamptz NOT NULL DEFAULT now()
 );

@@ -1,0 +1,64 @@
+"""The application: routes, refusals, health, metrics, and its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
+
+from kompensa.api import declarations, problems, sagas
+from kompensa.api.documents import schemas
+from kompensa.api.door import Door
+from kompensa.engine.engine import Engine
+
+_DESCRIPTION = """
+Sagas across services: each ends Succeeded, Compensated, or parked in front of a person.
+
+Refusals are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 503 carry Retry-After.
+"""
+
+
+def application(engine: Engine, *, token: str | None) -> ASGIApp:
+    """The API of this engine, behind its door."""
+    app = FastAPI(title="Kompensa", description=_DESCRIPTION, version="v1", redoc_url=None)
+    problems.install(app)
+    app.include_router(sagas.routes(engine))
+    app.include_router(declarations.routes(engine))
+    _add_health(app, engine)
+    _describe(app, secured=token is not None)
+    return Door(app, token=token)
+
+
+def _add_health(app: FastAPI, engine: Engine) -> None:
+    @app.get("/healthz", tags=["health"], summary="The process turns its loop")
+    async def healthz() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    @app.get("/readyz", tags=["health"], summary="Sagas are taken", responses=problems.documented(503))
+    async def readyz() -> Response:
+        trouble = engine.trouble
+        if trouble is None:
+            return Response("ok\n", media_type="text/plain")
+        return problems.problem_response(503, "not-ready", trouble)
+
+    @app.get("/metrics", tags=["health"], summary="Prometheus metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _describe(app: FastAPI, *, secured: bool) -> None:
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(schemas())
+            if secured:
+                components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+                made["security"] = [{"token": []}]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]

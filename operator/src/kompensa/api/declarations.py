@@ -1,0 +1,101 @@
+"""Routes about participants and definitions: what the operator, or a person without one, declares."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from kompensa.api.documents import (
+    DefinitionItem,
+    DefinitionList,
+    ParticipantItem,
+    ParticipantList,
+    PutDefinition,
+    PutParticipant,
+    Revision,
+    answer,
+    body_of,
+    decoded,
+    replies,
+)
+from kompensa.api.problems import documented, problem_response
+from kompensa.engine.engine import Engine
+
+_PARTICIPANT = {"spec": {"url": "http://inventory.shop.svc:8080", "idempotency": "Keyed", "timeout": "2s"}}
+_DEFINITION = {
+    "spec": {
+        "steps": [
+            {
+                "name": "reserve-inventory",
+                "participantRef": {"name": "inventory"},
+                "action": {"http": {"path": "/reservations", "body": {"items": "${input.items}"}}},
+                "compensation": {"http": {"path": "/reservations/release", "body": {"sagaId": "${saga.id}"}}},
+            }
+        ]
+    }
+}
+Name = Annotated[str, Path(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+
+
+def routes(engine: Engine) -> APIRouter:
+    """The routes, for this engine."""
+    router = APIRouter(prefix="/v1/namespaces/{namespace}", tags=["declarations"])
+    declarations = engine.declarations
+
+    @router.get("/participants", responses={200: replies(ParticipantList, "Without tokens"), **documented(401)})
+    async def participants(namespace: Name) -> Response:
+        found = declarations.participants(namespace)
+        return answer(ParticipantList([ParticipantItem(name=name, spec=spec) for name, spec in found.items()]))
+
+    @router.put(
+        "/participants/{name}",
+        status_code=204,
+        openapi_extra=body_of(PutParticipant, _PARTICIPANT),
+        responses=documented(400, 401, 422, 503),
+    )
+    async def put_participant(namespace: Name, name: Name, request: Request) -> Response:
+        engine.ready()
+        wanted = decoded(await request.body(), PutParticipant)
+        await declarations.put_participant(namespace, name, wanted.spec, wanted.token)
+        return Response(status_code=204)
+
+    @router.delete("/participants/{name}", status_code=204, responses=documented(401, 404, 503))
+    async def delete_participant(namespace: Name, name: Name) -> Response:
+        if await declarations.delete_participant(namespace, name):
+            return Response(status_code=204)
+        return problem_response(404, "unknown-participant", f"there is no Participant {namespace}/{name}")
+
+    @router.get("/definitions", responses={200: replies(DefinitionList, "Current revisions"), **documented(401)})
+    async def definitions(namespace: Name) -> Response:
+        found = declarations.definitions(namespace)
+        items = [DefinitionItem(name=name, revision=rev, spec=spec) for name, (rev, spec) in found.items()]
+        return answer(DefinitionList(items))
+
+    @router.get(
+        "/definitions/{name}",
+        responses={200: replies(DefinitionItem, "The current revision"), **documented(401, 404)},
+    )
+    async def definition(namespace: Name, name: Name) -> Response:
+        found = declarations.definitions(namespace).get(name)
+        if found is None:
+            return problem_response(404, "unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
+        return answer(DefinitionItem(name=name, revision=found[0], spec=found[1]))
+
+    @router.put(
+        "/definitions/{name}",
+        openapi_extra=body_of(PutDefinition, _DEFINITION),
+        responses={200: replies(Revision, "Taken on"), **documented(400, 401, 422, 503)},
+    )
+    async def put_definition(namespace: Name, name: Name, request: Request) -> Response:
+        engine.ready()
+        wanted = decoded(await request.body(), PutDefinition)
+        return answer(Revision(await declarations.put_definition(namespace, name, wanted.spec)))
+
+    @router.delete("/definitions/{name}", status_code=204, responses=documented(401, 404, 503))
+    async def delete_definition(namespace: Name, name: Name) -> Response:
+        if await declarations.delete_definition(namespace, name):
+            return Response(status_code=204)
+        return problem_response(404, "unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
+
+    return router

@@ -1,0 +1,139 @@
+"""What goes in and out as JSON: decoded and encoded by msgspec, described for OpenAPI.
+
+Routes take the raw body: pydantic would cost the hot path more than the engine itself, and the same types give the
+schemas of the documentation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Response
+
+from kompensa.api.problems import BadRequestError, Problem
+from kompensa.engine.start import StartRequest
+from kompensa.model.view import SagaView
+
+T = TypeVar("T")
+_encoder = msgspec.json.Encoder()
+_MEDIA_TYPE = "application/json"
+
+
+class PutParticipant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Participant's spec, and the value of its token."""
+
+    spec: dict[str, Any]
+    token: str | None = None
+
+
+class PutDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A SagaDefinition's spec."""
+
+    spec: dict[str, Any]
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A request to a saga: why, and the generation of its object."""
+
+    reason: str = ""
+    generation: int | None = None
+
+
+class ObjectDeleted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How to settle a saga whose object is gone; by default as it was started with."""
+
+    deletion_policy: str | None = None
+
+
+class ParticipantItem(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    spec: dict[str, Any]
+
+
+class ParticipantList(msgspec.Struct, frozen=True):
+    items: list[ParticipantItem]
+
+
+class DefinitionItem(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    revision: str
+    spec: dict[str, Any]
+
+
+class DefinitionList(msgspec.Struct, frozen=True):
+    items: list[DefinitionItem]
+
+
+class Revision(msgspec.Struct, frozen=True):
+    revision: str
+
+
+class SagaList(msgspec.Struct, frozen=True):
+    items: list[SagaView]
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a saga's history; `version` counts durable writes, `epoch` is the lease it was written under."""
+
+    at: str
+    event: str
+    version: int
+    epoch: int
+    step: str | None = None
+    attempt: int | None = None
+    reason: str | None = None
+    message: str | None = None
+
+
+class History(msgspec.Struct, frozen=True):
+    items: list[HistoryEntry]
+
+
+TYPES: tuple[type, ...] = (
+    StartRequest,
+    SagaView,
+    SagaList,
+    History,
+    PutParticipant,
+    PutDefinition,
+    Ask,
+    ObjectDeleted,
+    ParticipantList,
+    DefinitionList,
+    Revision,
+    Problem,
+)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """Read a body. Raises BadRequestError that names the field."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise BadRequestError(str(error), status=422, slug="body-invalid") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"the body is not JSON: {error}", slug="not-json") from error
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(_encoder.encode(value), status, media_type=_MEDIA_TYPE)
+
+
+def body_of(kind: type, example: dict[str, Any]) -> dict[str, Any]:
+    """The `openapi_extra` of a route that takes a body."""
+    content = {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}, "example": example}
+    return {"requestBody": {"required": True, "content": {_MEDIA_TYPE: content}}}
+
+
+def replies(kind: type, description: str) -> dict[str, Any]:
+    """One entry of a route's `responses`."""
+    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {"description": description, "content": {_MEDIA_TYPE: {"schema": schema}}}
+
+
+def schemas() -> dict[str, Any]:
+    """The components of the OpenAPI document."""
+    _, components = msgspec.json.schema_components(TYPES, ref_template="#/components/schemas/{name}")
+    return components

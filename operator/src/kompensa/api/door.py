@@ -1,0 +1,69 @@
+"""What every request passes before it reaches a route: its token and its size.
+
+Plain ASGI: it runs on the hot path, and the size is enforced while the body arrives, not after it is in memory.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kompensa.api.problems import MEDIA_TYPE, BadRequestError, problem_bytes
+
+BODY_LIMIT = 1 << 20
+# Kubernetes and Prometheus ask without a token, and the documentation is no secret.
+_OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+
+
+class Door:
+    """Lets in who shows the token, and no body beyond the limit."""
+
+    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
+        self._app = app
+        self._expected = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if not self._known(scope, headers):
+            detail = "show the token of KOMPENSA_API_TOKEN as 'Authorization: Bearer <token>'"
+            await _refuse(send, 401, "unauthorized", detail)
+        elif int(headers.get(b"content-length", b"0") or 0) > BODY_LIMIT:
+            await _refuse(send, 413, "body-too-large", f"the body is larger than {BODY_LIMIT} bytes")
+        else:
+            await self._app(scope, _bounded(receive), send)
+
+    def _known(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        if self._expected is None or scope["path"] in _OPEN:
+            return True
+        return hmac.compare_digest(headers.get(b"authorization", b""), self._expected)
+
+
+def _bounded(receive: Receive) -> Receive:
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_LIMIT:
+            raise BadRequestError(f"the body is larger than {BODY_LIMIT} bytes", status=413, slug="body-too-large")
+        return message
+
+    return limited
+
+
+async def _refuse(send: Send, status: int, slug: str, detail: str) -> None:
+    body = problem_bytes(status, slug, detail)
+    headers: list[tuple[bytes, Any]] = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,132 @@
+"""Refusals as problem details (RFC 9457): one shape for everything, down to a body that is not JSON.
+
+`type` ends in a slug that programs may rely on; `detail` is a sentence for people: what is wrong, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from kompensa.engine.errors import (
+    DefinitionInvalidError,
+    EngineError,
+    IdempotencyKeyReusedError,
+    InputInvalidError,
+    NotReadyError,
+    OverloadedError,
+    ParticipantInvalidError,
+    SagaEndedError,
+    UnknownDefinitionError,
+    UnknownSagaError,
+)
+from kompensa.journal.errors import JournalError, RejectedError
+
+_log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+_NAMESPACE = "urn:kompensa:problem:"
+_BY_ERROR: Mapping[type[Exception], tuple[int, str]] = {
+    UnknownDefinitionError: (404, "unknown-definition"),
+    UnknownSagaError: (404, "unknown-saga"),
+    InputInvalidError: (422, "input-invalid"),
+    DefinitionInvalidError: (422, "definition-invalid"),
+    ParticipantInvalidError: (422, "participant-invalid"),
+    IdempotencyKeyReusedError: (409, "idempotency-key-reused"),
+    SagaEndedError: (409, "saga-ended"),
+    OverloadedError: (429, "overloaded"),
+    NotReadyError: (503, "not-ready"),
+    RejectedError: (422, "not-storable"),
+}
+_RETRY_AFTER = "1"
+_TRY_AGAIN = frozenset({429, 503})
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A problem document. `findings` lists everything that is wrong where there can be several."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    findings: tuple[str, ...] = ()
+
+
+class BadRequestError(Exception):
+    """The request itself cannot be read. `slug` names how."""
+
+    def __init__(self, detail: str, *, status: int = 400, slug: str = "bad-request") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.slug = slug
+
+
+def problem_bytes(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> bytes:
+    """An encoded problem document."""
+    title = slug.replace("-", " ").capitalize()
+    return msgspec.json.encode(
+        Problem(type=_NAMESPACE + slug, title=title, status=status, detail=detail, findings=findings)
+    )
+
+
+def problem_response(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> Response:
+    """A refusal."""
+    headers = {"Retry-After": _RETRY_AFTER} if status in _TRY_AGAIN else None
+    return Response(problem_bytes(status, slug, detail, findings), status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Have every refusal of this application be a problem document."""
+    app.add_exception_handler(EngineError, _engine_error)
+    app.add_exception_handler(JournalError, _journal_error)
+    app.add_exception_handler(BadRequestError, _bad_request)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _engine_error(_request: Request, error: Exception) -> Response:
+    status, slug = _BY_ERROR[type(error)]
+    return problem_response(status, slug, str(error), getattr(error, "findings", ()))
+
+
+async def _journal_error(_request: Request, error: Exception) -> Response:
+    status, slug = _BY_ERROR.get(type(error), (503, "journal-unavailable"))
+    return problem_response(status, slug, str(error))
+
+
+async def _bad_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadRequestError)
+    return problem_response(error.status, error.slug, str(error))
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    findings = tuple(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
+    return problem_response(422, "parameter-invalid", "; ".join(findings), findings)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return problem_response(error.status_code, slug, str(error.detail))
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    _log.error("a request failed by a fault of ours", error=repr(error), exc_info=error)
+    return problem_response(500, "internal-error", "the engine failed to answer; its log says why")
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: which refusals it gives."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }

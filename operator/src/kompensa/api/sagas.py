@@ -1,0 +1,177 @@
+"""Routes about sagas."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import Path as PathParameter
+
+from kompensa.api.documents import (
+    Ask,
+    History,
+    HistoryEntry,
+    ObjectDeleted,
+    SagaList,
+    answer,
+    body_of,
+    decoded,
+    replies,
+)
+from kompensa.api.problems import BadRequestError, documented
+from kompensa.engine.engine import Engine
+from kompensa.engine.start import StartRequest
+from kompensa.journal.records import LogRow, SagaFilter
+from kompensa.model.commands import LogEntry
+from kompensa.model.durations import seconds
+from kompensa.model.view import SagaView, timestamp
+
+INPUT_LIMIT = 256 * 1024
+LONGEST_WAIT = 60.0
+_MAX_LISTED = 500
+_ENDED = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionRequired"})
+_EXAMPLE = {
+    "definition": "create-order",
+    "input": {
+        "customerId": "5b1f1f0e-8a53-4a0e-9a53-0f6f9c1c2a11",
+        "items": [
+            {"productId": "b7a4c1de-0001-4000-8000-000000000001", "quantity": 2, "price": "29.99"},
+            {"productId": "b7a4c1de-0002-4000-8000-000000000002", "quantity": 1, "price": "149.99"},
+        ],
+        "totalAmount": "209.97",
+        "paymentMethodId": "pm-abc",
+    },
+    "idempotencyKey": "cart-123",
+}
+_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+
+SagaId = Annotated[str, PathParameter(pattern=_UUID, description="The saga's id")]
+After = Annotated[str | None, Query(pattern=_UUID, description="The id of the last saga of the page before")]
+Phase = Literal[
+    "Pending", "Running", "Suspended", "Compensating", "Succeeded", "Compensated", "InterventionRequired", "Terminated"
+]
+
+
+def routes(engine: Engine) -> APIRouter:
+    """The routes, for this engine."""
+    router = APIRouter(prefix="/v1", tags=["sagas"])
+
+    @router.post(
+        "/namespaces/{namespace}/sagas",
+        summary="Start a saga",
+        status_code=202,
+        openapi_extra=body_of(StartRequest, _EXAMPLE),
+        responses={
+            202: replies(SagaView, "Accepted, durably"),
+            200: replies(SagaView, "It existed (same id, or same key and input), or it has ended within `wait`"),
+            **documented(400, 401, 404, 409, 413, 422, 429, 503),
+        },
+    )
+    async def start(namespace: str, request: Request, wait: str | None = None) -> Response:
+        body = await request.body()
+        wanted = decoded(body, StartRequest)
+        if len(body) > INPUT_LIMIT and len(msgspec.json.encode(wanted.input)) > INPUT_LIMIT:
+            raise BadRequestError(
+                f"the input is larger than {INPUT_LIMIT} bytes; pass a reference to what is large",
+                status=413,
+                slug="input-too-large",
+            )
+        patience = None if wait is None else _wait(wait)
+        view, fresh = await engine.sagas.start(namespace, wanted)
+        if patience is None:
+            return answer(view, 202 if fresh else 200)
+        view = await engine.sagas.rested(view.id, patience)
+        return answer(view, 200 if view.phase in _ENDED or not fresh else 202)
+
+    @router.get(
+        "/sagas",
+        summary="List sagas, newest first",
+        responses={200: replies(SagaList, "A page"), **documented(401, 422, 503)},
+    )
+    async def page(
+        namespace: str | None = None,
+        phase: Phase | None = None,
+        definition: str | None = None,
+        source: Literal["object", "api"] | None = None,
+        active: bool | None = None,
+        limit: Annotated[int, Query(ge=1, le=_MAX_LISTED)] = 100,
+        after: After = None,
+    ) -> Response:
+        wanted = SagaFilter(
+            namespace=namespace,
+            phase=phase,
+            definition=definition,
+            source=source,
+            active=active,
+            after=after,
+            limit=limit,
+        )
+        return answer(SagaList(await engine.sagas.page(wanted)))
+
+    @router.get(
+        "/sagas/{saga_id}",
+        summary="Show a saga with its history",
+        responses={200: replies(SagaView, "The saga; `history` as in its log"), **documented(401, 404, 422, 503)},
+    )
+    async def get(saga_id: SagaId) -> Response:
+        view = await engine.sagas.view(saga_id)
+        shown: dict[str, Any] = msgspec.to_builtins(view)
+        return answer({**shown, "history": _entries(await engine.sagas.history(saga_id))})
+
+    @router.get(
+        "/sagas/{saga_id}/log",
+        summary="The saga's history",
+        responses={200: replies(History, "Every line, in order"), **documented(401, 404, 422, 503)},
+    )
+    async def log(saga_id: SagaId) -> Response:
+        return answer(History(_entries(await engine.sagas.history(saga_id))))
+
+    @router.post(
+        "/sagas/{saga_id}/object-deleted",
+        summary="Settle a saga whose object is gone",
+        status_code=202,
+        openapi_extra=body_of(ObjectDeleted, {"deletionPolicy": "Compensate"}),
+        responses={202: replies(SagaView, "Noted"), **documented(401, 404, 422, 503)},
+    )
+    async def object_deleted(saga_id: SagaId, request: Request) -> Response:
+        policy = decoded(await request.body(), ObjectDeleted).deletion_policy
+        return answer(await engine.sagas.object_deleted(saga_id, policy), 202)
+
+    @router.post(
+        "/sagas/{saga_id}/{what}",
+        summary="Cancel (that is: compensate), suspend or resume",
+        status_code=202,
+        openapi_extra=body_of(Ask, {"reason": "asked by the customer"}),
+        responses={202: replies(SagaView, "Noted, durably"), **documented(401, 404, 409, 422, 503)},
+    )
+    async def ask(saga_id: SagaId, what: Literal["cancel", "suspend", "resume"], request: Request) -> Response:
+        wanted = decoded(await request.body(), Ask)
+        view = await engine.sagas.ask(saga_id, what, wanted.reason, generation=wanted.generation)
+        return answer(view, 202)
+
+    return router
+
+
+def _wait(text: str) -> float:
+    try:
+        return min(seconds(text), LONGEST_WAIT)
+    except ValueError as error:
+        raise BadRequestError(f"wait: {error}", status=422, slug="parameter-invalid") from error
+
+
+def _entries(rows: list[LogRow]) -> list[HistoryEntry]:
+    return [
+        HistoryEntry(
+            at=timestamp(entry.at),
+            event=entry.kind,
+            version=row.version,
+            epoch=row.epoch,
+            step=entry.step,
+            attempt=entry.attempt,
+            reason=entry.reason,
+            message=entry.message,
+        )
+        for row in rows
+        for entry in msgspec.json.decode(row.entries, type=list[LogEntry])
+    ]

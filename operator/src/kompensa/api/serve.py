@@ -1,0 +1,80 @@
+"""The engine's process, put together: journal, transport, face, engine and API on one event loop.
+
+SIGTERM lets requests and calls under way finish, within bounds, then gives the engine's shards back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import uvicorn
+import uvloop
+
+from kompensa.api.app import application
+from kompensa.api.logs import log_as_json
+from kompensa.cluster.face import KubernetesFace
+from kompensa.engine.engine import Engine
+from kompensa.engine.face import Face, NoFace
+from kompensa.engine.settings import Settings
+from kompensa.journal.postgres import PostgresJournal
+from kompensa.transport.http import HttpTransport
+
+# Requests that wait for a saga's end are cut short when the engine stops.
+_GRACE = 3
+
+
+def serve(settings: Settings | None = None) -> None:
+    """Run the engine and its API until SIGTERM or SIGINT. Raises SettingsError."""
+    chosen = settings or Settings.read()
+    log_as_json(chosen.log_level)
+    uvloop.run(_serve(chosen))
+
+
+def migrate(settings: Settings | None = None) -> list[str]:
+    """Bring the journal to this version; return the migrations applied now."""
+    chosen = settings or Settings.read()
+    return asyncio.run(PostgresJournal(chosen.journal_url).migrate())
+
+
+async def _serve(settings: Settings) -> None:
+    async with _face(settings) as face:
+        engine = Engine(
+            journal=PostgresJournal(settings.journal_url, application=f"kompensa-engine {settings.engine_name}"),
+            transport=HttpTransport(),
+            face=face,
+            settings=settings,
+        )
+        await engine.start()
+        try:
+            await _server(engine, settings).serve()
+        finally:
+            await engine.stop()
+
+
+def _server(engine: Engine, settings: Settings) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            application(engine, token=settings.api_token),
+            host=settings.api_host,
+            port=settings.api_port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_GRACE,
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def _face(settings: Settings) -> AsyncIterator[Face]:
+    if settings.status == "none":
+        yield NoFace()
+        return
+    async with KubernetesFace.connect() as face:
+        yield face

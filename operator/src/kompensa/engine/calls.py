@@ -1,0 +1,91 @@
+"""From a command to a call, and from its reply to an event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from kompensa.engine.live import Live
+from kompensa.engine.metrics import ATTEMPTS, CALL_SECONDS
+from kompensa.model.commands import CallAction, CallCompensation, CallProbe
+from kompensa.model.definition import Step
+from kompensa.model.events import Event, Probed, Replied
+from kompensa.model.expressions import ExpressionError
+from kompensa.model.outcomes import Direction, Outcome
+from kompensa.model.requests import Request, action_request, compensation_request, probe_request, unsendable
+from kompensa.transport.port import Participant, Reply, Transport
+
+Call = CallAction | CallCompensation | CallProbe
+
+
+class Calls:
+    """Makes calls while `permitted` lets it: an engine that cannot know whether it still owns a saga must not act."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        find: Callable[[str, str], Participant | None],
+        permitted: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._transport = transport
+        self._find = find
+        self._permitted = permitted
+
+    async def make(self, live: Live, command: Call) -> Event:
+        """Make the call and return what it means. Raises StaleLeaseError when the lease ends before it is made."""
+        step = live.definition.steps[command.step]
+        direction = Direction.COMPENSATION if isinstance(command, CallCompensation) else Direction.ACTION
+        try:
+            request = _request(live, step, command)
+        except ExpressionError as error:
+            return unsendable(command, error)
+        reply = await self._reply(live, step, request, probing=isinstance(command, CallProbe))
+        ATTEMPTS.labels(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
+        if isinstance(command, CallProbe):
+            return Probed(
+                step=command.step,
+                attempt=command.attempt,
+                outcome=reply.outcome,
+                reply=reply.reply,
+                message=reply.message,
+            )
+        return Replied(
+            step=command.step,
+            direction=direction,
+            attempt=command.attempt,
+            outcome=reply.outcome,
+            reply=reply.reply,
+            reason=reply.reason,
+            message=reply.message,
+            retry_after=reply.retry_after,
+        )
+
+    async def _reply(self, live: Live, step: Step, request: Request, *, probing: bool) -> Reply:
+        participant = self._find(live.saga.namespace, step.participant)
+        if participant is None:
+            return Reply(
+                outcome=Outcome.MISCONFIGURED,
+                reason="ParticipantNotFound",
+                message=f"there is no Participant {step.participant} in namespace {live.saga.namespace}; apply it",
+            )
+        await self._permitted()
+        started = perf_counter()
+        ask = self._transport.probe if probing else self._transport.call
+        reply = await ask(participant, live.saga.id, request)
+        CALL_SECONDS.labels(step.participant).observe(perf_counter() - started)
+        return reply
+
+
+def _request(live: Live, step: Step, command: Call) -> Request:
+    match command:
+        case CallAction():
+            return action_request(live.definition, live.saga, step, command.attempt)
+        case CallCompensation():
+            return compensation_request(live.definition, live.saga, step, command.attempt)
+        case CallProbe():
+            return probe_request(live.definition, live.saga, step, command.attempt)
+
+
+def _asked(command: Call, direction: Direction) -> str:
+    return "probe" if isinstance(command, CallProbe) else direction.value

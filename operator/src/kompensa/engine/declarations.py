@@ -1,0 +1,203 @@
+"""Participants and definitions: kept in the journal, compiled in memory.
+
+A definition is compiled with what its participants declare (idempotency, time-outs), and both are stored together
+under the revision: an engine that takes a saga over compiles exactly what the saga was started with. Where a
+participant is, and its token, are looked up at each call instead: a service may move under a running saga.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kompensa.engine.errors import DefinitionInvalidError, ParticipantInvalidError, UnknownDefinitionError
+from kompensa.journal.port import Catalogue
+from kompensa.journal.records import DefinitionRow, ParticipantRow
+from kompensa.model.definition import Definition
+from kompensa.model.linter import lint
+from kompensa.model.parsing import SpecError, compile_definition, parse_definition, parse_participant
+from kompensa.model.specs import ParticipantSpec
+from kompensa.transport.port import Participant
+
+Key = tuple[str, str]
+
+
+class _Declared(msgspec.Struct, frozen=True):
+    """What is stored of a revision: the spec as given, and the specs of the participants it names."""
+
+    spec: dict[str, Any]
+    participants: dict[str, dict[str, Any]]
+
+
+class Declarations:
+    """Answers from memory; writes through to the journal."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._turn = asyncio.Lock()
+        self._participants: dict[Key, tuple[ParticipantRow, ParticipantSpec]] = {}
+        self._addresses: dict[Key, Participant] = {}
+        self._current: dict[Key, Definition] = {}
+        self._specs: dict[Key, dict[str, Any]] = {}
+        self._revisions: dict[tuple[str, str, str], Definition] = {}
+
+    async def load(self) -> None:
+        """Read everything current anew; another engine may have changed it."""
+        async with self._turn:
+            await self._load()
+
+    async def _load(self) -> None:
+        participants = await self._catalogue.participants()
+        definitions = await self._catalogue.definitions()
+        self._participants = {(row.namespace, row.name): (row, _participant_spec(row.spec)) for row in participants}
+        self._addresses = {key: _address(row, spec) for key, (row, spec) in self._participants.items()}
+        compiled = {(row.namespace, row.name): self._compiled(row) for row in definitions}
+        self._specs = {(row.namespace, row.name): _declared(row).spec for row in definitions}
+        self._current = compiled
+
+    def participant(self, namespace: str, name: str) -> Participant | None:
+        """Where it is now."""
+        return self._addresses.get((namespace, name))
+
+    def participants(self, namespace: str) -> dict[str, dict[str, Any]]:
+        """The specs of a namespace's participants by name, without their tokens."""
+        return {name: msgspec.json.decode(row.spec) for (_, name), (row, _) in self._of(namespace)}
+
+    def definitions(self, namespace: str) -> dict[str, tuple[str, dict[str, Any]]]:
+        """Revision and spec of a namespace's current definitions by name."""
+        found = sorted(key for key in self._current if key[0] == namespace)
+        return {key[1]: (self._current[key].revision, self._specs[key]) for key in found}
+
+    def current(self, namespace: str, name: str) -> Definition:
+        """What a new saga runs by. Raises UnknownDefinitionError."""
+        definition = self._current.get((namespace, name))
+        if definition is None:
+            there = ", ".join(self.definitions(namespace)) or "none"
+            raise UnknownDefinitionError(
+                f"there is no SagaDefinition {name} in namespace {namespace} (there are: {there}); apply it first"
+            )
+        return definition
+
+    async def revision(self, namespace: str, name: str, revision: str) -> Definition:
+        """What a saga was started with. Raises UnknownDefinitionError."""
+        known = self._revisions.get((namespace, name, revision))
+        if known is not None:
+            return known
+        row = await self._catalogue.definition(namespace, name, revision)
+        if row is None:
+            raise UnknownDefinitionError(f"revision {revision} of {namespace}/{name} is not in the journal")
+        return self._compiled(row)
+
+    async def put_participant(self, namespace: str, name: str, spec: Mapping[str, Any], token: str | None) -> None:
+        """Take on a participant; definitions that name it get a new revision if what it declares has changed.
+
+        Raises ParticipantInvalidError.
+        """
+        try:
+            parsed = parse_participant(spec)
+        except SpecError as error:
+            raise ParticipantInvalidError(str(error)) from error
+        async with self._turn:
+            await self._put_participant(namespace, name, spec, parsed, token)
+
+    async def _put_participant(
+        self, namespace: str, name: str, spec: Mapping[str, Any], parsed: ParticipantSpec, token: str | None
+    ) -> None:
+        row = ParticipantRow(namespace=namespace, name=name, spec=_text(dict(spec)), token=token)
+        known = self._participants.get((namespace, name))
+        if known is not None and known[0] == row:
+            return
+        await self._catalogue.put_participant(row)
+        self._participants[namespace, name] = (row, parsed)
+        self._addresses[namespace, name] = _address(row, parsed)
+        for (ns, definition), declared in list(self._specs.items()):
+            if ns == namespace and any(step.participant == name for step in self._current[ns, definition].steps):
+                await self._put_definition(ns, definition, declared)
+
+    async def delete_participant(self, namespace: str, name: str) -> bool:
+        """Forget a participant. Sagas that still need it are parked when they call it."""
+        async with self._turn:
+            self._participants.pop((namespace, name), None)
+            self._addresses.pop((namespace, name), None)
+            return await self._catalogue.delete_participant(namespace, name)
+
+    async def put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
+        """Take on a definition and return its revision. Raises DefinitionInvalidError with every finding."""
+        async with self._turn:
+            return await self._put_definition(namespace, name, spec)
+
+    async def _put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
+        try:
+            parsed = parse_definition(spec)
+        except SpecError as error:
+            raise DefinitionInvalidError([str(error)]) from error
+        known = {participant: spec for (_, participant), (_, spec) in self._of(namespace)}
+        findings = lint(parsed, known)
+        if findings:
+            raise DefinitionInvalidError(findings)
+        definition = compile_definition(namespace=namespace, name=name, spec=parsed, participants=known)
+        current = self._current.get((namespace, name))
+        if current is None or current.revision != definition.revision:
+            named = {step.participant for step in definition.steps}
+            declared = _Declared(
+                dict(spec), {key: value for key, value in self.participants(namespace).items() if key in named}
+            )
+            await self._catalogue.put_definition(
+                DefinitionRow(
+                    namespace=namespace, name=name, revision=definition.revision, spec=_text(declared), current=True
+                )
+            )
+            self._keep(definition)
+            self._current[namespace, name] = definition
+        self._specs[namespace, name] = dict(spec)
+        return definition.revision
+
+    async def delete_definition(self, namespace: str, name: str) -> bool:
+        """Nothing starts by it any more; running sagas keep their revision."""
+        async with self._turn:
+            self._current.pop((namespace, name), None)
+            self._specs.pop((namespace, name), None)
+            return await self._catalogue.delete_definition(namespace, name)
+
+    def _of(self, namespace: str) -> list[tuple[Key, tuple[ParticipantRow, ParticipantSpec]]]:
+        return sorted((item for item in self._participants.items() if item[0][0] == namespace), key=lambda i: i[0])
+
+    def _compiled(self, row: DefinitionRow) -> Definition:
+        known = self._revisions.get((row.namespace, row.name, row.revision))
+        if known is not None:
+            return known
+        declared = _declared(row)
+        definition = compile_definition(
+            namespace=row.namespace,
+            name=row.name,
+            spec=parse_definition(declared.spec),
+            participants={name: parse_participant(spec) for name, spec in declared.participants.items()},
+        )
+        # The name it was stored under counts: a later version may compute another from the same spec.
+        return self._keep(msgspec.structs.replace(definition, revision=row.revision))
+
+    def _keep(self, definition: Definition) -> Definition:
+        self._revisions[definition.namespace, definition.name, definition.revision] = definition
+        return definition
+
+
+def _declared(row: DefinitionRow) -> _Declared:
+    return msgspec.json.decode(row.spec, type=_Declared)
+
+
+def _participant_spec(text: str) -> ParticipantSpec:
+    return parse_participant(msgspec.json.decode(text))
+
+
+def _address(row: ParticipantRow, spec: ParticipantSpec) -> Participant:
+    return Participant(
+        namespace=row.namespace, name=row.name, url=spec.url, max_in_flight=spec.max_in_flight, token=row.token
+    )
+
+
+def _text(value: Any) -> str:
+    text: bytes = msgspec.json.encode(value)
+    return text.decode()

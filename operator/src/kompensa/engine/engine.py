@@ -1,0 +1,209 @@
+"""The life of an engine process: join, renew, lose, join again, leave.
+
+Everything that belongs to one lease lives in a `Tenure`; this is what outlasts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from time import monotonic
+
+import structlog
+
+from kompensa.engine.declarations import Declarations
+from kompensa.engine.errors import NotReadyError
+from kompensa.engine.face import Face
+from kompensa.engine.metrics import EPOCH, FENCED, SHARDS, CommitMetrics
+from kompensa.engine.service import SagaService
+from kompensa.engine.settings import Settings
+from kompensa.engine.tenure import Tenure
+from kompensa.engine.upkeep import Upkeep
+from kompensa.journal.errors import JournalError, JournalUnavailableError, StaleLeaseError
+from kompensa.journal.port import Journal
+from kompensa.journal.records import Grant, Lease
+from kompensa.transport.port import Transport
+
+_log = structlog.get_logger(__name__)
+_PAUSE = 0.5
+# Renewing this many times within a lease's life forgives two failures in a row.
+_RENEWALS = 3
+
+
+class Engine:
+    """One engine process."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        transport: Transport,
+        face: Face,
+        settings: Settings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._transport = transport
+        self._face = face
+        self._settings = settings
+        self._clock = clock
+        self._observer = CommitMetrics()
+        self._trouble = "starting"
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.tenure: Tenure | None = None
+        self.declarations = Declarations(journal.catalogue)
+        self.sagas = SagaService(self, journal, self.declarations, max_in_flight=settings.max_in_flight, clock=clock)
+
+    async def start(self) -> None:
+        """Begin, in the background: an engine whose journal is down waits for it, and says so by `trouble`."""
+        self._tasks.append(asyncio.create_task(self._live(), name="engine"))
+
+    async def stop(self) -> None:
+        """Leave in good order: write down what is known, and give the shards to whoever comes next."""
+        self._stopping = True
+        tenure = self.tenure
+        if tenure is not None:
+            await tenure.drain(self._settings.drain)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if tenure is not None:
+            tenure.end(StaleLeaseError("the engine has stopped"))
+            await self._leave(tenure.lease)
+        await self._transport.close()
+        await self._journal.close()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the engine cannot take sagas now, or None."""
+        if self._stopping:
+            return "stopping"
+        if self.tenure is None:
+            return self._trouble
+        if not self.tenure.shards:
+            return "owns no shard yet"
+        return self._observer.trouble
+
+    def ready(self) -> Tenure:
+        """The tenure of the moment. Raises NotReadyError."""
+        if self.tenure is None or self._stopping:
+            raise NotReadyError(f"this engine cannot take sagas now: {self.trouble}")
+        return self.tenure
+
+    async def _live(self) -> None:
+        await self._open()
+        self._journal.watch("shards", self._wake.set)
+        self._journal.watch("signals", self._signalled)
+        upkeep = Upkeep(self._journal, self.declarations, tenure=lambda: self.tenure)
+        self._journal.watch("catalogue", upkeep.reload)
+        self._tasks.append(asyncio.create_task(upkeep.run(), name="upkeep"))
+        previous: Lease | None = None
+        while True:
+            asked = monotonic()
+            grant = await self._joined(previous)
+            previous = grant.lease
+            await self._hold(self._tenure_of(grant, asked), grant)
+
+    async def _open(self) -> None:
+        """Connect, migrate and read what is declared, however long that takes."""
+        while True:
+            try:
+                await self._journal.open()
+                await self.declarations.load()
+            except JournalUnavailableError as error:
+                self._trouble = f"waiting for the journal: {error}"
+                _log.warning("waiting for the journal", error=str(error))
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+    async def _joined(self, previous: Lease | None) -> Grant:
+        while True:
+            try:
+                return await self._journal.leases.join(
+                    self._settings.engine_name, ttl=self._settings.lease_ttl, previous=previous
+                )
+            except JournalError as error:
+                self._trouble = f"cannot join: {error}"
+                _log.warning("cannot join yet", error=str(error))
+                await asyncio.sleep(_PAUSE)
+
+    def _tenure_of(self, grant: Grant, asked: float) -> Tenure:
+        return Tenure(
+            grant,
+            valid_until=asked + self._settings.lease_ttl,
+            journal=self._journal,
+            transport=self._transport,
+            face=self._face,
+            declarations=self.declarations,
+            settings=self._settings,
+            clock=self._clock,
+            observer=self._observer,
+        )
+
+    async def _hold(self, tenure: Tenure, grant: Grant) -> None:
+        """Keep the lease until it is lost, then drop everything that belongs to it."""
+        self.tenure = tenure
+        _note(grant)
+        tenure.begin(grant.gained)
+        try:
+            await self._renew_until_lost(tenure)
+        except StaleLeaseError as error:
+            FENCED.inc()
+            _log.warning("the lease is lost; dropping all sagas and joining again", error=str(error))
+            self._trouble = "the lease is lost"
+            self.tenure = None
+            EPOCH.set(0)
+            tenure.end(error)
+
+    async def _renew_until_lost(self, tenure: Tenure) -> None:
+        ttl = self._settings.lease_ttl
+        while True:
+            await self._pause(tenure, ttl / _RENEWALS)
+            asked = monotonic()
+            try:
+                grant = await self._journal.leases.renew(tenure.lease, ttl=ttl)
+                tenure.renew(grant, asked + ttl)
+                if empty := tenure.empty_surplus():
+                    await self._journal.leases.release(tenure.lease, empty)
+            except JournalUnavailableError as error:
+                _log.warning("the lease could not be renewed", error=str(error))
+                await asyncio.sleep(_PAUSE)
+            else:
+                _note(grant)
+
+    async def _pause(self, tenure: Tenure, seconds: float) -> None:
+        """Until it is time to renew, or shards were given back, or somebody found the lease lost."""
+        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(tenure.lost.wait())]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        self._wake.clear()
+
+    def _signalled(self) -> None:
+        if self.tenure is not None:
+            self.tenure.signals.wake()
+
+    async def _leave(self, lease: Lease) -> None:
+        try:
+            await self._journal.leases.leave(lease)
+        except JournalError as error:
+            _log.warning("the lease could not be given back; it ends by itself", error=str(error))
+
+
+def _note(grant: Grant) -> None:
+    EPOCH.set(grant.lease.epoch)
+    SHARDS.set(len(grant.shards))
+    if grant.gained:
+        _log.info(
+            "shards taken",
+            gained=len(grant.gained),
+            owned=len(grant.shards),
+            epoch=grant.lease.epoch,
+            fenced=list(grant.fenced),
+        )

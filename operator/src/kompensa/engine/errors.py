@@ -1,0 +1,53 @@
+"""Why the engine does not do what it was asked; the API gives each its status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class EngineError(Exception):
+    """Anything below. The message is for the one who asked."""
+
+
+class UnknownDefinitionError(EngineError):
+    """There is no current definition of that name."""
+
+
+class UnknownSagaError(EngineError):
+    """There is no saga with that id."""
+
+
+class InputInvalidError(EngineError):
+    """The input does not fit the definition's schema."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("the input does not fit the definition's inputSchema: " + "; ".join(findings))
+        self.findings = tuple(findings)
+
+
+class DefinitionInvalidError(EngineError):
+    """The definition cannot be run."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("; ".join(findings))
+        self.findings = tuple(findings)
+
+
+class ParticipantInvalidError(EngineError):
+    """The participant's spec cannot be read."""
+
+
+class IdempotencyKeyReusedError(EngineError):
+    """The key belongs to a saga with another input."""
+
+
+class SagaEndedError(EngineError):
+    """It is too late to ask this of the saga."""
+
+
+class OverloadedError(EngineError):
+    """As many sagas are in flight as this engine takes. Ask again in a moment."""
+
+
+class NotReadyError(EngineError):
+    """This engine owns no shard now: it is joining, leaving, or cannot reach the journal. Ask again, or another."""

@@ -1,0 +1,176 @@
+"""What may be asked of an engine about sagas: start, show, list, control.
+
+Answers come from memory where the saga is ours, and from the journal where it is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from kompensa.engine.declarations import Declarations
+from kompensa.engine.errors import (
+    IdempotencyKeyReusedError,
+    NotReadyError,
+    OverloadedError,
+    SagaEndedError,
+    UnknownSagaError,
+)
+from kompensa.engine.live import Live, resting, stored_saga
+from kompensa.engine.metrics import STARTED
+from kompensa.engine.start import StartRequest, born
+from kompensa.engine.tenure import Tenure
+from kompensa.journal.errors import StaleLeaseError
+from kompensa.journal.port import Journal
+from kompensa.journal.records import LogRow, SagaFilter, SagaRow, SignalKind
+from kompensa.model.commands import Command
+from kompensa.model.view import SagaView, view
+
+# A journal that does not answer for this long is told to whoever waits; the write itself goes on being tried.
+PATIENCE = 10.0
+
+
+class Owner(Protocol):
+    """Who has the tenure of the moment."""
+
+    @property
+    def tenure(self) -> Tenure | None: ...
+
+    def ready(self) -> Tenure:
+        """Raises NotReadyError."""
+        ...
+
+
+class SagaService:
+    """Sagas as the API offers them."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        journal: Journal,
+        declarations: Declarations,
+        *,
+        max_in_flight: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._owner = owner
+        self._journal = journal
+        self._declarations = declarations
+        self._max_in_flight = max_in_flight
+        self._clock = clock
+        self._starting: set[asyncio.Task[bool]] = set()
+
+    async def start(self, namespace: str, request: StartRequest) -> tuple[SagaView, bool]:
+        """Start a saga; the view of an existing one, and False, for an id or an idempotency key given before.
+
+        Raises UnknownDefinitionError, InputInvalidError, IdempotencyKeyReusedError, OverloadedError, NotReadyError,
+        and RejectedError for what the journal cannot hold.
+        """
+        definition = self._declarations.current(namespace, request.definition)
+        tenure = self._owner.ready()
+        known = self._live(request.id or (request.object.uid if request.object else ""))
+        if known is not None:
+            return known.view(), False
+        if tenure.busy >= self._max_in_flight:
+            raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
+        live, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
+        if await self._accepted(tenure, live, commands):
+            STARTED.labels(namespace, request.definition).inc()
+            return live.view(), True
+        return await self._existing(namespace, live, request), False
+
+    async def _accepted(self, tenure: Tenure, live: Live, commands: tuple[Command, ...]) -> bool:
+        # Its own task: whoever asked may give up waiting, but what the journal has taken must run.
+        task = asyncio.create_task(tenure.accept(live, commands))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+        done, _ = await asyncio.wait([task], timeout=PATIENCE)
+        if not done:
+            raise NotReadyError(
+                f"the journal did not answer within {PATIENCE:g} s; the saga may start yet, "
+                "so ask again with the same id or idempotency key"
+            )
+        try:
+            return task.result()
+        except StaleLeaseError as error:
+            raise NotReadyError("this engine has just lost its shards; ask again") from error
+
+    async def _existing(self, namespace: str, refused: Live, request: StartRequest) -> SagaView:
+        row = await self._journal.sagas.find(refused.saga.id)
+        if row is not None:
+            return await self._view(row)
+        key = request.idempotency_key
+        row = await self._journal.sagas.find_by_key(namespace, request.definition, key) if key else None
+        if row is None:
+            raise NotReadyError("the saga that was there a moment ago is gone; ask again")
+        saga, _ = stored_saga(row)
+        if saga.input != request.input:
+            raise IdempotencyKeyReusedError(
+                f"idempotencyKey {key!r} of definition {request.definition} belongs to saga {row.id}, "
+                "which has another input; use a new key for a new operation"
+            )
+        return await self._view(row)
+
+    async def rested(self, saga_id: str, timeout: float) -> SagaView:
+        """Wait until the saga has ended or is parked, at most so long, and return what it shows then."""
+        live = self._live(saga_id)
+        if live is None or resting(live.shown):
+            return await self.view(saga_id)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        live.waiters.append(waiter)
+        try:
+            await asyncio.wait_for(waiter, timeout)
+        except TimeoutError:
+            if waiter in live.waiters:
+                live.waiters.remove(waiter)
+        return live.view()
+
+    async def view(self, saga_id: str) -> SagaView:
+        """What the saga shows now. Raises UnknownSagaError."""
+        live = self._live(saga_id)
+        return live.view() if live is not None else await self._view(await self._row(saga_id))
+
+    async def page(self, wanted: SagaFilter) -> list[SagaView]:
+        """Sagas, newest first."""
+        rows = await self._journal.sagas.page(wanted)
+        shown = [(row, self._live(row.id)) for row in rows]
+        return [await self._view(row) if live is None else live.view() for row, live in shown]
+
+    async def history(self, saga_id: str) -> list[LogRow]:
+        """Every durable write of the saga's log. Raises UnknownSagaError."""
+        await self._row(saga_id)
+        return await self._journal.sagas.log(saga_id)
+
+    async def ask(self, saga_id: str, kind: SignalKind, reason: str = "", *, generation: int | None = None) -> SagaView:
+        """Make a request durable; the saga's owner acts on it. Raises UnknownSagaError, SagaEndedError."""
+        row = await self._row(saga_id)
+        shown = await self.view(saga_id)
+        over = shown.completion_time is not None
+        if over and kind in ("cancel", "suspend", "resume"):
+            raise SagaEndedError(f"saga {saga_id} has ended as {shown.phase}; it can no longer be asked to {kind}")
+        if not over or not row.settled:
+            await self._journal.signals.ask(saga_id, kind, reason, generation=generation)
+        return shown
+
+    async def object_deleted(self, saga_id: str, policy: str | None) -> SagaView:
+        """Its object is gone: settle by this policy, or by the one it was started with. Raises UnknownSagaError."""
+        if policy is None:
+            _, origin = stored_saga(await self._row(saga_id))
+            policy = origin.deletion_policy
+        orphan = policy == "Orphan"
+        return await self.ask(saga_id, "object-deleted-orphan" if orphan else "object-deleted-compensate")
+
+    async def _row(self, saga_id: str) -> SagaRow:
+        row = await self._journal.sagas.find(saga_id)
+        if row is None:
+            raise UnknownSagaError(f"there is no saga {saga_id}; it never was, or its retention has passed")
+        return row
+
+    async def _view(self, row: SagaRow) -> SagaView:
+        saga, _ = stored_saga(row)
+        return view(await self._declarations.revision(row.namespace, row.definition, saga.revision), saga)
+
+    def _live(self, saga_id: str) -> Live | None:
+        tenure = self._owner.tenure
+        return None if tenure is None else tenure.live.get(saga_id)

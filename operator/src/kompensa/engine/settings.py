@@ -1,0 +1,101 @@
+"""What the engine can be told by its environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kompensa.model.durations import seconds
+
+
+class SettingsError(ValueError):
+    """A variable is missing or cannot be read. The message names it and what was expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Each attribute is read from `KOMPENSA_<NAME>` unless said otherwise. Durations are text such as 500ms, 2s, 7d.
+
+    Attributes
+    ----------
+    journal_url
+        Where the journal is, postgresql://user:password@host:port/database. The only one that must be set.
+    api_host, api_port
+        Where the API listens.
+    api_token
+        The bearer token that callers of the API must show; without it everybody may call.
+    status
+        `kubernetes` shows object-born sagas on their objects; `none` does not.
+    engine_name
+        The engine's identity, by default the host's name. A process that starts takes its name's leases back at
+        once, so two engines must never have the same.
+    lease_ttl
+        How long after the engine's last sign of life others may take its sagas. Renewed each third of it.
+    max_in_flight
+        Sagas in memory beyond which new ones are refused with 429.
+    retention
+        How long an ended saga stays in the journal, unless it was started with a time of its own.
+    drain
+        How long a stopping engine waits for calls that are under way.
+    log_level
+        debug, info, warning or error (LOG_LEVEL).
+    """
+
+    journal_url: str = field(repr=False)
+    api_host: str = "0.0.0.0"  # noqa: S104 - a container's API is there to be reached; local starters say 127.0.0.1
+    api_port: int = 8080
+    api_token: str | None = field(default=None, repr=False)
+    status: str = "none"
+    engine_name: str = field(default_factory=socket.gethostname)
+    lease_ttl: float = 5.0
+    max_in_flight: int = 10_000
+    retention: float = 7 * 86_400.0
+    drain: float = 5.0
+    log_level: str = "info"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read the environment. Raises SettingsError."""
+        url = environment.get("KOMPENSA_JOURNAL_URL", "")
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise SettingsError(
+                "KOMPENSA_JOURNAL_URL must be set, for example postgresql://user:password@host:5432/kompensa"
+            )
+        status = environment.get("KOMPENSA_STATUS") or cls.status
+        if status not in ("kubernetes", "none"):
+            raise SettingsError(f"KOMPENSA_STATUS is {status!r}; expected kubernetes or none")
+        return cls(
+            journal_url=url,
+            api_host=environment.get("KOMPENSA_API_HOST") or cls.api_host,
+            api_port=_whole(environment, "KOMPENSA_API_PORT", cls.api_port, most=65_535),
+            api_token=environment.get("KOMPENSA_API_TOKEN") or None,
+            status=status,
+            engine_name=environment.get("KOMPENSA_ENGINE_NAME") or socket.gethostname(),
+            lease_ttl=_duration(environment, "KOMPENSA_LEASE_TTL", cls.lease_ttl),
+            max_in_flight=_whole(environment, "KOMPENSA_MAX_IN_FLIGHT", cls.max_in_flight, most=1_000_000),
+            retention=_duration(environment, "KOMPENSA_RETENTION", cls.retention),
+            drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
+            log_level=environment.get("LOG_LEVEL") or cls.log_level,
+        )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:
+    text = environment.get(name)
+    if not text:
+        return default
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name} is {text!r}; expected a whole number from 1 to {most}")
+    return int(text)
+
+
+def _duration(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    days, unit, rest = text.partition("d")
+    try:
+        return float(days) * 86_400 + (seconds(rest) if rest else 0.0) if unit else seconds(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} is {text!r}; expected a duration such as 500ms, 5s, 2h or 7d") from error

@@ -1,0 +1,80 @@
+"""Brings what was asked of sagas to them.
+
+Requests are rows, so they outlive whoever asked and whoever owns the saga. A notification makes it quick; every few
+seconds the table is looked at anyway, in case one was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from kompensa.engine.live import Happening, Live
+from kompensa.journal.errors import JournalError
+from kompensa.journal.port import Signals
+from kompensa.journal.records import Signal
+from kompensa.model.events import CancelAsked, Event, ResumeAsked, SuspendAsked
+
+_log = structlog.get_logger(__name__)
+_FLOOR = 5.0
+
+
+class SignalPump:
+    """`find` gives the saga in memory, bringing it back if it rests; None when it has ended or is not ours (yet)."""
+
+    def __init__(
+        self,
+        signals: Signals,
+        *,
+        shards: Callable[[], frozenset[int]],
+        find: Callable[[Signal], Awaitable[Live | None]],
+        deliver: Callable[[Live, Happening], None],
+    ) -> None:
+        self._signals = signals
+        self._shards = shards
+        self._find = find
+        self._deliver = deliver
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look whenever woken, and now and then, until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                await self.once()
+            except JournalError as error:
+                _log.warning("requests to sagas could not be read", error=str(error))
+            try:
+                async with asyncio.timeout(_FLOOR):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def once(self) -> None:
+        """Deliver what waits."""
+        for signal in await self._signals.asked(self._shards()):
+            live = await self._find(signal)
+            if live is not None and signal.id not in live.signals:
+                live.signals.add(signal.id)
+                self._deliver(live, Happening(event_of(signal), signal))
+
+
+def event_of(signal: Signal) -> Event | None:
+    """What a request means to the model; None where it only concerns the object."""
+    match signal.kind:
+        case "cancel":
+            return CancelAsked(message=signal.reason or "cancelled on request")
+        case "suspend":
+            return SuspendAsked()
+        case "resume":
+            return ResumeAsked()
+        case "object-deleted-compensate":
+            return CancelAsked(reason="ObjectDeleted", message="its Saga object was deleted")
+        case _:
+            return None

@@ -1,0 +1,304 @@
+"""All that lives as long as one lease: sagas in memory, their timers, calls, and the writer of their commits.
+
+When the lease is lost, a tenure ends as a whole and the engine begins another; nothing leaks from one to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any
+
+import structlog
+
+from kompensa.engine.calls import Call, Calls
+from kompensa.engine.declarations import Declarations
+from kompensa.engine.driver import Driver
+from kompensa.engine.errors import NotReadyError
+from kompensa.engine.face import Face
+from kompensa.engine.live import Happening, Live, resting, revived, stored_saga
+from kompensa.engine.metrics import DURATION, IN_FLIGHT, RECOVERED, RESTED, CommitMetrics
+from kompensa.engine.reporter import Reporter
+from kompensa.engine.settings import Settings
+from kompensa.engine.signals import SignalPump
+from kompensa.engine.timers import Timers
+from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
+from kompensa.journal.group_commit import GroupCommit
+from kompensa.journal.port import Journal
+from kompensa.journal.records import Grant, SagaRow, Signal
+from kompensa.model.commands import Command, Finish
+from kompensa.model.events import Recovered, TimerDue
+from kompensa.model.saga import TERMINAL, Phase, Saga
+from kompensa.transport.port import Transport
+
+_log = structlog.get_logger(__name__)
+_RECOVERY_BATCH = 500
+_PAUSE = 0.5
+# A timer that changed nothing is asked again after this long, so that a fault in a rule cannot become a busy loop.
+_PATIENCE = 1.0
+_MOVING = frozenset({Phase.PENDING, Phase.RUNNING, Phase.COMPENSATING})
+
+
+class Tenure:
+    """Runs sagas under one lease."""
+
+    def __init__(
+        self,
+        grant: Grant,
+        *,
+        valid_until: float,
+        journal: Journal,
+        transport: Transport,
+        face: Face,
+        declarations: Declarations,
+        settings: Settings,
+        clock: Callable[[], float],
+        observer: CommitMetrics,
+    ) -> None:
+        self.lease = grant.lease
+        self.shards = grant.shards
+        self.closing: frozenset[int] = frozenset()
+        self.live: dict[str, Live] = {}
+        self.load: Counter[int] = Counter()
+        self._held: set[str] = set()
+        self.lost = asyncio.Event()
+        """Somebody noticed that the lease is not ours any more."""
+        self._ended: StaleLeaseError | None = None
+        self._valid_until = valid_until
+        self._renewed = asyncio.Event()
+        self._journal = journal
+        self._declarations = declarations
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._calling: set[asyncio.Task[None]] = set()
+        self._commits = GroupCommit(journal.sagas.writer(grant.lease), observer)
+        self._timers = Timers(clock, self._timer_due)
+        self._calls = Calls(transport, find=declarations.participant, permitted=self.permitted)
+        self.driver = Driver(self._commits, clock=clock, retention=settings.retention, act=self._act, moved=self._moved)
+        self._reporter = Reporter(face, spawn=self._spawn, drive=self.driver.drive)
+        self.signals = SignalPump(journal.signals, shards=lambda: self.shards, find=self._wanted, deliver=self._deliver)
+
+    def begin(self, gained: frozenset[int]) -> None:
+        """Load what the shards hold, and listen to what is asked of it."""
+        self._spawn(self._recover(gained))
+        self._spawn(self.signals.run())
+
+    def renew(self, grant: Grant, valid_until: float) -> None:
+        """The lease was prolonged; perhaps there is more to do."""
+        self.shards = grant.shards
+        self._valid_until = valid_until
+        self._renewed.set()
+        # The last ones, so that what is kept does not move about while engines come and go.
+        surplus = sorted(grant.shards)[len(grant.shards) - grant.surplus :]
+        self.closing = frozenset(surplus)
+        if grant.gained:
+            self._spawn(self._recover(grant.gained))
+
+    def empty_surplus(self) -> list[int]:
+        """Shards that others should have and that hold nothing of ours any more."""
+        return [shard for shard in self.closing if not self.load[shard]]
+
+    def open_shard(self) -> int:
+        """The emptiest shard for a new saga. Raises NotReadyError when there is none."""
+        shards = self.shards - self.closing
+        if not shards or self._ended is not None or self.driver.draining:
+            raise NotReadyError("this engine owns no shard now; ask again in a moment, or ask another engine")
+        return min(shards, key=lambda shard: self.load[shard])
+
+    @property
+    def busy(self) -> int:
+        """Sagas in memory that are not held by a person."""
+        return len(self.live) - len(self._held)
+
+    async def permitted(self) -> None:
+        """Return while the lease surely holds; wait while that is unknown. Raises StaleLeaseError once it is lost.
+
+        This is what keeps a process that was paused for longer than its lease from calling anybody when it wakes.
+        """
+        while self._ended is None and monotonic() >= self._valid_until:
+            self._renewed.clear()
+            await self._renewed.wait()
+        if self._ended is not None:
+            raise self._ended
+
+    async def accept(self, live: Live, commands: tuple[Command, ...]) -> bool:
+        """Take on a new saga; False when its id or idempotency key exists already."""
+        self.enter(live)
+        fresh = False
+        try:
+            fresh = await self.driver.accept(live, commands)
+        finally:
+            if not fresh:
+                self.leave(live)
+        return fresh
+
+    def enter(self, live: Live) -> None:
+        """Keep a saga in memory."""
+        self.live[live.saga.id] = live
+        self.load[live.shard] += 1
+        IN_FLIGHT.set(len(self.live))
+
+    def leave(self, live: Live) -> None:
+        """Forget a saga that is settled, or that was never accepted."""
+        if self.live.pop(live.saga.id, None) is not None:
+            self.load[live.shard] -= 1
+            self._held.discard(live.saga.id)
+            self._timers.set(live.saga.id, None)
+            IN_FLIGHT.set(len(self.live))
+
+    def end(self, reason: StaleLeaseError) -> None:
+        """Drop everything, at once and for good."""
+        if self._ended is not None:
+            return
+        self._ended = reason
+        self._commits.end(reason)
+        self._renewed.set()
+        self._timers.close()
+        for task in self._tasks:
+            task.cancel()
+        for live in self.live.values():
+            live.rest()
+        self.live.clear()
+        IN_FLIGHT.set(0)
+
+    async def drain(self, timeout: float) -> None:
+        """Begin nothing new, wait for calls under way, write everything down."""
+        self.driver.draining = True
+        self._timers.close()
+        try:
+            async with asyncio.timeout(timeout):
+                while self._calling:
+                    await asyncio.wait(self._calling)
+                await self._commits.flush()
+        except TimeoutError:
+            _log.info("leaving with calls under way; a successor repeats them", calls=len(self._calling))
+
+    def stalled(self, *, late: float) -> list[Live]:
+        """Sagas whose time came long ago without anything happening."""
+        now = self._clock()
+        return [live for live in self.live.values() if not live.driving and _overdue(live, now) > late]
+
+    async def _recover(self, shards: frozenset[int]) -> None:
+        """Load unsettled sagas in batches, and let each go on."""
+        after: str | None = None
+        count = 0
+        while True:
+            try:
+                rows = await self._journal.sagas.unsettled(shards, after=after, limit=_RECOVERY_BATCH)
+                for row in rows:
+                    if row.id not in self.live and await self._revive(row):
+                        count += 1
+                        self._go_on(self.live[row.id])
+            except JournalUnavailableError as error:
+                _log.warning("recovery waits for the journal", error=str(error))
+                await asyncio.sleep(_PAUSE)
+                continue
+            if len(rows) < _RECOVERY_BATCH:
+                break
+            after = rows[-1].id
+        self.signals.wake()
+        if count:
+            RECOVERED.inc(count)
+            _log.info("sagas taken over", count=count, shards=len(shards))
+
+    def _go_on(self, live: Live) -> None:
+        if resting(live.saga):
+            self._moved(live)
+        else:
+            self._deliver(live, Happening(Recovered()))
+
+    async def _revive(self, row: SagaRow) -> bool:
+        try:
+            saga, _ = stored_saga(row)
+            live = revived(row, await self._declarations.revision(row.namespace, row.definition, saga.revision))
+        except JournalUnavailableError:
+            raise
+        except Exception:
+            # One row that cannot be read must not keep all the others from going on.
+            _log.exception("a saga cannot be taken over", saga=row.id)
+            return False
+        self.enter(live)
+        return True
+
+    async def _wanted(self, signal: Signal) -> Live | None:
+        """The saga a request is for. One that is parked has left memory and comes back for it."""
+        live = self.live.get(signal.saga_id)
+        if live is not None:
+            return live
+        row = await self._journal.sagas.find(signal.saga_id)
+        if row is None or (row.settled and row.phase in TERMINAL):
+            await self._journal.signals.withdraw([signal.id])
+            return None
+        if not row.settled or row.shard not in self.shards or signal.saga_id in self.live:
+            return self.live.get(signal.saga_id)
+        await self._revive(row)
+        return self.live.get(signal.saga_id)
+
+    def _timer_due(self, saga_id: str) -> None:
+        live = self.live.get(saga_id)
+        if live is not None:
+            self._deliver(live, Happening(TimerDue()))
+
+    def _deliver(self, live: Live, happening: Happening) -> None:
+        self._spawn(self._driven(live, happening))
+
+    async def _driven(self, live: Live, happening: Happening) -> None:
+        before = live.saga
+        await self.driver.drive(live, happening)
+        if live.saga is before and not live.driving and live.saga.id in self.live:
+            self._set_timer(live, at_least=self._clock() + _PATIENCE)
+
+    def _act(self, live: Live, command: Command) -> None:
+        if not isinstance(command, Finish) and not self.driver.draining:
+            task = self._spawn(self._call(live, command))
+            self._calling.add(task)
+            task.add_done_callback(self._calling.discard)
+
+    async def _call(self, live: Live, command: Call) -> None:
+        await self.driver.drive(live, Happening(await self._calls.make(live, command)))
+
+    def _moved(self, live: Live) -> None:
+        """A saga has a new state that may be shown."""
+        (self._held.add if live.saga.suspended else self._held.discard)(live.saga.id)
+        if live.has_face and not live.reported:
+            self._reporter.show(live)
+        if not resting(live.saga):
+            self._set_timer(live)
+            return
+        self._timers.set(live.saga.id, None)
+        live.rest()
+        if not live.counted:
+            live.counted = True
+            _count_rest(live.saga, self._clock())
+        if live.settled and not live.inbox:
+            self.leave(live)
+
+    def _set_timer(self, live: Live, *, at_least: float = 0.0) -> None:
+        at = live.saga.wake_at if live.saga.phase in _MOVING else None
+        self._timers.set(live.saga.id, None if at is None else max(at, at_least))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._until_lost(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _until_lost(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except StaleLeaseError:
+            self.lost.set()
+        except Exception:
+            _log.exception("a fault in the engine; the saga concerned stalls until it is recovered")
+
+
+def _count_rest(saga: Saga, now: float) -> None:
+    RESTED.labels(saga.namespace, saga.definition, saga.phase.value).inc()
+    DURATION.labels(saga.namespace, saga.definition, saga.phase.value).observe(now - saga.accepted_at)
+
+
+def _overdue(live: Live, now: float) -> float:
+    at = live.saga.wake_at if live.saga.phase in _MOVING else None
+    return 0.0 if at is None else now - at

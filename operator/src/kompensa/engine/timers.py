@@ -1,0 +1,70 @@
+"""All sagas' timers in one heap, behind one timer of the event loop.
+
+A hundred thousand waiting sagas cost their tuples and nothing else. Setting a saga's timer anew leaves the old entry
+in the heap; it is recognised by its number when its time comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+# Wake in time for the clock's rounding, and never in a busy loop.
+_LEAST = 0.001
+
+
+class Timers:
+    """Calls `due(key)` once the clock has reached the time set for that key."""
+
+    def __init__(self, clock: Callable[[], float], due: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._due = due
+        self._heap: list[tuple[float, int, str]] = []
+        self._current: dict[str, tuple[float, int]] = {}
+        self._count = 0
+        self._handle: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def set(self, key: str, at: float | None) -> None:
+        """Wake `key` at this time instead of any earlier said one; None for not at all."""
+        known = self._current.get(key)
+        if at is None:
+            if known is not None:
+                del self._current[key]
+            return
+        if known is not None and known[0] == at:
+            return
+        self._count += 1
+        self._current[key] = (at, self._count)
+        heapq.heappush(self._heap, (at, self._count, key))
+        if self._heap[0][1] == self._count:
+            self._arm()
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        self._current.clear()
+        self._heap.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _arm(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        wait = max(_LEAST, self._heap[0][0] - self._clock())
+        self._handle = asyncio.get_running_loop().call_later(wait, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        now = self._clock()
+        while self._heap and self._heap[0][0] <= now:
+            _, number, key = heapq.heappop(self._heap)
+            if self._current.get(key, (0.0, 0))[1] == number:
+                del self._current[key]
+                self._due(key)
+        while self._heap and self._current.get(self._heap[0][2], (0.0, 0))[1] != self._heap[0][1]:
+            heapq.heappop(self._heap)
+        if self._heap:
+            self._arm()

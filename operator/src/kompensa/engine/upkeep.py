@@ -1,0 +1,69 @@
+"""What an engine does now and then: drop what has outlived its retention, look for sagas that do not move, count the
+parked ones, and read declarations anew when another engine changed them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from kompensa.engine.declarations import Declarations
+from kompensa.engine.metrics import PARKED, PRUNED, STALLED
+from kompensa.engine.tenure import Tenure
+from kompensa.journal.errors import JournalError
+from kompensa.journal.port import Journal
+
+_log = structlog.get_logger(__name__)
+_EVERY = 10.0
+_PRUNED_AT_ONCE = 500
+# Later than this, a due time that brought nothing is a fault and not a busy machine.
+_LATE = 30.0
+
+
+class Upkeep:
+    """`tenure` gives the tenure of the moment, if there is one."""
+
+    def __init__(self, journal: Journal, declarations: Declarations, *, tenure: Callable[[], Tenure | None]) -> None:
+        self._journal = journal
+        self._declarations = declarations
+        self._tenure = tenure
+        self._changed = asyncio.Event()
+        self._told: set[str] = set()
+
+    def reload(self) -> None:
+        """Declarations were changed by some engine."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(_EVERY):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._attempt(self._look())
+            self._changed.clear()
+            await self._attempt(self._declarations.load())
+
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except JournalError as error:
+            _log.warning("upkeep was not done, it will be tried again", error=str(error))
+
+    async def _look(self) -> None:
+        tenure = self._tenure()
+        if tenure is None:
+            return
+        self._tell_stalled(tenure)
+        PARKED.set(await self._journal.sagas.parked(tenure.shards))
+        while pruned := await self._journal.sagas.prune(limit=_PRUNED_AT_ONCE):
+            PRUNED.inc(pruned)
+
+    def _tell_stalled(self, tenure: Tenure) -> None:
+        stalled = {live.saga.id: live for live in tenure.stalled(late=_LATE)}
+        STALLED.set(len(stalled))
+        for saga_id in stalled.keys() - self._told:
+            _log.error("a saga does not move although its time has come", saga=saga_id)
+        self._told = set(stalled)

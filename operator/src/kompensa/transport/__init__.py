@@ -1,0 +1,1 @@
+"""Calling participants, and turning what they answer into outcomes."""

@@ -1,0 +1,93 @@
+"""From an HTTP response to an outcome with a reason and a sentence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from kompensa.model.outcomes import Direction, Outcome, outcome_of_probe, outcome_of_status
+from kompensa.transport.port import Reply
+
+# A participant may ask for patience, but not for so much that its saga looks forgotten.
+LONGEST_RETRY_AFTER = 300.0
+_SHOWN = 300
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
+    """What an action's or a compensation's response means."""
+    outcome = outcome_of_status(status, direction)
+    document = _object(body)
+    if outcome is Outcome.SUCCEEDED:
+        return Reply(outcome=outcome, reply=document or {})
+    return Reply(
+        outcome=outcome,
+        reply=document,
+        reason=_reason(status, document),
+        message=f"{status} {_detail(document, body)}".strip(),
+        retry_after=_retry_after(headers.get("Retry-After"), now),
+    )
+
+
+def classify_probe(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Reply:
+    """What a probe's response says of the action it asks about."""
+    question = classify(status, headers, body, Direction.ACTION, now=now)
+    if question.outcome is not Outcome.SUCCEEDED:
+        unknown = Outcome.MISCONFIGURED if question.outcome is Outcome.MISCONFIGURED else Outcome.UNKNOWN
+        return msgspec.structs.replace(question, outcome=unknown, message=f"probe: {question.message}")
+    answer = question.reply or {}
+    stored = answer.get("reply")
+    reply = stored if isinstance(stored, dict) else {}
+    outcome = outcome_of_probe(answer.get("state"))
+    if outcome is Outcome.FAILED:
+        return Reply(outcome=outcome, reply=reply, reason=_reason(409, reply), message=_detail(reply, b""))
+    return Reply(outcome=outcome, reply=reply)
+
+
+def unanswered(reason: str, message: str) -> Reply:
+    """No response that could be read: nothing is known of the effect."""
+    return Reply(outcome=Outcome.UNKNOWN, reason=reason, message=message)
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        document = msgspec.json.decode(body) if body else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _reason(status: int, document: Mapping[str, Any] | None) -> str:
+    """The slug at the end of a problem's type in CamelCase: urn:...:payment-declined becomes PaymentDeclined."""
+    kind = document.get("type") if document else None
+    if isinstance(kind, str) and kind not in ("", "about:blank"):
+        slug = kind.rstrip("/").replace("#", "/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
+        words = "".join(word.capitalize() for word in slug.split("-") if word.isalnum())
+        if words[:1].isalpha():
+            return words[:64]
+    return f"Http{status}"
+
+
+def _detail(document: Mapping[str, Any] | None, body: bytes) -> str:
+    if document:
+        for field in ("detail", "title"):
+            if isinstance(document.get(field), str):
+                return str(document[field])[:_SHOWN]
+    return body[:_SHOWN].decode("utf-8", errors="replace").strip()
+
+
+def _retry_after(value: str | None, now: datetime) -> float:
+    """Seconds, or an HTTP date (RFC 9110, 10.2.3); what is neither is ignored."""
+    if not value:
+        return 0.0
+    if value.isascii() and value.isdigit():
+        return min(float(value), LONGEST_RETRY_AFTER)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return min(max(0.0, (at - now).total_seconds()), LONGEST_RETRY_AFTER)
