@@ -51,9 +51,17 @@ class Sagas:
     def __init__(self, *delivered: str) -> None:
         self.delivered = set(delivered)
         self.offered: list[str] = []
+        self.taken: set[str] = set()
+        self.repeated: list[str] = []
 
     async def offer(self, seen: Seen) -> None:
         self.offered.append(seen.uid)
+
+    async def repeat(self, seen: Seen) -> None:
+        self.repeated.append(seen.uid)
+
+    def told(self) -> frozenset[str]:
+        return frozenset(self.taken)
 
 
 def sweep_of(cluster: Cluster, engine: Engine, sagas: Sagas, namespaces: Sequence[str] = ()) -> Sweep:
@@ -81,6 +89,13 @@ async def test_an_object_that_the_watch_never_delivered_is_brought_in_and_report
     await sweep.once()
     assert sagas.offered == ["missed"]
     assert "1 Saga" in sweep.finding()
+
+
+async def test_a_saga_that_the_engine_took_and_no_longer_lists_is_asked_for_again() -> None:
+    sagas = Sagas("running", "lost")
+    sagas.taken = {"running", "lost", "gone"}
+    await sweep_of(Cluster(running=OLD, lost=OLD), Engine("running"), sagas).once()
+    assert sagas.repeated == ["lost"]
 
 
 async def test_an_object_too_new_to_be_delivered_is_waited_for() -> None:

@@ -66,13 +66,5 @@ def participants_of(spec: Mapping[str, Any]) -> frozenset[str]:
 
 def lint_message(problem: EngineProblemError) -> str:
     """All findings as one text, a line each, as `kubectl describe` shows it."""
-    findings = [_finding(error) for error in problem.members.get("errors") or []]
+    findings = [str(finding) for finding in problem.members.get("findings") or []]
     return "\n".join(findings) if findings else problem.detail
-
-
-def _finding(error: Any) -> str:
-    if not isinstance(error, dict):
-        return str(error)
-    where = error.get("path") or error.get("where") or ""
-    text = error.get("message") or error.get("detail") or ""
-    return f"{where}: {text}" if where else str(text)

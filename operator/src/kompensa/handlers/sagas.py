@@ -7,21 +7,29 @@ object's uid as the saga's id, so that saying it again (after a restart, after a
 
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from kompensa.cluster.engine_client import Ask, DeletionPolicy, EngineClient, EngineProblemError, EngineUnreachableError
-from kompensa.cluster.kube import Kube, UnavailableError
+from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, UnavailableError
 from kompensa.cluster.resources import SAGAS, Object
 from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
+from kompensa.cluster.status import saga_status
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
 from kompensa.handlers.kind import PATIENCE
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+from kompensa.model.view import SagaView
 
 TERMINAL = frozenset({"Succeeded", "Compensated", "Terminated"})
+# Verdicts on the Saga itself. Its spec cannot be changed, so they are final.
+FINAL = frozenset({"input-invalid", "input-too-large", "body-invalid", "not-storable", "idempotency-key-reused"})
 WORKERS = 16
 DEFINITION_RETRY = 15.0
+MIRROR_EVERY = 2.0
 
 # What may change after creation, as the engine was last told.
 Controls = tuple[bool, bool]
@@ -55,6 +63,15 @@ class Sagas:
             news = known is None or (is_unwanted(known), controls(known)) != (is_unwanted(seen), controls(seen))
             await self.queue.offer(seen.uid, seen, wake=news)
 
+    async def repeat(self, seen: Seen) -> None:
+        """Start again what the engine should know, and may not: it answers with the saga that it has, or makes it."""
+        self._told.pop(seen.uid, None)
+        await self.offer(seen)
+
+    def told(self) -> frozenset[str]:
+        """The uids of Sagas that the engine has taken and whose end has not been seen."""
+        return frozenset(self._told)
+
     def definition_ready(self, namespace: str, name: str) -> None:
         """Start the Sagas that waited for this definition."""
         for uid in self._waiting.pop((namespace, name), ()):
@@ -70,47 +87,70 @@ class Sagas:
         try:
             if is_unwanted(seen):
                 await self._settle(seen)
-            elif seen.uid in self._told:
-                await self._control(seen)
-            else:
-                return await self._start(seen)
-        except EngineUnreachableError as error:
+                return None
+            return await (self._control(seen) if seen.uid in self._told else self._start(seen))
+        except (EngineUnreachableError, EngineProblemError) as error:
+            # A problem that is not about this Saga (a wrong URL, say) is no verdict on it.
             if attempt >= PATIENCE and not is_unwanted(seen) and not seen.status.get("phase"):
                 await self._say(seen, waiting_for_engine())
             raise RetryLaterError(str(error)) from error
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
-        return None
 
     async def _start(self, seen: Seen) -> float | None:
         try:
-            view = await self._engine.start_saga(seen.namespace, start_request(seen))
+            view = msgspec.convert(await self._engine.start_saga(seen.namespace, start_request(seen)), SagaView)
         except EngineProblemError as problem:
             return await self._refused(seen, problem)
+        if view.id != seen.uid:
+            return await self._mirror(seen, view)
         self._told[seen.uid] = controls(seen)
-        for what in overdue(seen, str(view.get("phase", ""))):
-            await self._engine.ask(seen.uid, what, generation=seen.generation)
+        for what in overdue(seen, view.phase):
+            await self._ask(seen, what)
         return None
 
     async def _refused(self, seen: Seen, problem: EngineProblemError) -> float | None:
-        definition = seen.spec["definitionRef"]["name"]
-        if problem.slug != "unknown-definition":
+        if problem.slug in FINAL:
             await self._say(seen, terminated(refusal(problem)))
             return None
+        if problem.slug != "unknown-definition":
+            raise problem
+        definition = seen.spec["definitionRef"]["name"]
         known = await self._engine.definitions(seen.namespace)
         self._waiting[(seen.namespace, definition)].add(seen.uid)
         await self._say(seen, pending(definition, seen.namespace, known))
         return DEFINITION_RETRY
 
-    async def _control(self, seen: Seen) -> None:
+    async def _mirror(self, seen: Seen, view: SagaView) -> float | None:
+        """Its idempotency key belongs to another run with the same input: this object shows that one, to its end."""
+        status = saga_status(view, seen.generation)
+        if status != seen.status:
+            with suppress(NotFoundError, ConflictError):
+                await self._kube.set_status(SAGAS, seen.namespace, seen.name, seen.uid, status)
+                metrics.STATUS_WRITES.labels("Saga").inc()
+                seen.raw["status"] = status
+        return None if view.phase in TERMINAL else MIRROR_EVERY
+
+    async def _control(self, seen: Seen) -> float | None:
         """Pass on what was changed since the engine was last told."""
         was_suspended, was_cancelled = self._told[seen.uid]
         suspend, cancel = controls(seen)
         if cancel and not was_cancelled:
-            await self._engine.ask(seen.uid, "cancel", generation=seen.generation)
+            await self._ask(seen, "cancel")
         if suspend != was_suspended:
-            await self._engine.ask(seen.uid, "suspend" if suspend else "resume", generation=seen.generation)
+            await self._ask(seen, "suspend" if suspend else "resume")
         self._told[seen.uid] = (suspend, cancel)
+        return None
+
+    async def _ask(self, seen: Seen, what: Ask) -> None:
+        try:
+            await self._engine.ask(seen.uid, what, generation=seen.generation)
+        except EngineProblemError as problem:
+            if problem.slug == "unknown-saga":
+                # A journal restored from a backup: the next attempt starts the saga again.
+                self._told.pop(seen.uid, None)
+            if problem.slug != "saga-ended":
+                raise
 
     async def _settle(self, seen: Seen) -> None:
         await self._engine.object_deleted(seen.uid, deletion_policy(seen.spec))

@@ -6,7 +6,7 @@ without saying so; an object that is there and was never delivered gives that aw
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -55,7 +55,8 @@ class Sweep:
     async def once(self) -> None:
         """Settle sagas whose object is gone, by the policy they were started with; bring in what was not delivered.
 
-        The engine is asked first: what it knows had an object at that time, so that an object missing from the later
+        And ask again for those that the engine took and does not list: most have just ended, but a journal that was
+        restored from a backup has lost some. The engine is asked first: what it knows had an object at that time, so that an object missing from the later
         list was deleted in between or before, and is not just too new to be in it.
         """
         active = {saga.id: saga.namespace async for saga in self._engine.active_object_sagas()}
@@ -63,6 +64,8 @@ class Sweep:
         for uid, namespace in active.items():
             if uid not in live and (self._namespaces == [None] or namespace in self._namespaces):
                 await self._settle(uid)
+        for uid in self._sagas.told() & live.keys() - active.keys():
+            await self._bring(live[uid], self._sagas.repeat)
         self._sagas.delivered &= live.keys()
         await self._bring_in([meta for uid, meta in live.items() if uid not in self._sagas.delivered])
 
@@ -84,12 +87,15 @@ class Sweep:
         late = [meta for meta in missing if time.time() - _created(meta) > LATE]
         self.undelivered = len(late)
         for meta in late:
-            try:
-                raw = await self._kube.get(SAGAS, meta["namespace"], meta["name"])
-            except NotFoundError:
-                continue
             log.error("the watch never delivered a Saga", saga=f"{meta['namespace']}/{meta['name']}")
-            await self._sagas.offer(Seen(raw))
+            await self._bring(meta, self._sagas.offer)
+
+    async def _bring(self, meta: Object, take: Callable[[Seen], Awaitable[None]]) -> None:
+        try:
+            raw = await self._kube.get(SAGAS, meta["namespace"], meta["name"])
+        except NotFoundError:
+            return
+        await take(Seen(raw))
 
 
 def _created(meta: Object) -> float:
