@@ -1,11 +1,11 @@
 """The verbs of `python3 -m images`."""
 
 import argparse
+import json
 import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from images import prepare, status
 from images import up as bring_up
@@ -29,6 +29,14 @@ def parser() -> argparse.ArgumentParser:
     verbs = main_parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="cluster, images and charts: found, repaired or made")
     up.add_argument("--without-charts", action="store_true", help="stop when the images are on the node")
+    up.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="CHART.PATH=VALUE",
+        dest="settings",
+        help="a value of one of the charts, e.g. shop.isolation=schema; can be repeated",
+    )
     verbs.add_parser("down", help="delete the cluster; the cache stays")
     verbs.add_parser("status", help="what there is: engine, cluster, images")
     build = verbs.add_parser("build", help="build images that are not there yet")
@@ -36,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("load", help="build images and put those that the node lacks on it")
     goal = verbs.add_parser("prepare", help="install and build what a goal needs")
     goal.add_argument("goal", choices=prepare.GOALS)
-    verbs.add_parser("jars", help="print the folder with the jars: kafka/, connect/, plugins/")
+    verbs.add_parser(
+        "jars", help="print, as JSON, the folders of the jars: kafka, connect and the plugin path debezium"
+    )
     verbs.add_parser("env", help="print export lines for a shell: KUBECONFIG, PATH, engine settings")
     return main_parser
 
@@ -64,7 +74,7 @@ def run(options: argparse.Namespace, cache: Cache) -> None:
     report = Report(cache.logs, verbose=options.verbose)
     match options.verb:
         case "up":
-            bring_up.up(cache, versions, report, charts=not options.without_charts)
+            bring_up.up(cache, versions, report, charts=not options.without_charts, settings=options.settings)
         case "down":
             _down(cache, report)
         case "status":
@@ -79,7 +89,7 @@ def run(options: argparse.Namespace, cache: Cache) -> None:
         case "prepare":
             prepare.prepare(options.goal, cache, versions, report)
         case "jars":
-            print(_jars(cache, report))
+            print(json.dumps(_jars(cache, report)))
         case "env":
             print(export_lines(_shell_environment(cache, report)))
 
@@ -92,9 +102,10 @@ def _down(cache: Cache, report: Report) -> None:
         stage.note = "deleted; caches stay"
 
 
-def _jars(cache: Cache, report: Report) -> Path:
-    """The stage report would spoil `$(python3 -m images jars)`, so it goes to standard error."""
-    return prepare.ensure_jars(cache, Report(report.logs, out=sys.stderr, verbose=report.verbose)).root
+def _jars(cache: Cache, report: Report) -> Mapping[str, str]:
+    """Other programs read this output, so the stages go to standard error."""
+    found = prepare.ensure_jars(cache, Report(report.logs, out=sys.stderr, verbose=report.verbose))
+    return {"kafka": str(found.kafka), "connect": str(found.connect), "debezium": str(found.plugins)}
 
 
 def _shell_environment(cache: Cache, report: Report) -> Mapping[str, str]:

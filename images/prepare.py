@@ -31,8 +31,9 @@ def prepare(goal: str, cache: Cache, versions: Versions, report: Report) -> None
 
 def ensure_jars(cache: Cache, report: Report) -> jars.Jars:
     packages.ensure(report, [packages.JAVA])
-    if not cache.has("jars", jars.key()):
-        packages.ensure(report, [packages.MAVEN])
+    if found := jars.found(cache):
+        return found
+    packages.ensure(report, [packages.MAVEN])
     with report.stage("jars of Kafka, Connect and Debezium") as stage:
         return jars.ensure(cache, stage.runner)
 
@@ -51,9 +52,8 @@ def ensure_engine(cache: Cache, report: Report) -> Engine:
 def ensure_tools(cache: Cache, versions: Versions, report: Report) -> None:
     """kind, kubectl and Helm at their pinned versions, in the cache's bin folder."""
     for program in (go.kind(), go.kubectl(versions), go.helm(versions)):
-        with report.stage(f"tool {program.name}") as stage:
-            folder = go.build(program, cache, versions, stage.runner)
-            _link(cache.bin / program.name, folder / program.name)
+        folder = go.ensure(program, cache, versions, report)
+        _link(cache.bin / program.name, folder / program.name)
 
 
 def _link(link: Path, target: Path) -> None:

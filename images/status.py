@@ -16,7 +16,7 @@ def show(cache: Cache, versions: Versions, report: Report) -> None:
     found = engine.detect(cache)
     report.say(line("cache", str(cache.root)))
     report.say(line("python environment", "current" if venv.is_current() else "absent or old: make venv"))
-    report.say(line("jars", str(cache.path("jars", jars.key())) if cache.has("jars", jars.key()) else "not fetched"))
+    report.say(line("jars", str(fetched.root) if (fetched := jars.found(cache)) else "not fetched"))
     report.say(line("engine", found.program if found else "none answers"))
     if found is None:
         return

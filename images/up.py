@@ -1,6 +1,6 @@
 """`up`: from whatever is there to a Ready cluster with current images and the charts installed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from images.cluster import load, release
 from images.cluster.kind import KindCluster
@@ -14,8 +14,9 @@ from images.setup.stages import Report
 from images.setup.versions import Versions
 
 
-def up(cache: Cache, versions: Versions, report: Report, *, charts: bool = True) -> None:
+def up(cache: Cache, versions: Versions, report: Report, *, charts: bool, settings: Sequence[str]) -> None:
     """Every step finds what is there; with all of it up to date this takes seconds."""
+    chosen = release.by_chart(settings)
     prepare("demo", cache, versions, report)
     engine = ensure_engine(cache, report)
     node = node_image.ensure(engine, cache, versions, report)
@@ -24,7 +25,7 @@ def up(cache: Cache, versions: Versions, report: Report, *, charts: bool = True)
     cluster.up(node, report)
     load_missing(cluster, images, report)
     if charts:
-        release.install(cluster, images, report)
+        release.install(cluster, images, chosen, report)
     report.say('\nThe cluster is up. For kubectl and helm: eval "$(python3 -m images env)"')
 
 

@@ -1,12 +1,14 @@
 """The charts on the cluster: `helm upgrade --install`, with the images that were just built as values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from images.cluster.kind import KindCluster
 from images.setup.commands import Command
+from images.setup.errors import SetupError
+from images.setup.recipes import SERVICES
 from images.setup.stages import Report
 from images.setup.versions import CHECKOUT
 
@@ -39,26 +41,46 @@ RELEASES = (
         SHOP_NAMESPACE,
         {
             "postgres.image": "postgres",
-            **{f"{name}.image": name for name in ("orders", "inventory", "payments", "invoices", "shipping")},
+            **{f"services.{name}.image": name for name in SERVICES},
         },
     ),
 )
 
 
-def install(cluster: KindCluster, images: Mapping[str, str], report: Report) -> None:
+def by_chart(settings: Sequence[str]) -> Mapping[str, list[str]]:
+    """`shop.faults.enabled=true` -> {"shop": ["faults.enabled=true"]}.
+
+    Raises
+    ------
+    SetupError
+        When one is not of that form or names no chart of ours.
+    """
+    chosen: dict[str, list[str]] = {release.chart: [] for release in RELEASES}
+    for setting in settings:
+        chart, dot, rest = setting.partition(".")
+        if chart not in chosen or not dot or "=" not in rest:
+            raise SetupError(f"--set {setting}: expected CHART.PATH=VALUE with a chart of {', '.join(chosen)}")
+        chosen[chart].append(rest)
+    return chosen
+
+
+def install(cluster: KindCluster, images: Mapping[str, str], settings: Mapping[str, list[str]], report: Report) -> None:
     """Install or upgrade each release and wait until it is ready."""
     for release in RELEASES:
         with report.stage(f"chart {release.chart}") as stage:
             values = cluster.cache.state / f"values-{release.chart}.json"
             values.write_text(json.dumps(image_values(release, images), indent=2), encoding="utf-8")
-            stage.runner.run(upgrade_command(release, cluster, values))
+            stage.runner.run(upgrade_command(release, cluster, values, settings[release.chart]))
 
 
-def upgrade_command(release: Release, cluster: KindCluster, values: Path) -> Command:
+def upgrade_command(release: Release, cluster: KindCluster, images: Path, settings: Sequence[str]) -> Command:
+    """What the demo cluster sets (node ports), then the images, then what was asked for."""
     target: Command = [release.chart, CHARTS / release.chart, "--namespace", release.namespace, "--create-namespace"]
-    waiting = ["--wait", "--timeout", HELM_TIMEOUT, "--dependency-update"]
+    waiting = ["--wait", "--timeout", HELM_TIMEOUT]
+    values: Command = ["--values", CHARTS / release.chart / "values-demo.yaml", "--values", images]
+    values += [word for setting in settings for word in ("--set", setting)]
     helm: Command = [cluster.cache.bin / "helm", "--kubeconfig", cluster.kubeconfig, "upgrade", "--install"]
-    return [*helm, *target, *waiting, "--values", values]
+    return [*helm, *target, *waiting, *values]
 
 
 def image_values(release: Release, images: Mapping[str, str]) -> dict[str, object]:

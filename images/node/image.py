@@ -69,8 +69,7 @@ def build(image: str, engine: Engine, cache: Cache, versions: Versions, report: 
         )
     packages.ensure(report, packages.NODE_BUILD)
     programs, kind_module = _programs(cache, versions, report)
-    with report.stage("node: root file system") as stage:
-        debian = _debian(versions).tar(cache, stage.runner)
+    debian = _debian(versions).tar(cache, report)
     with cache.scratch() as scratch:
         root = scratch / "rootfs"
         root.mkdir()
@@ -99,20 +98,19 @@ def _pulled(engine: Engine, image: str, report: Report) -> bool:
 
 
 def _programs(cache: Cache, versions: Versions, report: Report) -> tuple[system_images.Programs, Path]:
-    built: dict[str, Path] = {}
-    for program in (go.kind(), go.kubernetes(versions), go.etcd(), go.coredns()):
-        with report.stage(f"build {program.name}") as stage:
-            built[program.name] = go.build(program, cache, versions, stage.runner)
-    with report.stage("node: kube-proxy's file system and pause") as stage:
+    proxy = _proxy(versions).tar(cache, report)
+    kubernetes, etcd, coredns = (
+        go.ensure(program, cache, versions, report) for program in (go.kubernetes(versions), go.etcd(), go.coredns())
+    )
+    with report.stage("node: kind's files and pause") as stage:
         kind_module = go.module_folder(go.kind(), "sigs.k8s.io/kind", cache, versions, stage.runner)
-        proxy = _proxy(versions).tar(cache, stage.runner)
 
         def compile_pause(folder: Path) -> None:
             system_images.compile_pause(folder / "pause", stage.runner)
 
         pause = cache.product("pause", key_of(IMAGES / "node/pause.c"), compile_pause) / "pause"
     programs = system_images.Programs(
-        kubernetes=built["kubernetes"], etcd=built["etcd"], coredns=built["coredns"], pause=pause, proxy_rootfs=proxy
+        kubernetes=kubernetes, etcd=etcd, coredns=coredns, pause=pause, proxy_rootfs=proxy
     )
     return programs, kind_module
 

@@ -51,8 +51,8 @@ class ImageBuilder:
         image = f"{REGISTRY}/kompensa/debian:{rootfs.key()}"
         if not self.engine.has_image(image):
             packages.ensure(self.report, packages.NODE_BUILD)
+            tar = rootfs.tar(self.cache, self.report)
             with self.report.stage("image debian") as stage:
-                tar = rootfs.tar(self.cache, stage.runner)
                 stage.runner.run([self.engine.program, "import", tar, image], env=self.engine.environment)
         return image
 

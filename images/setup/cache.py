@@ -54,8 +54,13 @@ class Cache:
         """Where the product is, or will be."""
         return self._folder("products") / f"{name}-{key}"
 
-    def has(self, name: str, key: str) -> bool:
-        return self.path(name, key).is_dir()
+    def found(self, name: str, key: str) -> Path | None:
+        """The product's folder when it is there; counts as a use of it."""
+        path = self.path(name, key)
+        if not path.is_dir():
+            return None
+        os.utime(path)
+        return path
 
     def product(self, name: str, key: str, build: Callable[[Path], None]) -> Path:
         """Return the product's folder, building it first when there is none.

@@ -14,6 +14,7 @@ from images.setup.cache import Cache
 from images.setup.commands import Command, Runner, output_of
 from images.setup.digest import key_of
 from images.setup.errors import SetupError
+from images.setup.stages import Report
 from images.setup.versions import IMAGES, Versions
 
 # Reproducible, static, small; the same for every program.
@@ -43,8 +44,13 @@ def kind() -> GoProgram:
 
 
 def helm(versions: Versions) -> GoProgram:
-    stamp = f"-X helm.sh/helm/v3/internal/version.version=v{versions.helm}"
-    return GoProgram("helm", "helm", ("helm.sh/helm/v3/cmd/helm",), f"-s -w {stamp}")
+    """Helm, told which Kubernetes its `template` and `lint` assume; unstamped they believe in 1.20."""
+    major, minor, _ = versions.kubernetes.split(".")
+    stamps = [f"-X helm.sh/helm/v3/internal/version.version=v{versions.helm}"]
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        name = f"helm.sh/helm/v3/{package}.k8sVersion"
+        stamps += [f"-X {name}Major={major}", f"-X {name}Minor={minor}"]
+    return GoProgram("helm", "helm", ("helm.sh/helm/v3/cmd/helm",), f"-s -w {' '.join(stamps)}")
 
 
 def etcd() -> GoProgram:
@@ -131,6 +137,14 @@ def build(program: GoProgram, cache: Cache, versions: Versions, runner: Runner) 
             runner.run(command, cwd=program.folder, env=ENVIRONMENT)
 
     return cache.product(f"go-{program.name}", program.key(), compile_into)
+
+
+def ensure(program: GoProgram, cache: Cache, versions: Versions, report: Report) -> Path:
+    """As `build`, with a stage of its own when there is something to build."""
+    if found := cache.found(f"go-{program.name}", program.key()):
+        return found
+    with report.stage(f"build {program.name}") as stage:
+        return build(program, cache, versions, stage.runner)
 
 
 def executable_name(package: str) -> str:

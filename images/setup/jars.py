@@ -38,6 +38,12 @@ def key() -> str:
     return key_of(*(IMAGES / name / "pom.xml" for name in NAMES), "layout 1")
 
 
+def found(cache: Cache) -> Jars | None:
+    """The jars when the cache has them."""
+    root = cache.found("jars", key())
+    return Jars(root) if root else None
+
+
 def ensure(cache: Cache, runner: Runner) -> Jars:
     """The jars, resolved when they are not in the cache."""
 

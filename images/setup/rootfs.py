@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from images.setup.cache import Cache
-from images.setup.commands import Runner
 from images.setup.digest import key_of
+from images.setup.stages import Report
 
 # Documentation and translations are a third of a minimal Debian and nobody reads them in a container.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
@@ -25,13 +25,17 @@ class RootFileSystem:
     def key(self) -> str:
         return key_of(*mmdebstrap_command(self, Path(TAR)))
 
-    def tar(self, cache: Cache, runner: Runner) -> Path:
+    def tar(self, cache: Cache, report: Report) -> Path:
         """The tar file of it, made when it is not in the cache."""
+        name = f"rootfs-{self.name}"
+        if found := cache.found(name, self.key()):
+            return found / TAR
+        with report.stage(f"Debian for {self.name}") as stage:
 
-        def make(folder: Path) -> None:
-            runner.run(mmdebstrap_command(self, folder / TAR))
+            def make(folder: Path) -> None:
+                stage.runner.run(mmdebstrap_command(self, folder / TAR))
 
-        return cache.product(f"rootfs-{self.name}", self.key(), make) / TAR
+            return cache.product(name, self.key(), make) / TAR
 
 
 def mmdebstrap_command(rootfs: RootFileSystem, target: Path) -> list[str]:
