@@ -4,6 +4,8 @@
     kafka      KafkaBroker: bootstrap, kill(), start(), stop()
     connect    ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start()
     apiserver, namespace, scene: see conftest_apiserver
+    points      Participant of the kit's README, see conftest_participants
+    stack      Stack: everything that `kompensa dev` starts, with the fault switch on and any free ports
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
 
 Everything lives in one temporary folder and ends with the session, also when pytest is killed.
@@ -18,9 +20,18 @@ from kompensa.dev.connect import ConnectWorker
 from kompensa.dev.java import Libraries, libraries
 from kompensa.dev.java_archives import Archives, archives
 from kompensa.dev.kafka import KafkaBroker
+from kompensa.dev.options import StackOptions
 from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.dev.run import Run
-from tests.integration.conftest_apiserver import apiserver, namespace, operator_processes, ports, scene  # noqa: F401
+from kompensa.dev.stack import Stack
+from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
+    apiserver,
+    namespace,
+    operator_processes,
+    ports,
+    scene,
+)
+from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,6 +73,15 @@ def kafka(run: Run, jars: Libraries, java_archives: Archives) -> KafkaBroker:
 def connect(run: Run, jars: Libraries, java_archives: Archives, kafka: KafkaBroker) -> ConnectWorker:
     """A Kafka Connect worker with the Debezium plugin."""
     return ConnectWorker(run, jars, kafka, archive=java_archives.connect)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system, in a run of its own: its tests kill what the others' servers must not lose."""
+    run = Run.open()
+    stack = Stack.start(run, StackOptions(port_base=None, faults=True), say=lambda _: None)
+    yield stack
+    stack.stop()
 
 
 @pytest.fixture

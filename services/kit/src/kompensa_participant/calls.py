@@ -20,11 +20,14 @@ LONGEST_STEP = 63
 Key = Annotated[
     str | None,
     Header(
+        alias=KEY_HEADER,
         description="`<saga id>/<step>/<action|compensation>`, the same on every attempt. Required.",
         examples=["6f1c2a5e-7d0b-4e7e-9a53-0a4b3f1d2c11/reserve-inventory/action"],
     ),
 ]
-Attempt = Annotated[str, Header(description="Counts the attempts of this call, from 1.", examples=["1"])]
+Attempt = Annotated[
+    str, Header(alias="Saga-Attempt", description="Counts the attempts of this call, from 1.", examples=["1"])
+]
 
 
 @dataclass(frozen=True)

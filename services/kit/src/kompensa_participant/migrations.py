@@ -8,7 +8,7 @@ advisory lock; a lock that traffic does not give up in time ends the migration, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -56,8 +56,9 @@ def migrate(package: str, *, url: str, schema: str, capture_role: str | None = N
     Raises
     ------
     LookupError
-        When the capture role does not exist.
+        When there are no migrations, or the capture role does not exist.
     """
+    revisions(package)
     options = f"-c lock_timeout={TURN_TIMEOUT}"
     with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT, autocommit=True, options=options) as connection:
         connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (LOCK, schema))
@@ -86,4 +87,7 @@ def _grant_capture(connection: Connection, schema: str, role: str) -> None:
 
 
 def _folder(package: str) -> Path:
-    return Path(str(resources.files(package)))
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise LookupError(f"there is no package {package}: a Service's name is also its import package")
+    return Path(spec.submodule_search_locations[0])
