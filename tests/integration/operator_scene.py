@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from aiohttp import ClientSession
+
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS, Object, Resource
@@ -13,6 +15,7 @@ from tests.integration.stub_participant import StubParticipant
 
 T = TypeVar("T")
 
+_SETTLED = "kompensa_operator_settled_sagas_total "
 QUICKLY = {"initialInterval": "20ms", "backoffCoefficient": 1, "maximumInterval": "100ms", "maximumAttempts": 5}
 
 
@@ -91,6 +94,27 @@ class Scene:
             return self.participant.calls.count(path) >= times
 
         await eventually(called, f"the participant to be called at {path}")
+
+    async def until_noted(self, saga: Object, event: str) -> None:
+        """Until the history of this object's saga has such a line: what was asked has reached the engine."""
+        async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
+
+            async def noted() -> bool:
+                return event in [entry["event"] for entry in await engine.saga_log(saga["metadata"]["uid"])]
+
+            await eventually(noted, f"the history to say {event}")
+
+    async def settled(self) -> float:
+        """How many deleted Sagas the operator has told the engine of since it started."""
+        async with ClientSession() as session, session.get(f"{self.processes.probe_url}/metrics") as response:
+            (line,) = (line for line in (await response.text()).splitlines() if line.startswith(_SETTLED))
+            return float(line.removeprefix(_SETTLED))
+
+    async def until_settled(self, more_than: float) -> None:
+        async def more() -> bool:
+            return await self.settled() > more_than
+
+        await eventually(more, "the operator to tell the engine of a deleted Saga")
 
     async def until_ended_in_journal(self, saga_name: str) -> None:
         """Asks the engine, which knows it also while the API server does not."""

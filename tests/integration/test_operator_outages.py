@@ -8,12 +8,13 @@ from tests.integration.operator_scene import Scene, eventually
 async def test_a_saga_deleted_while_the_operator_is_away_is_settled_at_its_start(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
-    await scene.saga("order-1")
+    saga = await scene.saga("order-1")
     await scene.until_called("pay")
     assert scene.processes.operator is not None
     scene.processes.operator.kill()
     await scene.delete(SAGAS, "order-1")
     scene.processes.start_operator()
+    await scene.until_noted(saga, "CancelAsked")
     scene.participant.release("pay")
     await scene.until_called("reserve/undo")
 
@@ -31,12 +32,13 @@ async def test_a_saga_created_while_the_operator_is_away_runs_when_it_is_back(sc
 async def test_a_cancel_while_the_operator_is_away_is_passed_on(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
-    await scene.saga("order-1")
+    saga = await scene.saga("order-1")
     await scene.until_called("pay")
     assert scene.processes.operator is not None
     scene.processes.operator.kill()
     await scene.edit("order-1", cancel=True)
     scene.processes.start_operator()
+    await scene.until_noted(saga, "CancelAsked")
     scene.participant.release("pay")
     await scene.until_phase("order-1", "Compensated")
 

@@ -52,9 +52,10 @@ async def test_the_spec_of_a_saga_cannot_be_edited(scene: Scene) -> None:
 async def test_a_saga_deleted_in_mid_flight_is_compensated(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
-    await scene.saga("order-1")
+    saga = await scene.saga("order-1")
     await scene.until_called("pay")
     await scene.delete(SAGAS, "order-1")
+    await scene.until_noted(saga, "CancelAsked")
     scene.participant.release("pay")
     await scene.until_called("reserve/undo")
     assert scene.participant.calls == ["reserve", "pay", "pay/undo", "reserve/undo"]
@@ -65,7 +66,9 @@ async def test_an_orphaned_saga_runs_on(scene: Scene) -> None:
     scene.participant.hold("pay")
     await scene.saga("order-1", deletionPolicy="Orphan")
     await scene.until_called("pay")
+    settled = await scene.settled()
     await scene.delete(SAGAS, "order-1")
+    await scene.until_settled(settled)
     scene.participant.release("pay")
     await scene.until_called("ship")
     assert scene.participant.calls == ["reserve", "pay", "ship"]
@@ -77,6 +80,7 @@ async def test_a_saga_made_anew_under_the_same_name_gets_its_own_status(scene: S
     old = await scene.saga("order-1")
     await scene.until_called("reserve")
     await scene.delete(SAGAS, "order-1")
+    await scene.until_noted(old, "CancelAsked")
     new = await scene.saga("order-1", input={"order": "second"}, suspend=True)
     await scene.until_called("reserve")
     scene.participant.release("reserve")
@@ -120,12 +124,24 @@ async def test_an_idempotency_key_with_other_input_is_refused(scene: Scene) -> N
     assert scene.participant.calls == ["reserve", "pay"]
 
 
+async def test_an_idempotency_key_with_the_same_input_shows_the_same_run(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.replies["pay"] = (422, {"type": "urn:test:problem:payment-declined", "detail": "no funds"})
+    await scene.saga("order-1", idempotencyKey="cart-1", input={"order": "o"})
+    await scene.until_phase("order-1", "Compensated")
+    await scene.saga("order-2", idempotencyKey="cart-1", input={"order": "o"})
+    status = await scene.until_phase("order-2", "Compensated")
+    assert status["reason"] == "PaymentDeclined"
+    assert scene.participant.calls == ["reserve", "pay", "reserve/undo"]
+
+
 async def test_suspend_and_resume_by_editing_the_object(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("reserve")
-    await scene.saga("order-1")
+    saga = await scene.saga("order-1")
     await scene.until_called("reserve")
     await scene.edit("order-1", suspend=True)
+    await scene.until_noted(saga, "SagaSuspended")
     scene.participant.release("reserve")
     await scene.until_phase("order-1", "Suspended")
     assert scene.participant.calls == ["reserve"]
@@ -136,9 +152,10 @@ async def test_suspend_and_resume_by_editing_the_object(scene: Scene) -> None:
 async def test_cancel_undoes_what_was_done(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
-    await scene.saga("order-1")
+    saga = await scene.saga("order-1")
     await scene.until_called("pay")
     await scene.edit("order-1", cancel=True)
+    await scene.until_noted(saga, "CancelAsked")
     scene.participant.release("pay")
     await scene.until_phase("order-1", "Compensated")
     assert scene.participant.calls[-1] == "reserve/undo"

@@ -55,9 +55,9 @@ class Sweep:
     async def once(self) -> None:
         """Settle sagas whose object is gone, by the policy they were started with; bring in what was not delivered.
 
-        And ask again for those that the engine took and does not list: most have just ended, but a journal that was
-        restored from a backup has lost some. The engine is asked first: what it knows had an object at that time, so that an object missing from the later
-        list was deleted in between or before, and is not just too new to be in it.
+        The engine is asked first: what it knows had an object at that time, so that an object missing from the later
+        list was deleted in between or before, and is not just too new to be in it. And what the engine took and does
+        not list is asked for again: most have just ended, but a journal restored from a backup has lost some.
         """
         active = {saga.id: saga.namespace async for saga in self._engine.active_object_sagas()}
         live = await self._live()
