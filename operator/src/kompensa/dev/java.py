@@ -5,6 +5,7 @@ Class data sharing halves their start: the first use on a machine runs each prog
 second core to others.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -43,17 +44,17 @@ def libraries() -> Libraries:
     Raises
     ------
     DevError
-        When the set-up could not; it has then said why on standard error.
+        When the set-up could not, with its words.
     """
     argv = [sys.executable, "-m", "images", "jars"]
     try:
-        made = subprocess.run(
-            argv, cwd=checkout(), stdout=subprocess.PIPE, text=True, timeout=FETCH_SECONDS, check=True
-        )
-    except subprocess.SubprocessError as error:
-        raise DevError(f"the jars of Kafka and Connect could not be had: {error}") from None
-    root = Path(made.stdout.strip())
-    return Libraries(kafka=root / "kafka", connect=root / "connect", plugins=root / "plugins")
+        made = subprocess.run(argv, cwd=checkout(), capture_output=True, text=True, timeout=FETCH_SECONDS, check=True)
+    except subprocess.CalledProcessError as error:
+        raise DevError(f"the jars of Kafka and Connect could not be had: {error.stderr.strip()}") from None
+    except subprocess.TimeoutExpired:
+        raise DevError(f"the jars of Kafka and Connect were not there after {FETCH_SECONDS:.0f} s: try again") from None
+    places = json.loads(made.stdout)
+    return Libraries(*(Path(places[name]) for name in ("kafka", "connect", "debezium")))
 
 
 def java() -> str:

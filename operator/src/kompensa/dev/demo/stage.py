@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -38,12 +39,12 @@ class Stage:
         self.console.print(f"   {text}", highlight=False, soft_wrap=True)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(*header, box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for name in header:
+            table.add_column(name, overflow="fold")
         for row in rows:
             table.add_row(*row)
-        grid = Table.grid(padding=(0, 0, 0, 3))
-        grid.add_row("", table)
-        self.console.print(grid)
+        self.console.print(Padding(table, (0, 0, 0, 3)))
 
     async def ended(self, name: str) -> View:
         """Wait until the user sees that the saga has ended; return what they see."""

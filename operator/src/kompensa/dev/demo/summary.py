@@ -11,8 +11,8 @@ SHOWN_SAGAS = 12
 async def tell_what_there_is(stage: Stage) -> None:
     """Tables of the sagas, the topics and the replicas; then the commands to go on with."""
     sagas = list(await stage.target.sagas())[:SHOWN_SAGAS]
-    columns = ("name", "definition", "phase", "step", "progress", "reason")
-    stage.table(columns, [[str(saga.get(word) or "") for word in columns] for saga in sagas])
+    columns = ("name", "phase", "step", "progress", "reason")
+    stage.table(("saga", *columns[1:]), [[str(saga.get(word) or "") for word in columns] for saga in sagas])
     topics = await asyncio.to_thread(topic_counts, stage.target.kafka)
     stage.console.print()
     stage.table(("topic", "records"), [[topic, str(count)] for topic, count in sorted(topics.items())])

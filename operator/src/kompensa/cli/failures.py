@@ -1,0 +1,87 @@
+"""Errors as a user reads them: one line that says what to do, and an exit status a script can use.
+
+What is not listed here is a defect of ours and keeps its traceback.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+FAILED = 1
+BAD_INPUT = 2
+UNREACHABLE = 3
+
+
+class CommandError(Exception):
+    """What a verb wants to say before it gives up."""
+
+    def __init__(self, text: str, *, status: int = FAILED) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What to print, and the status to end with."""
+
+    text: str
+    status: int
+
+
+class PlainGroup(TyperGroup):
+    """A group of verbs whose expected errors end in a line on stderr."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+        except Exception as error:
+            failure = explain(error)
+            if failure is None:
+                raise
+            typer.secho(f"error: {failure.text}", err=True, fg=typer.colors.RED if sys.stderr.isatty() else None)
+            ctx.exit(failure.status)
+
+
+def explain(error: Exception) -> Failure | None:
+    """The line and status for an expected error; None for a defect.
+
+    The error's classes are looked up only among modules that are loaded: an error of theirs cannot come from others.
+    """
+    if isinstance(error, CommandError):
+        return Failure(str(error), error.status)
+    for module, name, status, advice in _EXPECTED:
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(error, kind):
+            return Failure(_text(error) + advice, status)
+    return None
+
+
+_EXPECTED = (
+    (
+        "kompensa.cluster.engine_client",
+        "EngineUnreachableError",
+        UNREACHABLE,
+        "; start one with `kompensa dev` or `make up`, or name another with --api",
+    ),
+    ("kompensa.cluster.engine_client", "EngineProblemError", FAILED, ""),
+    ("kompensa.cluster.kube", "UnavailableError", UNREACHABLE, "; is the cluster up? `make up` finds or repairs it"),
+    ("kompensa.cluster.kube", "KubeError", FAILED, ""),
+    ("kompensa.dev.errors", "BadInputError", BAD_INPUT, ""),
+    ("kompensa.dev.errors", "DevError", FAILED, ""),
+    ("kompensa.dev.demo.checks", "CheckFailedError", FAILED, ""),
+    ("kompensa.handlers.settings", "InvalidSettingError", BAD_INPUT, ""),
+    ("kompensa.engine.settings", "SettingsError", BAD_INPUT, ""),
+    ("kompensa.journal.errors", "JournalUnavailableError", UNREACHABLE, ""),
+)
+
+
+def _text(error: Exception) -> str:
+    """The error's own words; with a program that failed, the end of its log and where the rest is."""
+    tail = [f"  | {line}" for line in getattr(error, "tail", "").splitlines()]
+    log = getattr(error, "log", None)
+    return "\n".join([str(error), *tail, *([f"  the whole log: {log}"] if log else [])])

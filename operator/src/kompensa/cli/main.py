@@ -1,0 +1,26 @@
+"""The command `kompensa`: its verbs, and how their errors are told."""
+
+import typer
+
+from kompensa.cli import apply, demo, dev, engine, lint, operator, sagas, version, watch
+from kompensa.cli.failures import PlainGroup
+
+app = typer.Typer(
+    name="kompensa",
+    cls=PlainGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Sagas that end whole or undone, and replicas that are right: look at them, run them, try them.",
+    epilog="Exit status: 0 done, 1 a check failed or a request was refused, 2 bad input, 3 a server is out of reach.",
+)
+
+app.add_typer(sagas.app, name="sagas", rich_help_panel="Look and act")
+app.command(name="watch", rich_help_panel="Look and act")(watch.watch)
+app.command(name="lint", rich_help_panel="Look and act")(lint.lint)
+app.command(name="apply", rich_help_panel="Look and act")(apply.apply)
+app.command(name="demo", rich_help_panel="Try")(demo.demo)
+app.command(name="dev", rich_help_panel="Try")(dev.dev)
+app.add_typer(engine.app, name="engine", rich_help_panel="Serve")
+app.command(name="operator", rich_help_panel="Serve")(operator.operator)
+app.command(name="version", rich_help_panel="Other")(version.version)

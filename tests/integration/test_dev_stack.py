@@ -1,0 +1,154 @@
+"""The order saga on the local stack: every way to fail leaves nothing behind, and a killed engine loses nothing."""
+
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+from rich.console import Console
+
+from kompensa.cluster.engine_client import EngineClient
+from kompensa.dev.demo.checks import wait_for
+from kompensa.dev.demo.local import LocalTarget
+from kompensa.dev.demo.scene import CPF, Scene
+from kompensa.dev.demo.shop_client import ShopClient
+from kompensa.dev.demo.stage import ENDED
+from kompensa.dev.demo.story import tell
+from kompensa.dev.demo.undoing import done_and_undone
+from kompensa.dev.manifests import of_kind
+from kompensa.dev.options import StackOptions
+from kompensa.dev.run import Run
+from kompensa.dev.stack import Stack
+from tests.integration.stack_ledgers import kept_of_saga, rows, totals
+
+STEPS = ["reserve-inventory", "process-payment", "create-order", "issue-invoice"]
+SECONDS = 60
+
+
+@dataclass
+class World:
+    """The stack with its engine's API, and a customer whose copies have arrived."""
+
+    stack: Stack
+    engine: EngineClient
+    shop: ShopClient
+    scene: Scene
+    customer: str
+
+    async def start(self, definition: str = "create-order") -> str:
+        body = {"definition": definition, "input": self.scene.order(self.customer)}
+        return str((await self.engine.start_saga("shop", body))["id"])
+
+    async def ended(self, saga: str) -> dict[str, Any]:
+        async def end() -> dict[str, Any] | None:
+            view = await self.engine.saga(saga)
+            return view if view["phase"] in ENDED else None
+
+        return await wait_for(end, what=f"the end of saga {saga}", timeout=SECONDS)
+
+    async def define(self, name: str, step: str, fault: str, *, attempts: int) -> None:
+        """`create-order` with a fault at one step's action, and no probe that could tell what became of it."""
+        (document,) = [d for d in of_kind(self.stack.documents, "SagaDefinition") if d.name == "create-order"]
+        spec = copy.deepcopy(document.spec)
+        (faulty,) = [each for each in spec["steps"] if each["name"] == step]
+        faulty["action"]["http"].setdefault("headers", {})["Kompensa-Fault"] = f"{fault}; direction=action"
+        faulty["retryPolicy"] = {"initialInterval": "20ms", "maximumAttempts": attempts}
+        faulty.pop("probe")
+        await self.engine.put_definition("shop", name, spec)
+
+
+@pytest.fixture
+async def world(stack: Stack) -> AsyncIterator[World]:
+    async with in_the_shop(stack) as world:
+        yield world
+
+
+@asynccontextmanager
+async def in_the_shop(stack: Stack) -> AsyncIterator[World]:
+    """A scene of its own in a running shop."""
+    async with ShopClient.connect(stack.ports.urls) as shop, EngineClient.connect(stack.ports.api_url, None) as engine:
+        scene = Scene.new()
+        await scene.set_up(shop)
+        customer = (await shop.send("orders", "POST", "/customers", scene.customer("Ana Souza", CPF)))["id"]
+        copied = partial(shop.get, "invoices", f"/customers/{customer}")
+        await wait_for(copied, what="the customer's copy in invoices", timeout=SECONDS)
+        yield World(stack, engine, shop, scene, customer)
+
+
+async def test_all_stages_of_the_demo_show_what_they_promise(stack: Stack, world: World) -> None:
+    console = Console(record=True, width=160)
+    await tell(LocalTarget(stack, world.shop, world.engine), console)
+    told = console.export_text()
+    assert "All five stages showed what they promise" in told
+    assert "undone in reverse order: create-order → process-payment → reserve-inventory" in told
+
+
+@pytest.mark.parametrize(
+    "fault", ["refuse; status=422", "fail-before-commit; status=500", "fail-after-commit; status=500"]
+)
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_failing_step_leaves_nothing_behind(world: World, step: str, fault: str) -> None:
+    """S49. A refusal proves that the step had no effect; after any other error it may have, so it is undone too."""
+    before = totals(world.stack)
+    name = f"create-order-{step}-{fault.partition(';')[0]}"
+    await world.define(name, step, fault, attempts=1)
+    saga = await world.start(name)
+    view = await world.ended(saga)
+    assert view["phase"] == "Compensated", view
+    touched = STEPS[: STEPS.index(step) + (not fault.startswith("refuse"))]
+    assert done_and_undone(view) == (touched, touched[::-1])
+    assert kept_of_saga(world.stack, saga) == []
+    assert totals(world.stack) == before
+
+
+async def test_a_step_whose_first_reply_was_lost_happens_once(world: World) -> None:
+    """The first attempt commits and answers 500; the second gets the stored reply, so nothing happens twice."""
+    await world.define("create-order-once", "process-payment", "fail-after-commit; status=500; attempts=1", attempts=2)
+    saga = await world.start("create-order-once")
+    view = await world.ended(saga)
+    assert view["phase"] == "Succeeded", view
+    captures = rows(world.stack, "payments", "SELECT FROM payments.entries WHERE saga_id = %s", saga)
+    assert len(captures) == 1
+
+
+async def test_sagas_end_whole_or_undone_when_the_engine_is_killed_under_load(world: World) -> None:
+    before = totals(world.stack)
+    sagas = [await world.start() for _ in range(3)]
+    world.stack.engine.kill()
+    world.stack.start_engine()
+    views = [await world.ended(saga) for saga in sagas]
+    assert {view["phase"] for view in views} <= {"Succeeded", "Compensated"}
+    whole = ["reservation", "payment", "order", "invoice"]
+    for saga, view in zip(sagas, views, strict=True):
+        assert kept_of_saga(world.stack, saga) == (whole if view["phase"] == "Succeeded" else [])
+    if all(view["phase"] == "Compensated" for view in views):
+        assert totals(world.stack) == before
+
+
+async def test_the_shop_also_works_with_a_schema_a_service() -> None:
+    """The other isolation: one database, and still nobody reads a neighbour's tables."""
+    run = Run.open()
+    stack = Stack.start(run, StackOptions(port_base=None, isolation="schema"), say=lambda _: None)
+    try:
+        async with in_the_shop(stack) as world:
+            view = await world.ended(await world.start())
+            assert view["phase"] == "Succeeded", view
+        with (
+            psycopg.connect(stack.logins.owner("shipping").url) as intruder,
+            pytest.raises(errors.InsufficientPrivilege, match="permission denied for schema payments"),
+        ):
+            intruder.execute("SELECT * FROM payments.payments")
+    finally:
+        stack.stop()
+
+
+def test_a_service_reads_nothing_of_anothers_database(stack: Stack) -> None:
+    """S1, by its real login."""
+    intruder = stack.logins.owner("shipping")
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(replace(intruder, database=stack.logins.owner("payments").database).url)
