@@ -5,7 +5,7 @@ An event that PostgreSQL itself refuses is found by halving the batch under save
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -15,14 +15,15 @@ from kompensa_cdc.events import Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, Folded, plan
-from kompensa_cdc.replicas.parking import held_keys, park
+from kompensa_cdc.replicas.parking import park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 
 COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
 
 REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 Refusals = dict[str, str]  # key -> why
-Write = Callable[[AsyncConnection, Sequence[Folded]], Awaitable[tuple[int, Refusals]]]
+Deletions = Mapping[str, int]  # key -> version of its deletion
+Write = Callable[[AsyncConnection, Sequence[Folded], Deletions], Awaitable[tuple[int, Refusals]]]
 
 
 @dataclass(frozen=True)
@@ -63,33 +64,40 @@ class Writer:
         async with connection.transaction():
             await self.books.advance(connection, batch.moves)
             await self.books.lock(connection, alone=deletes)
-            planned = plan(batch.items, await held_keys(connection, self.books, keys))
-            written, refusals = await write(connection, planned.folded)
+            standing = await standing_of(connection, self.books, keys)
+            planned = plan(batch.items, standing.held)
+            written, refusals = await write(connection, planned.folded, standing.deleted)
             parked = (*planned.parked, *_refused(batch, refusals, planned.parked))
             await park(connection, self.books, parked)
         return Applied(records=len(batch.items), written=written, parked=parked)
 
-    async def _write_whole(self, connection: AsyncConnection, folded: Sequence[Folded]) -> tuple[int, Refusals]:
-        return await self._write_all(connection, folded, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS), {}
+    async def _write_whole(
+        self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions
+    ) -> tuple[int, Refusals]:
+        return await self._write_all(
+            connection, folded, deleted, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS
+        ), {}
 
-    async def _write_halving(self, connection: AsyncConnection, folded: Sequence[Folded]) -> tuple[int, Refusals]:
+    async def _write_halving(
+        self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions
+    ) -> tuple[int, Refusals]:
         if not folded:
             return 0, {}
         try:
             async with connection.transaction():
-                return await self._write_all(connection, folded, copy=False), {}
+                return await self._write_all(connection, folded, deleted, copy=False), {}
         except REFUSED as error:
             if len(folded) == 1:
                 return 0, {folded[0].key: explain(error)}
         middle = len(folded) // 2
-        first, refused_first = await self._write_halving(connection, folded[:middle])
-        second, refused_second = await self._write_halving(connection, folded[middle:])
+        first, refused_first = await self._write_halving(connection, folded[:middle], deleted)
+        second, refused_second = await self._write_halving(connection, folded[middle:], deleted)
         return first + second, refused_first | refused_second
 
-    async def _write_all(self, connection: AsyncConnection, folded: Sequence[Folded], *, copy: bool) -> int:
-        if not folded:
-            return 0
-        tombstones = dict(await self.books.tombstones(connection, [each.key for each in folded]))
+    async def _write_all(
+        self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions, *, copy: bool
+    ) -> int:
+        tombstones = dict(deleted)
         deletions = [each.deletion for each in folded if each.deletion]
         for deletion in deletions:
             version = deletion.event.aggregate_version

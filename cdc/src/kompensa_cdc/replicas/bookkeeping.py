@@ -4,7 +4,7 @@ They are made by whoever comes first, with the consuming service's own credentia
 schema. Offsets here, committed with the rows, are what makes a copy effectively once; Kafka's own are for lag tools.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection, sql
@@ -156,11 +156,3 @@ class Bookkeeping:
             sql.SQL(f"SELECT pg_advisory_xact_lock{shared}(hashtext('kompensa replica'), hashtext(%s))"),
             (self.replica,),
         )
-
-    async def tombstones(self, connection: AsyncConnection, keys: Iterable[str]) -> Mapping[str, int]:
-        """Return the deleted ones of `keys` with the version of their deletion."""
-        rows = await connection.execute(
-            self.compose("SELECT key, version FROM {tombstones} WHERE replica = %s AND key = ANY(%s)"),
-            (self.replica, list(keys)),
-        )
-        return {key: version async for key, version in rows}

@@ -6,6 +6,7 @@ the client is broken) and the next one reads everything it knows from the databa
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -178,15 +179,19 @@ class Worker:
 
     def _log_applied(self, batch: Batch, applied: Applied) -> None:
         """S24: each batch at info, with its keys when they are few; each key at debug."""
-        aside = {event.key for event in applied.parked}
-        changes = [item for item in batch.items if isinstance(item, Change) and item.event.key not in aside]
-        keys = list(dict.fromkeys(change.event.key for change in changes))
         table = self._spec.target.table
-        subject = ", ".join(keys) if len(keys) <= NAMED_KEYS else f"{len(keys)} keys"
-        named = f"{subject or 'nothing'} synced to {table}"
-        _log.info(named, replica=self._spec.replica, records=applied.records, rows=applied.written)
-        for change in changes if len(keys) > NAMED_KEYS else ():
-            _log.debug(f"{change.event.key} synced to {table}", version=change.event.aggregate_version)
+        aside = {event.key for event in applied.parked}
+        if len(batch.items) <= NAMED_KEYS:
+            keys = [item.event.key for item in batch.items if isinstance(item, Change) and item.event.key not in aside]
+            subject = ", ".join(dict.fromkeys(keys)) or "nothing"
+        else:
+            subject = f"{applied.records - len(applied.parked)} changes"
+        _log.info(f"{subject} synced to {table}", replica=self._spec.replica, rows=applied.written)
+        if not _log.is_enabled_for(logging.DEBUG):
+            return
+        for item in batch.items:
+            if isinstance(item, Change) and item.event.key not in aside:
+                _log.debug(f"{item.event.key} synced to {table}", version=item.event.aggregate_version)
 
     def _tell(self, thing: str, text: str) -> None:
         if self.progress.problem(thing, text):
