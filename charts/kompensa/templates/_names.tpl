@@ -37,14 +37,6 @@ http://{{ include "service.fullname" . }}-api.{{ .Release.Namespace }}.svc:8080
 {{- include "service.selectorLabels" . }}
 {{- end -}}
 
-{{/* Environment that tells a pod its own name and namespace, and the container parts that both Deployments share. */}}
-{{- define "kompensa.podIdentity" -}}
-- name: POD_NAME
-  valueFrom: {fieldRef: {fieldPath: metadata.name}}
-- name: POD_NAMESPACE
-  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
-{{- end -}}
-
 {{- define "kompensa.image" -}}
 {{ include "service.image" (dict "root" . "image" .Values.image) }}
 {{- end -}}

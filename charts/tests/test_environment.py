@@ -1,0 +1,82 @@
+"""What the charts put into each process's environment, read by the very code that reads it there."""
+
+from charts.tests.rendering import Helm, Pod
+from kompensa.engine.settings import Settings as EngineSettings
+from kompensa.handlers.settings import OperatorSettings
+from kompensa_participant.settings import from_environment
+
+SECRET_VALUES = {
+    "url": "postgresql://user:password@host:5432/database",
+    "token": "a-token",
+    "username": "orders_capture",
+}
+
+
+def environment(pod: Pod) -> dict[str, str]:
+    """The pod's variables, with something fitting in place of what comes from Secrets and the pod itself."""
+    values = {}
+    for name, entry in pod.environment().items():
+        source = entry.get("valueFrom", {})
+        key = source.get("secretKeyRef", {}).get("key")
+        values[name] = SECRET_VALUES[key] if key else entry.get("value", "from-the-pod")
+    return values
+
+
+def test_the_engine_understands_its_environment(helm: Helm) -> None:
+    pod = helm.render("kompensa", {"engine": {"maxInFlight": 500, "retention": "2d"}}).pod(
+        "Deployment", "kompensa-engine"
+    )
+    settings = EngineSettings.read(environment(pod))
+    assert settings.journal_url == SECRET_VALUES["url"]
+    assert (settings.api_host, settings.api_port, settings.api_token) == ("0.0.0.0", 8080, "a-token")
+    assert (settings.status, settings.max_in_flight, settings.retention) == ("kubernetes", 500, 2 * 86_400)
+
+
+def test_the_engine_drains_within_its_grace_period(helm: Helm) -> None:
+    spec = helm.render("kompensa").pod("Deployment", "kompensa-engine").spec
+    settings = EngineSettings.read({"KOMPENSA_JOURNAL_URL": SECRET_VALUES["url"]})
+    pause = spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause + settings.drain < spec["terminationGracePeriodSeconds"]
+
+
+def test_the_operator_understands_its_environment(helm: Helm) -> None:
+    pod = helm.render("kompensa", {"watchNamespaces": ["shop", "crm"]}).pod("Deployment", "kompensa-operator")
+    settings = OperatorSettings.from_environment(environment(pod))
+    assert settings.engine_url == "http://kompensa-api.kompensa-system.svc:8080"
+    assert settings.namespaces == ("shop", "crm")
+    assert settings.capture_secret == "kompensa-capture-credentials"
+    assert settings.connect_namespace == settings.lease_namespace == "kompensa-system"
+    assert settings.replica_image == pod.containers[0]["image"]
+    assert settings.probe_port == pod.containers[0]["ports"][0]["containerPort"]
+
+
+def test_a_service_understands_its_environment(helm: Helm) -> None:
+    values = {"services": {"orders": {"pool": {"min": 2, "max": 7}}}, "faults": {"enabled": True}}
+    settings = from_environment(environment(helm.render("shop", values).pod("Deployment", "orders")))
+    assert (settings.pool_min, settings.pool_max, settings.faults_enabled) == (2, 7, True)
+    assert (settings.host, settings.port, settings.capture_role) == ("0.0.0.0", 8080, "orders_capture")
+
+
+def test_no_variable_is_set_that_nobody_reads(helm: Helm) -> None:
+    """A misspelt name would be silently without effect."""
+    read: set[str] = set()
+
+    class Recorded(dict[str, str]):
+        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]
+            read.add(name)
+            return super().get(name, default)
+
+        def __getitem__(self, name: str) -> str:
+            read.add(name)
+            return super().__getitem__(name)
+
+    kompensa, shop = helm.render("kompensa"), helm.render("shop")
+    for pod, reader in (
+        (kompensa.pod("Deployment", "kompensa-engine"), EngineSettings.read),
+        (kompensa.pod("Deployment", "kompensa-operator"), OperatorSettings.from_environment),
+        (shop.pod("Deployment", "orders"), from_environment),
+    ):
+        given = environment(pod)
+        read.clear()
+        reader(Recorded(given))
+        assert given.keys() <= read | {"LOG_LEVEL"}, pod.name
