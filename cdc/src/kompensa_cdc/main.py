@@ -1,4 +1,7 @@
-"""The command `kompensa-cdc`: run a Replica's worker, or set it back to the beginning. Composition only."""
+"""The command `kompensa-cdc`: run a Replica's worker, set it back to the beginning, retry what is parked.
+
+Composition only.
+"""
 
 import asyncio
 import gc
@@ -14,9 +17,10 @@ import yaml
 from aiohttp import web
 
 from kompensa_cdc.events import InvalidSchemaError, payload_check
-from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object
+from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object, retry_parked
 from kompensa_cdc.replicas import rewind as rewind_replica
 from kompensa_cdc.replicas.endpoints import application
+from kompensa_cdc.replicas.table import TargetError
 from kompensa_cdc.replicas.target import trouble
 
 app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -50,6 +54,25 @@ def rewind(spec: SpecPath, database_url: DatabaseUrl) -> None:
     except (psycopg.Error, OSError) as error:
         _fail(trouble(database_url, error))
     typer.echo(f"{loaded.replica}: {partitions} partitions set back to the beginning; a running worker starts anew")
+
+
+@app.command()
+def retry(
+    spec: SpecPath,
+    database_url: DatabaseUrl,
+    key: Annotated[str | None, typer.Option(help="Only this key; all parked keys without it.")] = None,
+) -> None:
+    """Try parked events again, after what made them poison was mended; keys that still do not fit stay parked."""
+    loaded = _load(spec)
+    try:
+        retried = asyncio.run(retry_parked(loaded, database_url=database_url, key=key))
+    except (psycopg.Error, OSError) as error:
+        _fail(trouble(database_url, error))
+    except TargetError as error:
+        _fail(str(error))
+    for parked, reason in retried.refused.items():
+        typer.echo(f"{parked} stays parked: {reason}")
+    typer.echo(f"{loaded.replica}: {len(retried.applied)} keys applied, {len(retried.refused)} still parked")
 
 
 async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: str, port: int) -> None:

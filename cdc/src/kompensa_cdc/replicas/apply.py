@@ -14,7 +14,7 @@ from psycopg import AsyncConnection
 from kompensa_cdc.events import Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
-from kompensa_cdc.replicas.changes import Change, Folded, plan
+from kompensa_cdc.replicas.changes import Change, Folded, fold, plan
 from kompensa_cdc.replicas.parking import park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 
@@ -57,6 +57,16 @@ class Writer:
         except REFUSED:
             # Rare, so that the usual batch is spared the savepoints.
             return await self._apply(connection, batch, self._write_halving)
+
+    async def write_freed(self, connection: AsyncConnection, changes: Sequence[Change]) -> str | None:
+        """Write one key's events outside of any batch, in the caller's transaction and under its lock.
+
+        Returns why the table refuses them (nothing is written then), or None.
+        """
+        folded = tuple(fold(changes).values())
+        standing = await standing_of(connection, self.books, [each.key for each in folded])
+        _, refusals = await self._write_halving(connection, folded, standing.deleted)
+        return next(iter(refusals.values()), None)
 
     async def _apply(self, connection: AsyncConnection, batch: Batch, write: Write) -> Applied:
         keys = {item.event.key if isinstance(item, Change) else item.key for item in batch.items}

@@ -43,4 +43,4 @@ def trouble(database_url: str, error: BaseException) -> str:
     """One sentence about a failure of the target database, fit for a status."""
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else type(error).__name__
-    return f"PostgreSQL {address(database_url)}: {text}; trying again"
+    return f"PostgreSQL {address(database_url)}: {text}"

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 import psycopg
 import structlog
 from confluent_kafka import KafkaException
-from psycopg import AsyncConnection
 
 from kompensa_cdc.backoff import pause_seconds
 from kompensa_cdc.events import Poison
+from kompensa_cdc.replicas.applier import Applier
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
@@ -33,7 +33,7 @@ from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 
-APPLY_TIMEOUT_SECONDS = 120.0
+LOOK_SECONDS = 1.0  # how often parked keys are counted, and a database in idle times is seen to be there
 GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew
 NAMED_KEYS = 3  # a log line names the keys of a small batch only
 
@@ -90,7 +90,7 @@ class Worker:
         try:
             await asyncio.wait((reading, applying, stopping), return_when=asyncio.FIRST_COMPLETED)
             intake.stop(drain=not applying.done())
-            await asyncio.wait((reading,))
+            await asyncio.wait((reading,))  # bounded by its own: one poll, the drain, the client's socket time-out
         finally:
             intake.stop(drain=False)
             for task in (applying, stopping):
@@ -116,46 +116,22 @@ class Worker:
             return await self._books.claim(connection, partitions)
 
     async def _apply_all(self, intake: Intake, writer: Writer) -> None:
-        connection: AsyncConnection | None = None
-        try:
+        async with Applier(
+            writer, database_url=self._database_url, progress=self.progress, metrics=self.metrics
+        ) as applier:
+            count_at = 0.0
             while True:
-                batch = await intake.queue.get()
-                connection = await self._apply_patiently(connection, batch, writer)
-                intake.queue.task_done()
-        finally:
-            if connection is not None:
-                await connection.close()
+                batch = await _next(intake.queue)
+                if batch is not None:
+                    self._applied(batch, await applier.apply(batch))
+                    intake.queue.task_done()
+                if time.monotonic() >= count_at:
+                    # Also `retry`, in another process, changes it.
+                    self.progress.parked_keys = await applier.count_parked()
+                    count_at = time.monotonic() + LOOK_SECONDS
 
-    async def _apply_patiently(
-        self, connection: AsyncConnection | None, batch: Batch, writer: Writer
-    ) -> AsyncConnection:
-        """Apply a batch, however long the database is in trouble; return the connection that did it.
-
-        A commit whose reply was lost shows as FencedError on the next try: the offsets have moved. The next session
-        then reads on from where the database really is.
-        """
-        attempt = 0
-        while True:
-            try:
-                async with asyncio.timeout(APPLY_TIMEOUT_SECONDS):
-                    if connection is None or connection.closed:
-                        connection = await connect(self._database_url)
-                        await writer.prepare(connection)
-                    applied = await writer.apply(connection, batch)
-                    await self._applied(connection, batch, applied)
-                    return connection
-            except (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, OSError) as error:
-                # OSError covers TimeoutError. A wrong table (ProgrammingError) is for the next session to tell.
-                attempt += 1
-                self.metrics.retries.inc()
-                self._tell("database", trouble(self._database_url, error))
-                if connection is not None:
-                    await connection.close()
-                await asyncio.sleep(pause_seconds(attempt))
-
-    async def _applied(self, connection: AsyncConnection, batch: Batch, applied: Applied) -> None:
+    def _applied(self, batch: Batch, applied: Applied) -> None:
         now = datetime.now(UTC)
-        self.progress.cleared("database")
         self.progress.moved(batch.moves)
         self.progress.last_applied_time = now
         self.metrics.records.inc(applied.records)
@@ -165,17 +141,16 @@ class Worker:
             self.progress.last_event_time = max(times)
             self.metrics.delay.observe(max(0.0, (now - min(times)).total_seconds()))
         if applied.parked:
-            await self._parked(connection, applied.parked)
+            self._tell_parked(applied.parked)
         self._log_applied(batch, applied)
 
-    async def _parked(self, connection: AsyncConnection, parked: Sequence[Poison]) -> None:
+    def _tell_parked(self, parked: Sequence[Poison]) -> None:
         self.metrics.parked.inc(len(parked))
         for event in parked:
             if event.error != HELD:  # what is held follows from an event that was told already
                 place = f"{event.topic}/{event.partition}@{event.offset}"
                 self.progress.note(f"key {event.key} is parked since {place}: {event.error}")
                 _log.warning("key parked", replica=self._spec.replica, key=event.key, at=place, error=event.error)
-        self.progress.parked_keys = await count_parked_keys(connection, self._books)
 
     def _log_applied(self, batch: Batch, applied: Applied) -> None:
         """S24: each batch at info, with its keys when they are few; each key at debug."""
@@ -199,7 +174,7 @@ class Worker:
 
     def _in_words(self, error: Exception) -> str:
         if isinstance(error, KafkaException):
-            return f"Kafka at {self._bootstrap}: {error.args[0].str()}; trying again"
+            return f"Kafka at {self._bootstrap}: {error.args[0].str()}"
         if isinstance(error, psycopg.Error | OSError):
             return trouble(self._database_url, error)
         return str(error)
@@ -209,3 +184,11 @@ class Worker:
         waiting = asyncio.create_task(self._stopping.wait())
         await asyncio.wait((waiting,), timeout=seconds)
         waiting.cancel()
+
+
+async def _next(queue: asyncio.Queue[Batch]) -> Batch | None:
+    """The next batch, or None when none came for a while."""
+    try:
+        return await asyncio.wait_for(queue.get(), LOOK_SECONDS)
+    except TimeoutError:
+        return None

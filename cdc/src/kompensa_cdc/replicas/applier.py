@@ -1,0 +1,94 @@
+"""The worker's one connection to the target, and its patience: work is tried again for as long as the database is in
+trouble, and the trouble is told meanwhile.
+
+A commit whose reply was lost shows as FencedError on the next try: the offsets have moved. The session then ends, and
+the next one reads on from where the database really is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from kompensa_cdc.backoff import pause_seconds
+from kompensa_cdc.replicas.apply import Writer
+from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.metrics import Metrics
+from kompensa_cdc.replicas.parking import count_parked_keys
+from kompensa_cdc.replicas.progress import Progress
+from kompensa_cdc.replicas.target import connect, trouble
+
+APPLY_TIMEOUT_SECONDS = 120.0
+
+_log = structlog.get_logger(__name__)
+# OSError covers TimeoutError. A wrong table or missing right (ProgrammingError) is for the next session to tell.
+_TRANSIENT = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, OSError)
+Result = TypeVar("Result")
+
+
+class Applier:
+    """Used as an async context manager, by one task."""
+
+    def __init__(self, writer: Writer, *, database_url: str, progress: Progress, metrics: Metrics) -> None:
+        self._writer = writer
+        self._database_url = database_url
+        self._progress = progress
+        self._metrics = metrics
+        self._connection: AsyncConnection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Apply a batch, however long that takes.
+
+        Raises
+        ------
+        FencedError
+            If a partition is no longer ours.
+        psycopg.ProgrammingError
+            If the table is not as it was when the session began.
+        """
+        return await self._patiently(lambda connection: self._writer.apply(connection, batch))
+
+    async def count_parked(self) -> int:
+        """Count the parked keys; in idle times this is also how trouble with the database is noticed."""
+        return await self._patiently(lambda connection: count_parked_keys(connection, self._writer.books))
+
+    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(APPLY_TIMEOUT_SECONDS):
+                    result = await work(await self._open())
+            except _TRANSIENT as error:
+                attempt += 1
+                self._metrics.retries.inc()
+                text = trouble(self._database_url, error)
+                if self._progress.problem("database", text):
+                    _log.warning(text, replica=self._progress.replica)
+                await self._close()
+                await asyncio.sleep(pause_seconds(attempt))
+            else:
+                self._progress.cleared("database")
+                return result
+
+    async def _open(self) -> AsyncConnection:
+        if self._connection is None or self._connection.closed:
+            self._connection = await connect(self._database_url)
+            await self._writer.prepare(self._connection)
+        return self._connection
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
