@@ -1,7 +1,7 @@
 """Loopback ports: the wanted one when it is free, otherwise any other.
 
 A port is found free by binding it, and given up again before the program takes it. In that gap somebody else may get
-it; the program then fails to start and says so. Ports already given out by this object are never given twice.
+it; the program then fails to start and says so. Within one process no port is ever given out twice.
 """
 
 import errno
@@ -26,21 +26,23 @@ def is_free(port: int) -> bool:
     return True
 
 
+_GIVEN: set[int] = set()
+_LOCK = Lock()
+
+
 @dataclass
 class Ports:
     """Gives out ports, one name at a time; `moved` tells which names did not get the port they asked for."""
 
     moved: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _given: set[int] = field(default_factory=set)
-    _lock: Lock = field(default_factory=Lock)
 
     def take(self, name: str, wanted: int | None = None) -> int:
         """Return a free port, the wanted one if possible."""
-        with self._lock:
-            port = wanted if wanted and wanted not in self._given and is_free(wanted) else self._any()
+        with _LOCK:
+            port = wanted if wanted and wanted not in _GIVEN and is_free(wanted) else self._any()
             if wanted and port != wanted:
                 self.moved[name] = (wanted, port)
-            self._given.add(port)
+            _GIVEN.add(port)
             return port
 
     def _any(self) -> int:
@@ -48,5 +50,5 @@ class Ports:
             with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
                 probe.bind((HOST, 0))
                 port = int(probe.getsockname()[1])
-            if port not in self._given:
+            if port not in _GIVEN:
                 return port

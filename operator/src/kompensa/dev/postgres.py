@@ -4,7 +4,7 @@ Every role has a password of its own and logs in over TCP, as it would in the cl
 service's table fails here as it does there.
 """
 
-import secrets
+import hashlib
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,11 +54,12 @@ class PostgresServer:
 
     def __init__(self, run: Run, *, name: str = "postgres", port: int | None = None) -> None:
         self.host = HOST
-        self.port = port or Ports().take(name)
         self._run = run
         self._name = name
         self._user = postgres_install.unprivileged_user()
-        self._data, self._password = _data_folder(run.subfolder(name), self._user)
+        folder = run.subfolder(name)
+        self._data, self._password = _data_folder(folder, self._user)
+        self.port = port or _same_port(folder, name)
         self._process: Process | None = None
         self.start()
 
@@ -115,7 +116,7 @@ class PostgresServer:
     def create_database(self, name: str, *, owner: str | None = None) -> Login:
         """Make a database of its own role (named like it unless `owner` says otherwise) that nobody else may enter.
 
-        This and the two below may be called again on data that are kept: the role then gets a new password.
+        This and the two below may be called again on data that are kept.
         """
         login = self._role(name, owner or name, "LOGIN")
         role, database = sql.Identifier(login.username), sql.Identifier(name)
@@ -164,7 +165,9 @@ class PostgresServer:
                 connection.execute(statement)
 
     def _role(self, database: str, name: str, attributes: LiteralString) -> Login:
-        login = self._login(database, name, secrets.token_hex(12))
+        # Derived, so that a kept folder keeps it: a connector's stored login would no longer open the database.
+        password = hashlib.sha256(f"{self._password}/{name}".encode()).hexdigest()[:24]
+        login = self._login(database, name, password)
         verb = "ALTER" if self._exists("SELECT FROM pg_roles WHERE rolname = %s", name) else "CREATE"
         self.execute(
             sql.SQL(verb + " ROLE {} " + attributes + " PASSWORD {}").format(
@@ -179,6 +182,14 @@ class PostgresServer:
 
     def _login(self, database: str, username: str, password: str) -> Login:
         return Login(host=self.host, port=self.port, database=database, username=username, password=password)
+
+
+def _same_port(folder: Path, name: str) -> int:
+    """The port of the last start on these data, if it is free: what was configured with it then goes on."""
+    memory = folder / "port"
+    port = Ports().take(name, int(memory.read_text(encoding="utf-8")) if memory.exists() else None)
+    memory.write_text(str(port), encoding="utf-8")
+    return port
 
 
 def _data_folder(folder: Path, user: str | None) -> tuple[Path, str]:
