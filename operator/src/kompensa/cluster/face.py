@@ -29,7 +29,7 @@ IN_FLIGHT = 32
 PROGRESS_IN_FLIGHT = 8
 WAITING_EVENTS = 200
 FIRST_RETRY = 0.2
-LONGEST_RETRY = 15.0
+LONGEST_RETRY = 5.0
 
 _RESTING = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionRequired"})
 # Rights can be given later, and then the status is due.

@@ -185,7 +185,8 @@ class Kube:
                 return await self._exchange(method, path, headers, body, query)
             except TimeoutError as error:
                 raise UnavailableError(f"{method} {path}: no answer within {self._timeout.total} s") from error
-            except aiohttp.ClientError as error:
+            except (aiohttp.ClientError, RuntimeError) as error:
+                # RuntimeError: uvloop, when a descriptor of a connection that broke is given out anew too early.
                 raise UnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
 
     async def _exchange(

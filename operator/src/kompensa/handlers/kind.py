@@ -13,7 +13,7 @@ from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
 
 # Attempts before an object says that the engine is away (some seconds): a restart is not worth two writes an object.
 PATIENCE = 5
-REFUSED_RETRY = 60.0
+REFUSED_RETRY = 10.0
 WAITING_FOR_ENGINE = working("EngineUnreachable", "the engine cannot be reached; it is tried again until it can")
 
 

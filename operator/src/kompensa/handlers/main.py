@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import kopf
-import uvloop
 
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
@@ -31,9 +30,12 @@ from kompensa.handlers.workqueue import WorkQueue
 
 
 def run(settings: OperatorSettings) -> None:
-    """Run the operator until SIGINT, SIGTERM or the loss of its lease."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(operate(settings))
+    """Run the operator until SIGINT, SIGTERM or the loss of its lease.
+
+    On asyncio's own loop: when the API server died under open TLS connections, uvloop was seen to take a new
+    connection's descriptor for an old one's, which ended the watches for good. The operator waits more than it works.
+    """
+    asyncio.run(operate(settings))
 
 
 async def operate(settings: OperatorSettings) -> None:

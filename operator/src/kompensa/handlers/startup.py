@@ -25,7 +25,7 @@ WATCH_SECONDS = 240
 SILENCE_SECONDS = 90.0
 # Between attempts of a request that the API server answers with an error; about ten minutes in all, then the process
 # ends and its replacement starts from a fresh list.
-ERROR_BACKOFFS = (0.2, 0.5, 1, 2, 3, 5, 8, 13, 21, *([30] * 18))
+ERROR_BACKOFFS = (0.2, 0.5, 1, 2, 3, *([5] * 120))
 
 Offer = Callable[[Seen], Awaitable[None]]
 

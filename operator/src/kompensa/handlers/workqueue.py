@@ -8,6 +8,7 @@ whoever offers more is made to wait, which slows the watch down instead of filli
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ Item = TypeVar("Item")
 Work = Callable[[Item, int], Awaitable[float | None]]
 
 FIRST_RETRY = 0.2
-LONGEST_RETRY = 30.0
+LONGEST_RETRY = 10.0
 DEADLINE = 60.0
 
 
@@ -132,6 +133,8 @@ class WorkQueue(Generic[Item]):
 
     def _failed(self, key: str, entry: _Entry[Item], error: Exception) -> float:
         delay: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(entry.attempts, 20))
+        # Spread out, or all that failed together come back together.
+        delay *= random.uniform(0.5, 1.0)  # noqa: S311
         entry.attempts += 1
         metrics.RETRIES.labels(self.name).inc()
         if isinstance(error, RetryLaterError):
