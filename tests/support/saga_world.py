@@ -1,15 +1,16 @@
 """One saga, its engine, the network and the participants in one thread, on a virtual clock.
 
 What happens next (which reply comes, which is lost, when the engine dies) is read from a tape of bytes, so a test
-library can search and shrink it. Whatever the tape does, the world checks at every call that durable state had
-declared it; when the tape has run out everything heals, and `verify` judges by the participants' ledgers.
+library can search and shrink it, or is enumerated by `explore`. Whatever happens, the world checks at every call that
+durable state had declared it; in the end everything heals, and `verify` judges by the participants' ledgers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from copy import copy
 from enum import Enum, auto
+from functools import partial
 
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command
 from kompensa.model.definition import Definition, Step
@@ -28,10 +29,12 @@ from kompensa.model.events import (
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.saga import Phase, Saga, StepPhase, new_saga
 from kompensa.model.transition import advance
+from tests.support.saga_ledger import Ledger
+from tests.support.saga_verdict import check_transition
 
 MustCommitFirst = Callable[[Definition, Saga, Saga, Sequence[Command]], bool]
 HEALED_WITHIN = 600
-RESUMES = 4
+PATIENCE = 3
 
 
 class Fate(Enum):
@@ -46,60 +49,18 @@ class Fate(Enum):
     """Refused as misdirected (401, 404): nothing happens."""
 
 
-@dataclass
-class Ledger:
-    """What participants did for this saga, as their databases would tell.
-
-    Keyed steps are served with the kit's semantics: a stored reply for each key, a tombstone where the compensation
-    came first. Others only know whether their effect is there: they refuse a second one, and undo what is there.
-    """
-
-    definition: Definition
-    refusing: frozenset[int]
-    rows: dict[tuple[int, Direction], Outcome] = field(default_factory=dict)
-    standing: set[int] = field(default_factory=set)
-    done: list[int] = field(default_factory=list)
-    undone: list[int] = field(default_factory=list)
-
-    def receive(self, step: Step, direction: Direction) -> Outcome:
-        if not step.keyed:
-            return self._act(step) if direction is Direction.ACTION else self._undo(step)
-        known = self.rows.get((step.index, direction))
-        if known is None:
-            known = self._act(step) if direction is Direction.ACTION else self._undo(step)
-            self.rows[step.index, direction] = known
-            if direction is Direction.COMPENSATION:
-                self.rows.setdefault((step.index, Direction.ACTION), Outcome.FAILED)  # the tombstone
-        return known
-
-    def probe(self, step: Step) -> Outcome:
-        if step.keyed:
-            return self.rows.get((step.index, Direction.ACTION), Outcome.ABSENT)
-        return Outcome.SUCCEEDED if step.index in self.standing else Outcome.ABSENT
-
-    def _act(self, step: Step) -> Outcome:
-        if step.index in self.refusing or step.index in self.standing:
-            return Outcome.FAILED
-        self.standing.add(step.index)
-        self.done.append(step.index)
-        return Outcome.SUCCEEDED
-
-    def _undo(self, step: Step) -> Outcome:
-        if step.index in self.standing:
-            self.standing.remove(step.index)
-            self.undone.append(step.index)
-        return Outcome.SUCCEEDED
-
-
 class World:
-    """The engine's life with one saga. It goes on deciding while writes are under way; they land in their order."""
+    """The engine's life with one saga. It goes on deciding while writes are under way; they land in their order.
+
+    `person` is what is first asked of a saga that waits for one; from then on it is resumed.
+    """
 
     def __init__(
         self,
         definition: Definition,
         *,
         refusing: frozenset[int] = frozenset(),
-        crashes: bool = True,
+        person: Event | None = None,
         must_commit: MustCommitFirst = must_commit_first,
     ) -> None:
         self.definition = definition
@@ -126,7 +87,8 @@ class World:
         self.lives = 1
         self.held = False
         """Whether anybody interfered: cancelled, suspended or resumed."""
-        self._crashes = crashes
+        self.person = person or ResumeAsked()
+        self.patience = PATIENCE
         self._must_commit = must_commit
         self.feed(Accepted())
 
@@ -224,15 +186,14 @@ class World:
         if not self.writes and self.saga.phase is not Phase.PENDING:
             self.durable = self.saga
 
-    def crash(self, choice: int) -> None:
+    def crash(self, landed: int, in_flight: int) -> None:
         """The engine dies, another one takes over from the journal. Some writes and requests had still got through."""
-        landed = choice % (len(self.writes) + 1)
         if landed:
             self.durable = self.writes[landed - 1][0]
         for number, command in enumerate(self.calls):
             if isinstance(command, CallAction | CallCompensation):
                 direction = Direction.ACTION if isinstance(command, CallAction) else Direction.COMPENSATION
-                fate = (Fate.REPLY_LOST, Fate.REQUEST_LOST, Fate.DELAYED)[(choice + number) % 3]
+                fate = (Fate.REPLY_LOST, Fate.REQUEST_LOST, Fate.DELAYED)[(in_flight + number) % 3]
                 self._transmit(self.definition.steps[command.step], direction, fate)
         self.writes.clear()
         self.calls.clear()
@@ -262,8 +223,8 @@ class World:
             self.written()
         elif what == 12:
             self.wake(early=choice > 10)
-        elif what == 13 and self._crashes:
-            self.crash(choice)
+        elif what == 13:
+            self.crash(choice % (len(self.writes) + 1), choice // 4)
         elif what == 14 and self.delayed:
             self.arrive(choice)
         elif what == 14 and self.replies:
@@ -285,92 +246,65 @@ class World:
 
     def heal(self) -> None:
         """No more faults: everything under way arrives, every timer fires, a person resumes what waits for one."""
-        resumes = RESUMES
         for _ in range(HEALED_WITHIN):
-            if self.writes:
-                self.written()
-            elif self.calls:
-                self.settle(0, Fate.ANSWERED)
-            elif self.saga.terminal:
-                break
-            elif self.saga.wake_at is not None:
-                self.wake()
-            elif resumes:
-                resumes -= 1
-                self.interfere(ResumeAsked())
-            else:
+            if not self.go_on():
                 break
         while self.delayed:
             self.arrive(0)
 
+    def go_on(self) -> bool:
+        """The next thing that happens when all is well; False when there is none."""
+        if self.writes:
+            self.written()
+        elif self.calls:
+            self.settle(0, Fate.ANSWERED)
+        elif self.saga.terminal:
+            return False
+        elif self.saga.wake_at is not None:
+            self.wake()
+        elif self.patience:
+            self.interfere(self.person if self.patience == PATIENCE else ResumeAsked())
+            self.patience -= 1
+        else:
+            return False
+        return True
 
-def check_transition(before: Saga, after: Saga, commands: Sequence[Command]) -> None:
-    """What holds for every single transition."""
-    if before.terminal:
-        assert after is before, "a terminal saga changed"
-        assert not commands, "a terminal saga asked for something"
-    for old, new in zip(before.steps, after.steps, strict=True):
-        assert new.attempts >= old.attempts, "attempts were forgotten"
-        assert new.undo_attempts >= old.undo_attempts, "attempts were forgotten"
-    if after.suspended and before.suspended:
-        assert not any(isinstance(c, CallAction | CallCompensation) for c in commands), "a call while suspended"
-    if after.terminal and not before.terminal:
-        assert after.settled, "ended with a call under way"
-        assert after.wake_at is None, "ended with a timer"
-
-
-def verify(world: World) -> None:
-    """After healing: whole or undone, judged by the ledgers; or parked in front of a person for a good reason."""
-    saga, ledger, steps = world.saga, world.ledger, world.definition.steps
-    everything = {step.index for step in steps}
-    if saga.phase is Phase.SUCCEEDED:
-        assert ledger.standing == everything, f"succeeded, but standing is {ledger.standing} of {everything}"
-        assert not ledger.undone, f"succeeded, but {ledger.undone} was undone"
-    elif saga.phase is Phase.COMPENSATED:
-        assert not ledger.standing, f"compensated, but {ledger.standing} still stands"
-        _verify_compensated(world)
-    else:
-        assert saga.phase is Phase.INTERVENTION_REQUIRED, f"neither ended nor parked: {saga.phase}"
-        assert not ledger.undone, "parked half-way undone although every compensation was possible"
-        parked = [step for step in steps if saga.steps[step.index].phase is StepPhase.PARKED]
-        assert parked, "parked without a parked step"
-        assert all(step.retriable for step in parked), "parked for good although no Retriable step is refused"
-    _verify_order(world)
-    if world.lives == 1 and not world.held:
-        _verify_budgets(world)
+    def copy(self) -> World:
+        """A world that goes its own way from here."""
+        other = copy(self)
+        other.ledger = self.ledger.copy()
+        for name in ("writes", "calls", "delayed", "replies", "sent", "decided"):
+            setattr(other, name, list(getattr(self, name)))
+        return other
 
 
-def _verify_compensated(world: World) -> None:
-    for step, state in zip(world.definition.steps, world.saga.steps, strict=True):
-        assert not (step.retriable and state.order), "a saga turned back beyond the point of no return"
-        if state.outcome is Outcome.FAILED:
-            assert state.undo_attempts == 0, "a step that was proved to have no effect was compensated"
-        if state.outcome in (Outcome.UNKNOWN, Outcome.SUCCEEDED):
-            assert state.phase is StepPhase.UNDONE, f"a step with outcome {state.outcome} was not compensated"
+def explore(world: World, faults: int) -> Iterator[World]:
+    """Every way it can end with at most so many faults, one at any point, in any combination."""
+    while True:
+        if faults:
+            for fault in _possible_faults(world):
+                other = world.copy()
+                fault(other)
+                yield from explore(other, faults - 1)
+        if not world.go_on():
+            break
+    while world.delayed:
+        world.arrive(0)
+    yield world
 
 
-def _verify_order(world: World) -> None:
-    undone = world.ledger.undone
-    assert len(undone) == len(set(undone)), "an effect was undone twice"
-    for position, index in enumerate(undone):
-        for later in undone[position + 1 :]:
-            assert index not in set(_ancestors(world.definition, later)), (
-                "a step was undone before one that built on it"
-            )
-    if world.lives == 1:
-        firsts = list(dict.fromkeys(c.step for c in world.decided if isinstance(c, CallAction)))
-        undoings = list(dict.fromkeys(c.step for c in world.decided if isinstance(c, CallCompensation)))
-        expected = [index for index in reversed(firsts) if index in undoings]
-        assert undoings == expected, f"compensated in order {undoings}, expected {expected}"
-
-
-def _verify_budgets(world: World) -> None:
-    for step in world.definition.steps:
-        actions = sum(1 for c in world.sent if isinstance(c, CallAction) and c.step == step.index)
-        assert actions <= step.retry_policy.maximum_attempts, f"{step.name} was called {actions} times"
-
-
-def _ancestors(definition: Definition, index: int) -> Iterator[int]:
-    for parent in definition.steps[index].depends_on:
-        yield parent
-        yield from _ancestors(definition, parent)
+def _possible_faults(world: World) -> Iterator[Callable[[World], None]]:
+    if world.saga.terminal:
+        return
+    for position in range(len(world.calls)):
+        for fate in Fate:
+            if (position, fate) != (0, Fate.ANSWERED):
+                yield partial(World.settle, position=position, fate=fate)
+    for landed in range(len(world.writes) + 1):
+        for in_flight in (0, 1, 2) if world.calls else (0,):
+            yield partial(World.crash, landed=landed, in_flight=in_flight)
+    if world.delayed:
+        yield partial(World.arrive, position=0)
+    yield partial(World.interfere, event=CancelAsked())
+    if not world.saga.suspended and world.patience:
+        yield partial(World.interfere, event=SuspendAsked())

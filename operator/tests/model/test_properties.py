@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from kompensa.model.definition import Definition
 from tests.support.saga_definitions import DEFINITIONS
-from tests.support.saga_world import World, verify
+from tests.support.saga_verdict import verify
+from tests.support.saga_world import World
 
 TAPES = st.binary(max_size=160)
 REFUSALS = st.frozensets(st.integers(0, 6), max_size=2)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(definition=DEFINITIONS, refusing=REFUSALS, tape=TAPES)
 def test_whole_or_undone_whatever_happens(definition: Definition, refusing: frozenset[int], tape: bytes) -> None:
     world = World(definition, refusing=refusing)

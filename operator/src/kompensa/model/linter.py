@@ -17,7 +17,7 @@ from kompensa.model.template_linter import TemplateLinter
 
 def lint(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> list[str]:
     """Every finding; empty when the definition can be run."""
-    order = [*_names(spec), *_dependencies(spec)]
+    order = [*_names(spec)] or [*_dependencies(spec)]  # a name used twice says nothing about the order
     alone = [*_participants(spec, participants), *_compensations(spec), *_timeouts(spec, participants)]
     if order:
         return [*order, *alone]  # what ran before a step cannot be told, so nothing is said that depends on it

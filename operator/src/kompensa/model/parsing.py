@@ -8,7 +8,7 @@ the revision, so a running saga keeps them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from msgspec import UNSET, ValidationError, convert
 
@@ -25,6 +25,10 @@ from kompensa.model.specs import (
     PATH,
     URL,
     CallSpec,
+    DeletionPolicy,
+    Idempotency,
+    Kind,
+    Method,
     ParticipantSpec,
     RetryPolicySpec,
     SagaDefinitionSpec,
@@ -41,6 +45,8 @@ _IN_WORDS = {
     URL: "an address such as http://inventory.shop.svc:8080",
 }
 """msgspec names the pattern that was missed; people need to know what it means."""
+_CHOICES = {"kind": Kind, "idempotency": Idempotency, "method": Method, "deletionPolicy": DeletionPolicy}
+"""Nor does it tell which values there are."""
 
 
 class SpecError(ValueError):
@@ -67,14 +73,16 @@ def _convert(spec: Mapping[str, Any], kind: type[T]) -> T:
         return convert(spec, kind)
     except ValidationError as error:
         detail, _, path = str(error).partition(" - at `$")
-        where = f"spec{path.rstrip('`')}" if path else "spec"
-        raise SpecError(f"{where}: {_in_words(detail)}") from error
+        where = f"spec{path.rstrip('`')}"
+        raise SpecError(f"{where}: {_in_words(detail, field=where.rpartition('.')[2])}") from error
 
 
-def _in_words(detail: str) -> str:
+def _in_words(detail: str, *, field: str) -> str:
     for pattern, meaning in _IN_WORDS.items():
         if repr(pattern) in detail:
             return f"expected {meaning}"
+    if detail.startswith("Invalid enum value") and field in _CHOICES:
+        return f"expected one of {', '.join(get_args(_CHOICES[field]))}, got {detail.rpartition(' ')[2]}"
     return detail[:1].lower() + detail[1:].replace("`", "")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -12,6 +13,9 @@ FINDINGS_SHOWN = 5
 LONGEST_FINDING = 200
 LEAVES_OPEN = frozenset({"allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
 """Keywords by which other members than those of `properties` may be described."""
+
+
+_SUSPICIOUS = re.compile(rb"\\u0000|[0-9]{19}")
 
 
 class SchemaError(ValueError):
@@ -35,7 +39,7 @@ class InputSchema:
     def findings(self, value: Any) -> list[str]:
         """What does not fit, each as `path: what was expected`; empty when all fits. At most a handful."""
         if self._validator.is_valid(value):
-            return _nul_finding(value)
+            return _beyond_cel(value)
         found = []
         for error in self._validator.iter_errors(value):
             path = ".".join(str(part) for part in error.instance_path) or "(the input itself)"
@@ -82,16 +86,23 @@ def _is_open(node: Mapping[str, Any]) -> bool:
     return "properties" not in node
 
 
-def _nul_finding(value: Any) -> list[str]:
-    r"""NUL characters would be cut off by CEL and refused by most databases. The fast check may err on `\\u0000`."""
-    if rb"\u0000" not in json.encode(value) or not _has_nul(value):
+def _beyond_cel(value: Any) -> list[str]:
+    """What a JSON document may hold, but CEL would cut off (after a NUL) or refuse (beyond 64 bits), far from here.
+
+    The pattern is a quick look that may err; the walk decides.
+    """
+    if not _SUSPICIOUS.search(json.encode(value)):
         return []
-    return ["(the input itself): contains a NUL character; remove it"]
+    if _holds(value, lambda member: isinstance(member, str) and "\0" in member):
+        return ["(the input itself): contains a NUL character; remove it"]
+    if _holds(value, lambda member: isinstance(member, int) and not -(2**63) <= member < 2**63):
+        return ["(the input itself): contains an integer beyond 64 bits; write it as a string"]
+    return []
 
 
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
+def _holds(value: Any, unwanted: Callable[[Any], bool]) -> bool:
     if isinstance(value, Mapping):
-        return any(_has_nul(key) or _has_nul(member) for key, member in value.items())
-    return isinstance(value, list) and any(_has_nul(member) for member in value)
+        return any(unwanted(key) or _holds(member, unwanted) for key, member in value.items())
+    if isinstance(value, list):
+        return any(_holds(member, unwanted) for member in value)
+    return unwanted(value)

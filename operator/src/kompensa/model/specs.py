@@ -20,6 +20,12 @@ Path = Annotated[str, Meta(pattern=PATH, max_length=1024)]
 Duration = Annotated[str, Meta(pattern=DURATION, max_length=32)]
 
 
+Kind = Literal["Compensatable", "Retriable"]
+Idempotency = Literal["Keyed", "None"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+DeletionPolicy = Literal["Compensate", "Orphan"]
+
+
 class _Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     pass
 
@@ -37,7 +43,7 @@ class ParticipantSpec(_Spec, frozen=True, kw_only=True):
     """A service that takes part in sagas."""
 
     url: Annotated[str, Meta(pattern=URL, max_length=512)]
-    idempotency: Literal["Keyed", "None"] = "None"
+    idempotency: Idempotency = "None"
     timeout: Duration = "5s"
     max_in_flight: Annotated[int, Meta(ge=1, le=10000)] = 256
     token_secret_ref: SecretKeyReference | None = None
@@ -52,7 +58,7 @@ class RetryPolicySpec(_Spec, frozen=True, kw_only=True):
 
 
 class HttpSpec(_Spec, frozen=True, kw_only=True):
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    method: Method = "POST"
     path: Path
     headers: Annotated[dict[str, str], Meta(max_length=32)] = {}
     body: Any | UnsetType = UNSET
@@ -73,7 +79,7 @@ class CompensationPolicySpec(_Spec, frozen=True, kw_only=True):
 
 class StepSpec(_Spec, frozen=True, kw_only=True):
     name: Name
-    kind: Literal["Compensatable", "Retriable"] = "Compensatable"
+    kind: Kind = "Compensatable"
     participant_ref: Reference
     depends_on: Annotated[list[str], Meta(max_length=50)] | UnsetType = UNSET
     action: CallSpec
@@ -103,5 +109,5 @@ class SagaSpec(_Spec, frozen=True, kw_only=True):
     idempotency_key: Annotated[str, Meta(min_length=1, max_length=253)] | None = None
     suspend: bool = False
     cancel: bool = False
-    deletion_policy: Literal["Compensate", "Orphan"] = "Compensate"
+    deletion_policy: DeletionPolicy = "Compensate"
     ttl_seconds_after_finished: Annotated[int, Meta(ge=0)] | None = None

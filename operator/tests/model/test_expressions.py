@@ -1,0 +1,128 @@
+"""Expressions in definitions: what they keep, what they refuse, and what they cannot do."""
+
+import pytest
+
+from kompensa.model.expressions import ExpressionError, Reference, Scope, Template
+
+VALUES = {
+    "input": {
+        "items": [{"productId": "p1", "quantity": 2, "price": "29.99"}, {"productId": "p2", "quantity": 1}],
+        "total": "209.97",
+        "note": None,
+        "express": True,
+        "weird key": "odd",
+    },
+    "saga": {"id": "0b8a", "name": "order-1", "namespace": "shop", "definition": "create-order"},
+    "steps": {"create-order": {"orderId": "o-1"}, "reserve": {"lines": {"count": 3}}},
+    "operation": {"key": "0b8a/reserve/action", "step": "reserve", "direction": "action"},
+}
+
+
+def render(source: object) -> object:
+    return Template(source).render(Scope(VALUES))
+
+
+def render_path(source: str, **more: object) -> str:
+    return Template(source).render_path(Scope({**VALUES, "input": {**VALUES["input"], **more}}))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("plain", "plain"),
+        ("${input.total}", "209.97"),
+        ("${ input.items }", VALUES["input"]["items"]),
+        ("${input.express}", True),
+        ("${input.note}", None),
+        ("${steps['create-order'].orderId}", "o-1"),
+        ('${steps["create-order"].orderId}', "o-1"),
+        ("${steps.reserve.lines.count}", 3),
+        ("${input['weird key']}", "odd"),
+        ("${input.items[0].price}", "29.99"),
+        ("${input.items.map(i, i.productId)}", ["p1", "p2"]),
+        ("${input.items.filter(i, i.quantity > 1).size()}", 1),
+        ("${has(input.coupon) ? input.coupon : 'none'}", "none"),
+        ("${{'id': saga.id}}", {"id": "0b8a"}),
+        ("order ${saga.name} of ${steps.reserve.lines.count} lines", "order order-1 of 3 lines"),
+        ("${input.express}/${input.note}", "true/"),
+        ({"a": ["${saga.id}", 1, None, {"b": "${input.total}"}]}, {"a": ["0b8a", 1, None, {"b": "209.97"}]}),
+        (7, 7),
+    ],
+)
+def test_a_template_renders(source: object, expected: object) -> None:
+    assert render(source) == expected
+
+
+def test_a_place_that_is_only_named_keeps_its_value_to_the_last_bit() -> None:
+    scope = Scope({"input": {"huge": 10**30, "nul": "a\0b"}})
+    assert Template("${input.huge}").render(scope) == 10**30
+    assert Template("${input.nul}").render(scope) == "a\0b"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("${input.missing}", "there is no 'missing'"),
+        ("${input.total.cents}", "there is no 'cents'"),
+        ("${steps.later.id}", "there is no 'later'"),
+        ("${input.items.map(i, i.weight)}", "has no value"),
+        ("${input.items.size() / 0}", "divide by zero"),
+        ("all: ${input.items}", "a list cannot be put into text"),
+    ],
+)
+def test_what_has_no_value_is_an_error_that_shows_the_expression(source: str, said: str) -> None:
+    with pytest.raises(ExpressionError, match=said):
+        render(source)
+
+
+@pytest.mark.parametrize("source", ["${inptu.total}", "${input.}", "${input.total ++ 1}", "${}", "x ${input.total"])
+def test_what_cannot_be_compiled_is_refused_when_it_is_read(source: str) -> None:
+    with pytest.raises(ExpressionError, match=r"does not compile|not closed"):
+        Template(source)
+
+
+def test_the_compilers_own_words_and_place_are_shown() -> None:
+    with pytest.raises(ExpressionError, match=r"(?s)undeclared reference to 'inptu.*\^"):
+        Template("${inptu.total}")
+
+
+@pytest.mark.parametrize(
+    ("source", "references"),
+    [
+        ("${input.items}", [("input", "items")]),
+        ("${input.items.size()}", [("input", "items")]),
+        ("${input.items.map(i, i.price)}", [("input", "items")]),
+        ("${steps['a-b'].x + saga.id}", [("steps", "a-b", "x"), ("saga", "id")]),
+        ("${'input.not' + input.yes}", [("input", "yes")]),
+        ("${input.items[0].price}", [("input", "items")]),
+        ("${has(input.a) ? input.a : ''}", [("input", "a"), ("input", "a")]),
+        ("no expression", []),
+        ({"deep": ["${reply.id}", {"er": "x ${input.y} z"}]}, [("reply", "id"), ("input", "y")]),
+    ],
+)
+def test_references_name_what_an_expression_reads(source: object, references: list[tuple[str, ...]]) -> None:
+    assert Template(source).references() == [Reference(reference) for reference in references]
+
+
+def test_a_value_in_a_path_cannot_lead_to_another_resource() -> None:
+    assert render_path("/customers/${input.id}", id="../admin?all=1#x") == "/customers/..%2Fadmin%3Fall%3D1%23x"
+    assert render_path("/customers/${input.id}", id="é ü") == "/customers/%C3%A9%20%C3%BC"
+
+
+@pytest.mark.parametrize("value", ["", ".", ".."])
+def test_a_value_that_would_change_the_path_by_itself_is_refused(value: str) -> None:
+    with pytest.raises(ExpressionError, match="another path"):
+        render_path("/customers/${input.id}/orders", id=value)
+
+
+def test_a_query_may_be_empty_and_is_encoded() -> None:
+    assert render_path("/find?q=${input.q}&limit=1", q="") == "/find?q=&limit=1"
+    assert render_path("/find?q=${input.q}&limit=1", q="a&b=c") == "/find?q=a%26b%3Dc&limit=1"
+
+
+def test_the_operations_key_keeps_its_slashes() -> None:
+    assert render_path("/operations/${operation.key}") == "/operations/0b8a/reserve/action"
+
+
+def test_a_path_without_expressions_is_encoded_where_it_must_be() -> None:
+    assert render_path("/a b/c?x=1") == "/a%20b/c?x=1"

@@ -1,0 +1,111 @@
+"""The shop's own definition, from its YAML to the requests it makes (S42, S43, S46, S48, S49)."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from kompensa.model.definition import Definition
+from kompensa.model.linter import lint
+from kompensa.model.parsing import compile_definition, parse_definition, parse_participant
+from kompensa.model.requests import action_request, compensation_request
+from kompensa.model.revision import revision_of
+from kompensa.model.saga import Phase
+from tests.support.saga_run import Run
+
+SHOP = Path(__file__).parents[3] / "manifests" / "shop"
+ORDER = {
+    "customerId": "0b8a3c5e-0000-4000-8000-0000000000c1",
+    "items": [
+        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a1", "quantity": 2, "price": "29.99"},
+        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a2", "quantity": 1, "price": "149.99"},
+    ],
+    "totalAmount": "209.97",
+    "paymentMethodId": "pm-abc",
+}
+REPLIES = {
+    "reserve-inventory": {"reservationId": "r-1"},
+    "process-payment": {"paymentId": "p-1"},
+    "create-order": {"orderId": "o-1"},
+    "issue-invoice": {"invoiceId": "i-1"},
+    "confirm-order": {"status": "confirmed"},
+}
+SPEC = parse_definition(yaml.safe_load((SHOP / "create-order.yaml").read_text())["spec"])
+PARTICIPANTS = {
+    document["metadata"]["name"]: parse_participant(document["spec"])
+    for document in yaml.safe_load_all((SHOP / "participants.yaml").read_text())
+    if document
+}
+
+
+def create_order() -> Definition:
+    return compile_definition(namespace="shop", name="create-order", spec=SPEC, participants=PARTICIPANTS)
+
+
+def run_until(name: str | None) -> Run:
+    """Every step before `name` done."""
+    run = Run(create_order(), saga_input=ORDER)
+    for step, reply in REPLIES.items():
+        if step == name:
+            break
+        run.done(step, **reply)
+    return run
+
+
+def body_of(run: Run, name: str) -> Any:
+    return msgspec.json.decode(action_request(run.definition, run.saga, run.step(name), 1).body)
+
+
+def test_the_linter_finds_nothing() -> None:
+    assert lint(SPEC, PARTICIPANTS) == []
+
+
+def test_the_order_of_the_seed_fits_its_schema_and_a_float_does_not() -> None:
+    schema = create_order().input_schema
+    assert schema.findings(ORDER) == []
+    assert schema.findings(ORDER | {"totalAmount": 209.97}) == ['totalAmount: 209.97 is not of type "string"']
+    assert schema.findings({**ORDER, "items": [{**ORDER["items"][0], "quantity": -1}]})  # type: ignore[dict-item]
+
+
+def test_all_steps_done_tell_order_and_invoice() -> None:
+    run = run_until(None)
+    assert run.saga.phase is Phase.SUCCEEDED
+    assert run.saga.result == {"orderId": "o-1", "invoiceId": "i-1"}
+
+
+def test_every_call_carries_the_saga_and_what_the_step_needs() -> None:
+    run = run_until("reserve-inventory")
+    assert body_of(run, "reserve-inventory") == {"sagaId": run.saga.id, "items": ORDER["items"]}
+    assert body_of(run, "process-payment")["amount"] == "209.97"
+
+
+def test_the_invoice_names_the_order_that_was_made() -> None:
+    assert body_of(run_until("issue-invoice"), "issue-invoice")["orderId"] == "o-1"
+
+
+@pytest.mark.parametrize("failing", ["reserve-inventory", "process-payment", "create-order", "issue-invoice"])
+def test_whichever_step_fails_those_before_it_are_undone_in_reverse_order(failing: str) -> None:
+    run = run_until(failing)
+    run.refused(failing)
+    undone = []
+    while run.saga.phase is Phase.COMPENSATING:
+        name = run.asked[0].removeprefix("undo ").split("#")[0]
+        request = compensation_request(run.definition, run.saga, run.step(name), 1)
+        assert msgspec.json.decode(request.body) == {"sagaId": run.saga.id}
+        undone.append(name)
+        run.done(name)
+    names = list(REPLIES)
+    assert undone == names[: names.index(failing)][::-1]
+    assert run.saga.phase is Phase.COMPENSATED
+
+
+def test_a_revision_is_named_by_all_that_decides_how_a_saga_runs() -> None:
+    same = revision_of(SPEC, PARTICIPANTS)
+    assert same == revision_of(SPEC, dict(reversed(PARTICIPANTS.items())))
+    moved = {n: msgspec.structs.replace(p, url="http://elsewhere") for n, p in PARTICIPANTS.items()}
+    assert revision_of(SPEC, moved) == same
+    forgetful = {n: msgspec.structs.replace(p, idempotency="None") for n, p in PARTICIPANTS.items()}
+    assert revision_of(SPEC, forgetful) != same
+    assert revision_of(msgspec.structs.replace(SPEC, deadline="1h"), PARTICIPANTS) != same
