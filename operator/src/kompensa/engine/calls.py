@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from kompensa.engine.live import Live
-from kompensa.engine.metrics import ATTEMPTS, CALL_SECONDS
+from kompensa.engine.metrics import attempts, call_seconds
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
 from kompensa.model.definition import Step
 from kompensa.model.events import Event, Probed, Replied
@@ -41,7 +41,7 @@ class Calls:
         except ExpressionError as error:
             return unsendable(command, error)
         reply = await self._reply(live, step, request, probing=isinstance(command, CallProbe))
-        ATTEMPTS.labels(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
+        attempts(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
         if isinstance(command, CallProbe):
             return Probed(
                 step=command.step,
@@ -73,7 +73,7 @@ class Calls:
         started = perf_counter()
         ask = self._transport.probe if probing else self._transport.call
         reply = await ask(participant, live.saga.id, request)
-        CALL_SECONDS.labels(step.participant).observe(perf_counter() - started)
+        call_seconds(step.participant).observe(perf_counter() - started)
         return reply
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from kompensa.journal.errors import JournalUnavailableError
@@ -27,6 +29,14 @@ SHARDS = Gauge("kompensa_lease_shards", "Shards this engine owns")
 FENCED = Counter("kompensa_lease_lost", "Leases this engine lost to another")
 REPORTING = Gauge("kompensa_face_waiting", "Ended sagas whose object does not say so yet")
 PRUNED = Counter("kompensa_sagas_pruned", "Sagas deleted from the journal after their retention")
+
+
+# Finding a child by its labels takes a lock and a tuple of copies each time; the hot path keeps them.
+attempts = lru_cache(maxsize=4096)(ATTEMPTS.labels)
+call_seconds = lru_cache(maxsize=1024)(CALL_SECONDS.labels)
+started = lru_cache(maxsize=1024)(STARTED.labels)
+rested = lru_cache(maxsize=4096)(RESTED.labels)
+duration = lru_cache(maxsize=4096)(DURATION.labels)
 
 
 class CommitMetrics:

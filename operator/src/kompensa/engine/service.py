@@ -18,7 +18,7 @@ from kompensa.engine.errors import (
     UnknownSagaError,
 )
 from kompensa.engine.live import Live, resting, stored_saga
-from kompensa.engine.metrics import STARTED
+from kompensa.engine.metrics import started
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import StaleLeaseError
@@ -61,8 +61,8 @@ class SagaService:
         self._clock = clock
         self._starting: set[asyncio.Task[bool]] = set()
 
-    async def start(self, namespace: str, request: StartRequest) -> tuple[SagaView, bool]:
-        """Start a saga; the view of an existing one, and False, for an id or an idempotency key given before.
+    async def start(self, namespace: str, request: StartRequest) -> tuple[str, bool]:
+        """Start a saga and return its id; that of an older one, and False, for an id or key given before.
 
         Raises UnknownDefinitionError, InputInvalidError, IdempotencyKeyReusedError, OverloadedError, NotReadyError,
         and RejectedError for what the journal cannot hold.
@@ -71,13 +71,13 @@ class SagaService:
         tenure = self._owner.ready()
         known = self._live(request.id or (request.object.uid if request.object else ""))
         if known is not None:
-            return known.view(), False
+            return known.saga.id, False
         if tenure.busy >= self._max_in_flight:
             raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
         live, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
         if await self._accepted(tenure, live, commands):
-            STARTED.labels(namespace, request.definition).inc()
-            return live.view(), True
+            started(namespace, request.definition).inc()
+            return live.saga.id, True
         return await self._existing(namespace, live, request), False
 
     async def _accepted(self, tenure: Tenure, live: Live, commands: tuple[Command, ...]) -> bool:
@@ -96,10 +96,10 @@ class SagaService:
         except StaleLeaseError as error:
             raise NotReadyError("this engine has just lost its shards; ask again") from error
 
-    async def _existing(self, namespace: str, refused: Live, request: StartRequest) -> SagaView:
+    async def _existing(self, namespace: str, refused: Live, request: StartRequest) -> str:
         row = await self._journal.sagas.find(refused.saga.id)
         if row is not None:
-            return await self._view(row)
+            return row.id
         key = request.idempotency_key
         row = await self._journal.sagas.find_by_key(namespace, request.definition, key) if key else None
         if row is None:
@@ -110,10 +110,13 @@ class SagaService:
                 f"idempotencyKey {key!r} of definition {request.definition} belongs to saga {row.id}, "
                 "which has another input; use a new key for a new operation"
             )
-        return await self._view(row)
+        return row.id
 
     async def rested(self, saga_id: str, timeout: float) -> SagaView:
-        """Wait until the saga has ended or is parked, at most so long, and return what it shows then."""
+        """Wait until the saga has ended or is parked, at most so long, and return what it shows then.
+
+        Raises UnknownSagaError. A saga that another engine runs is not waited for.
+        """
         live = self._live(saga_id)
         if live is None or resting(live.shown):
             return await self.view(saga_id)

@@ -19,7 +19,7 @@ from kompensa.engine.driver import Driver
 from kompensa.engine.errors import NotReadyError
 from kompensa.engine.face import Face
 from kompensa.engine.live import Happening, Live, resting, revived, stored_saga
-from kompensa.engine.metrics import DURATION, IN_FLIGHT, RECOVERED, RESTED, CommitMetrics
+from kompensa.engine.metrics import IN_FLIGHT, RECOVERED, CommitMetrics, duration, rested
 from kompensa.engine.reporter import Reporter
 from kompensa.engine.settings import Settings
 from kompensa.engine.signals import SignalPump
@@ -295,8 +295,8 @@ class Tenure:
 
 
 def _count_rest(saga: Saga, now: float) -> None:
-    RESTED.labels(saga.namespace, saga.definition, saga.phase.value).inc()
-    DURATION.labels(saga.namespace, saga.definition, saga.phase.value).observe(now - saga.accepted_at)
+    rested(saga.namespace, saga.definition, saga.phase.value).inc()
+    duration(saga.namespace, saga.definition, saga.phase.value).observe(now - saga.accepted_at)
 
 
 def _overdue(live: Live, now: float) -> float:

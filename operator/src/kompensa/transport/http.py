@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 import aiohttp
@@ -61,10 +62,10 @@ class HttpTransport:
             try:
                 async with self._opened().request(
                     request.method,
-                    URL(participant.url.rstrip("/") + request.path, encoded=True),
+                    _url(participant.url, request.path),
                     data=request.body or None,
                     headers=_headers(participant, saga_id, request),
-                    timeout=aiohttp.ClientTimeout(total=request.timeout),
+                    timeout=_timeout(request.timeout),
                     allow_redirects=False,
                 ) as response:
                     body = await _bounded(response)
@@ -92,6 +93,16 @@ class HttpTransport:
         if place is None:
             place = self._places[key] = asyncio.Semaphore(participant.max_in_flight)
         return place
+
+
+@lru_cache(maxsize=4096)
+def _url(base: str, path: str) -> URL:
+    return URL(base.rstrip("/") + path, encoded=True)
+
+
+@lru_cache(maxsize=1024)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 def _headers(participant: Participant, saga_id: str, request: Request) -> dict[str, str]:

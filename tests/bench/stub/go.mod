@@ -1,0 +1,3 @@
+module kompensa.dev/bench/stub
+
+go 1.25
