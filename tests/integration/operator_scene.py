@@ -15,7 +15,6 @@ from tests.integration.stub_participant import StubParticipant
 
 T = TypeVar("T")
 
-_SETTLED = "kompensa_operator_settled_sagas_total "
 QUICKLY = {"initialInterval": "20ms", "backoffCoefficient": 1, "maximumInterval": "100ms", "maximumAttempts": 5}
 
 
@@ -104,17 +103,28 @@ class Scene:
 
             await eventually(noted, f"the history to say {event}")
 
+    async def until_unknown(self, definition: str) -> None:
+        """Until the engine no longer has a definition of this name."""
+        async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
+
+            async def unknown() -> bool:
+                return definition not in await engine.definitions(self.namespace)
+
+            await eventually(unknown, f"the engine to forget {definition}")
+
     async def settled(self) -> float:
         """How many deleted Sagas the operator has told the engine of since it started."""
-        async with ClientSession() as session, session.get(f"{self.processes.probe_url}/metrics") as response:
-            (line,) = (line for line in (await response.text()).splitlines() if line.startswith(_SETTLED))
-            return float(line.removeprefix(_SETTLED))
+        return await metric(self.processes.probe_url, "kompensa_operator_settled_sagas_total")
 
-    async def until_settled(self, more_than: float) -> None:
+    async def faces_shown(self) -> float:
+        """How many sagas the engine has shown at their end, or found to have no object any more."""
+        return await metric(self.processes.engine_url, "kompensa_face_writes_total", 'what="resting"')
+
+    async def until_more(self, count: Callable[[], Awaitable[float]], than: float, what: str) -> None:
         async def more() -> bool:
-            return await self.settled() > more_than
+            return await count() > than
 
-        await eventually(more, "the operator to tell the engine of a deleted Saga")
+        await eventually(more, what)
 
     async def until_ended_in_journal(self, saga_name: str) -> None:
         """Asks the engine, which knows it also while the API server does not."""
@@ -129,6 +139,13 @@ class Scene:
     async def create_participant(self, name: str) -> None:
         await self.create(PARTICIPANTS, name, {"url": self.participant.url, "idempotency": "Keyed", "timeout": "30s"})
         await self.until_ready(PARTICIPANTS, name)
+
+
+async def metric(url: str, name: str, labels: str = "") -> float:
+    """The sum of a metric's samples whose labels contain this text."""
+    async with ClientSession() as session, session.get(f"{url}/metrics") as response:
+        lines = (await response.text()).splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name) and labels in line)
 
 
 def definition_spec(steps: tuple[str, ...] = ("reserve", "pay")) -> Object:

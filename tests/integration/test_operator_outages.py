@@ -1,6 +1,6 @@
 """Sagas while a part is away: the operator, the engine, the API server (X7)."""
 
-from kompensa.cluster.resources import SAGAS
+from kompensa.cluster.resources import DEFINITIONS, SAGAS
 from tests.integration.apiserver import ApiServer
 from tests.integration.operator_scene import Scene, eventually
 
@@ -29,6 +29,25 @@ async def test_a_saga_created_while_the_operator_is_away_runs_when_it_is_back(sc
     assert scene.participant.calls == ["reserve", "pay"]
 
 
+async def test_a_saga_never_writes_on_another_object_of_its_name(scene: Scene) -> None:
+    """While the operator is away nobody tells the engine that the first object is gone: the uid alone protects."""
+    await scene.definition()
+    scene.participant.hold("pay")
+    await scene.saga("order-1")
+    await scene.until_called("pay")
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    await scene.delete(SAGAS, "order-1")
+    await scene.saga("order-1", input={"order": "second"}, suspend=True)
+    shown = await scene.faces_shown()
+    scene.participant.release("pay")
+    await scene.until_more(scene.faces_shown, shown, "the first saga's end to be shown")
+    assert await scene.status("order-1") == {}
+    scene.processes.start_operator()
+    await scene.edit("order-1", suspend=False)
+    await scene.until_phase("order-1", "Succeeded")
+
+
 async def test_a_cancel_while_the_operator_is_away_is_passed_on(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
@@ -41,6 +60,37 @@ async def test_a_cancel_while_the_operator_is_away_is_passed_on(scene: Scene) ->
     await scene.until_noted(saga, "CancelAsked")
     scene.participant.release("pay")
     await scene.until_phase("order-1", "Compensated")
+
+
+async def test_a_definition_deleted_under_a_running_saga_does_not_touch_it(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.hold("pay")
+    saga = await scene.saga("order-1")
+    await scene.until_called("pay")
+    await scene.delete(DEFINITIONS, "order")
+    await scene.until_unknown("order")
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    scene.processes.start_operator()
+    await scene.edit("order-1", suspend=True)
+    await scene.until_noted(saga, "SagaSuspended")
+    assert (await scene.status("order-1")).get("reason") != "DefinitionNotFound"
+    await scene.edit("order-1", suspend=False)
+    scene.participant.release("pay")
+    await scene.until_phase("order-1", "Succeeded")
+
+
+async def test_a_saga_goes_on_after_the_engine_was_killed(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.hold("pay")
+    await scene.saga("order-1")
+    await scene.until_called("pay")
+    assert scene.processes.engine is not None
+    scene.processes.engine.kill()
+    scene.participant.release("pay")
+    scene.processes.start_engine()
+    status = await scene.until_phase("order-1", "Succeeded", seconds=30)
+    assert status["observedGeneration"] == 1
 
 
 async def test_a_saga_applied_while_the_engine_is_away_runs_when_it_is_back(scene: Scene) -> None:

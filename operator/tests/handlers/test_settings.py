@@ -26,7 +26,12 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("KOMPENSA_API_URL", ""), ("KOMPENSA_CAPTURE_CREDENTIALS", "inline"), ("KOMPENSA_PROBE_PORT", "many")],
+    [
+        ("KOMPENSA_API_URL", ""),
+        ("KOMPENSA_CAPTURE_CREDENTIALS", "inline"),
+        ("KOMPENSA_PROBE_PORT", "many"),
+        ("LOG_LEVEL", "loud"),
+    ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSettingError, match=name):

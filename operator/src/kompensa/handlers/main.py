@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import kopf
 
+from kompensa.api.logs import log_as_json
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.lease import DURATION, Lease
@@ -35,6 +36,7 @@ def run(settings: OperatorSettings) -> None:
     On asyncio's own loop: when the API server died under open TLS connections, uvloop was seen to take a new
     connection's descriptor for an old one's, which ended the watches for good. The operator waits more than it works.
     """
+    log_as_json(settings.log_level)
     asyncio.run(operate(settings))
 
 

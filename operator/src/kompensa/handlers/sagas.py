@@ -31,6 +31,8 @@ WORKERS = 16
 DEFINITION_RETRY = 15.0
 MIRROR_EVERY = 2.0
 
+_NOT_FOUND = 404
+
 # What may change after creation, as the engine was last told.
 Controls = tuple[bool, bool]
 
@@ -101,13 +103,28 @@ class Sagas:
         try:
             view = msgspec.convert(await self._engine.start_saga(seen.namespace, start_request(seen)), SagaView)
         except EngineProblemError as problem:
-            return await self._refused(seen, problem)
+            running = await self._running(seen)
+            if running is None:
+                return await self._refused(seen, problem)
+            view = running
         if view.id != seen.uid:
             return await self._mirror(seen, view)
         self._told[seen.uid] = controls(seen)
         for what in overdue(seen, view.phase):
             await self._ask(seen, what)
         return None
+
+    async def _running(self, seen: Seen) -> SagaView | None:
+        """The saga of this object if the engine has it: a refusal to start it again is then no verdict on it.
+
+        Its definition may have been deleted, or made stricter, since it was started.
+        """
+        try:
+            return msgspec.convert(await self._engine.saga(seen.uid), SagaView)
+        except EngineProblemError as problem:
+            if problem.status != _NOT_FOUND:
+                raise
+            return None
 
     async def _refused(self, seen: Seen, problem: EngineProblemError) -> float | None:
         if problem.slug in FINAL:

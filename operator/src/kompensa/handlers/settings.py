@@ -48,6 +48,7 @@ class OperatorSettings:
     identity: str = ""
     probe_host: str = "0.0.0.0"  # noqa: S104 -- the kubelet asks from outside the pod
     probe_port: int = 8081
+    log_level: str = "info"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -68,6 +69,7 @@ class OperatorSettings:
             capture_credentials="Inline" if credentials == "Inline" else "Directory",
             namespaces=tuple(name.strip() for name in watched.split(",") if name.strip()),
             identity=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+            log_level=_log_level(environment),
             probe_port=_port(environment, "KOMPENSA_PROBE_PORT", 8081),
             **given,
         )
@@ -93,6 +95,13 @@ def _required(environment: Mapping[str, str], name: str, example: str) -> str:
     if not value:
         raise InvalidSettingError(f"{name} is not set: the operator needs it, {example}")
     return value
+
+
+def _log_level(environment: Mapping[str, str]) -> str:
+    level = environment.get("LOG_LEVEL") or "info"
+    if level not in ("debug", "info", "warning", "error"):
+        raise InvalidSettingError(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
+    return level
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import kopf
 import structlog
 
-from kompensa.cluster.kube import Kube, UnavailableError, load_configuration
+from kompensa.cluster.kube import Kube, KubeError, UnavailableError, load_configuration
 from kompensa.cluster.resources import GROUP, OWN_KINDS, VERSION, Resource
 from kompensa.handlers.seen import Seen
 
@@ -30,7 +30,7 @@ ERROR_BACKOFFS = (0.2, 0.5, 1, 2, 3, *([5] * 120))
 Offer = Callable[[Seen], Awaitable[None]]
 
 
-class KindsMissingError(Exception):
+class KindsMissingError(KubeError):
     """The API server does not serve our kinds; the message says which and what to do."""
 
 
