@@ -94,6 +94,11 @@ def test_a_sound_definition_has_no_findings() -> None:
             "step a: timeouts.total (1s) is shorter than one attempt (5s); raise it",
         ),
         (
+            [step("a", retryPolicy={"initialInterval": "1m"})],
+            "step a: retryPolicy: initialInterval (1m) is longer than maximumInterval (30s); raise the latter or lower "
+            "the former",
+        ),
+        (
             [step("a", action=call("/a", "${input.totl}"))],
             "step a: action.http.body: ${input.totl} is not declared by inputSchema; declare it or correct the name",
         ),

@@ -43,8 +43,9 @@ def must_commit_first(definition: Definition, before: Saga, after: Saga, command
     """
     if after.phase is not before.phase or after.stopping != before.stopping or after.suspended != before.suspended:
         return True
-    if any(new.due is not None and new.due != old.due for old, new in zip(before.steps, after.steps, strict=True)):
-        return True
+    for old, new in zip(before.steps, after.steps, strict=True):
+        if new.due is not None and new.due != old.due:
+            return True
     return any(not _declared(definition, before, command) for command in commands)
 
 

@@ -74,15 +74,16 @@ class _Expression:
         self.place = _reference(whole) if whole else None
 
     def value(self, scope: Scope) -> Any:
-        return self._evaluated(scope) if self.place is None else self._found(self.place, scope)
-
-    def _found(self, place: Reference, scope: Scope) -> Any:
+        """What it comes to in this scope. Raises ExpressionError."""
+        if self.place is None:
+            return self._evaluated(scope)
         found: Any = scope.values
-        for name in place:
-            try:
+        name = ""
+        try:
+            for name in self.place:
                 found = found[name]
-            except (KeyError, TypeError, IndexError) as error:
-                raise ExpressionError(f"${{{self.source}}} has no value: there is no {name!r}") from error
+        except (KeyError, TypeError) as error:
+            raise ExpressionError(f"${{{self.source}}} has no value: there is no {name!r}") from error
         return found
 
     def _evaluated(self, scope: Scope) -> Any:
@@ -112,12 +113,13 @@ def _reference(match: re.Match[str]) -> Reference:
 class Template:
     """Any JSON value whose strings may contain `${...}`."""
 
-    __slots__ = ("_compiled", "constant", "source")
+    __slots__ = ("_as_path", "_compiled", "constant", "source")
 
     def __init__(self, source: Any) -> None:
         self.source = source
         self._compiled = _compile(source)
         self.constant = not any(True for _ in _expressions(self._compiled))
+        self._as_path = _escaped(source) if self.constant and isinstance(source, str) else None
 
     def render(self, scope: Scope) -> Any:
         """The value for this scope. Raises ExpressionError where an expression has none."""
@@ -128,14 +130,11 @@ class Template:
 
         Only `operation.key` keeps its slashes, since it is made of three names of ours.
         """
-        if not isinstance(self._compiled, _Text):
-            return quote(str(self.source), safe=_PATH_LITERAL)
+        if self._as_path is not None:
+            return self._as_path
         text = ""
-        for part in self._compiled:
-            if isinstance(part, str):
-                text += quote(part, safe=_PATH_LITERAL)
-            else:
-                text += _path_value(part, scope, in_query="?" in text)
+        for part in self._compiled if isinstance(self._compiled, _Text) else (self._compiled,):
+            text += _escaped(part) if isinstance(part, str) else _path_value(part, scope, in_query="?" in text)
         return text
 
     def references(self) -> list[Reference]:
@@ -206,6 +205,10 @@ def spelled(value: Any) -> str:
     if value is None:
         return ""
     raise ExpressionError(f"a {type(value).__name__} cannot be put into text; use ${{...}} as the whole value")
+
+
+def _escaped(literal: str) -> str:
+    return quote(literal, safe=_PATH_LITERAL)
 
 
 def _path_value(expression: _Expression, scope: Scope, *, in_query: bool) -> str:

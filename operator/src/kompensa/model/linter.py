@@ -18,7 +18,12 @@ from kompensa.model.template_linter import TemplateLinter
 def lint(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> list[str]:
     """Every finding; empty when the definition can be run."""
     order = [*_names(spec)] or [*_dependencies(spec)]  # a name used twice says nothing about the order
-    alone = [*_participants(spec, participants), *_compensations(spec), *_timeouts(spec, participants)]
+    alone = [
+        *_participants(spec, participants),
+        *_compensations(spec),
+        *_timeouts(spec, participants),
+        *_intervals(spec),
+    ]
     if order:
         return [*order, *alone]  # what ran before a step cannot be told, so nothing is said that depends on it
     before = ancestors(dependencies(spec))
@@ -84,3 +89,14 @@ def _timeouts(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSp
         total = step.timeouts.total
         if attempt is not None and total is not None and seconds(total) < seconds(attempt):
             yield f"step {step.name}: timeouts.total ({total}) is shorter than one attempt ({attempt}); raise it"
+
+
+def _intervals(spec: SagaDefinitionSpec) -> Iterator[str]:
+    policies = {"retryPolicy": spec.retry_policy, "compensation.retryPolicy": spec.compensation.retry_policy}
+    policies |= {f"step {step.name}: retryPolicy": step.retry_policy for step in spec.steps if step.retry_policy}
+    for at, policy in policies.items():
+        if seconds(policy.initial_interval) > seconds(policy.maximum_interval):
+            yield (
+                f"{at}: initialInterval ({policy.initial_interval}) is longer than maximumInterval "
+                f"({policy.maximum_interval}); raise the latter or lower the former"
+            )

@@ -19,14 +19,15 @@ _SHOWN = 300
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
     """What an action's or a compensation's response means."""
-    outcome = outcome_of_status(status, direction)
     document = _object(body)
+    reason = _reason(status, document)
+    outcome = outcome_of_status(status, direction, reason)
     if outcome is Outcome.SUCCEEDED:
         return Reply(outcome=outcome, reply=document or {})
     return Reply(
         outcome=outcome,
         reply=document,
-        reason=_reason(status, document),
+        reason=reason,
         message=f"{status} {_detail(document, body)}".strip(),
         retry_after=_retry_after(headers.get("Retry-After"), now),
     )

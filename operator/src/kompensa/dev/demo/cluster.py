@@ -6,12 +6,12 @@ from typing import Any
 
 from rich.console import Console
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.cluster.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import DEPLOYMENTS, PODS, REPLICAS, SAGAS, Object
 from kompensa.dev.cluster_access import token_of_cluster, use_own_kubeconfig
 from kompensa.dev.demo.checks import wait_for
-from kompensa.dev.demo.shop_client import ShopClient
+from kompensa.dev.demo.shop_client import NOT_FOUND, ShopClient
 from kompensa.dev.demo.story import tell
 from kompensa.dev.demo.target import Hint, ReplicaLine, View
 from kompensa.dev.http import answers_ok
@@ -65,7 +65,12 @@ class ClusterTarget:
 
     async def saga(self, name: str) -> View:
         found = await self._kube.get(SAGAS, self._namespace, name)
-        return await self._engine.saga(found["metadata"]["uid"])
+        try:
+            return await self._engine.saga(found["metadata"]["uid"])
+        except EngineProblemError as problem:
+            if problem.status != NOT_FOUND:
+                raise
+            return {"phase": "Pending", "steps": []}  # the operator is about to hand it over
 
     async def face(self, name: str) -> View:
         found = await self._kube.get(SAGAS, self._namespace, name)

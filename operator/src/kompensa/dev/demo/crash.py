@@ -58,4 +58,5 @@ async def _between(stage: Stage, name: str) -> View | None:
 
 
 def _step(saga: View, name: str) -> View:
-    return next(step for step in saga["steps"] if step["name"] == name)
+    """A step's part of the view; empty while the engine does not know the saga yet."""
+    return next((step for step in saga["steps"] if step["name"] == name), {})

@@ -8,6 +8,7 @@ take-over waits for this commit and then reads its rows, or this commit finds no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from kompensa.journal.errors import StaleLeaseError
@@ -15,42 +16,61 @@ from kompensa.journal.group_commit import Write
 from kompensa.journal.postgres.link import Link
 from kompensa.journal.records import Acceptance, Lease, Transition
 
-_COMMIT = """
-WITH lease AS MATERIALIZED (
-    SELECT epoch FROM engines WHERE name = $1 AND epoch = $2 FOR SHARE
+_LEASE = """
+lease AS MATERIALIZED (
+    SELECT epoch FROM engines WHERE name = ? AND epoch = ? FOR SHARE
+)"""
+_STARTED = """
+coming AS MATERIALIZED (
+    SELECT * FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::uuid[], ?::int[], ?::int[], ?::text[],
+                         ?::bool[], ?::float8[], ?::float8[], ?::float8[], ?::json[], ?::json[], ?::json[])
+         AS i(id, namespace, definition, idempotency_key, object_uid, shard, version, phase, settled,
+              created_at, finished_at, expires_at, origin, state, entries)
 ), started AS (
     INSERT INTO sagas (id, namespace, definition, idempotency_key, object_uid, shard, version, phase, settled,
                        created_at, finished_at, expires_at, origin, state, epoch)
     SELECT i.id, i.namespace, i.definition, i.idempotency_key, i.object_uid, i.shard, i.version, i.phase, i.settled,
            to_timestamp(i.created_at), to_timestamp(i.finished_at), to_timestamp(i.expires_at), i.origin, i.state,
            lease.epoch
-    FROM lease, unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::int[], $9::int[], $10::text[],
-                       $11::bool[], $12::float8[], $13::float8[], $14::float8[], $15::json[], $16::json[])
-         AS i(id, namespace, definition, idempotency_key, object_uid, shard, version, phase, settled,
-              created_at, finished_at, expires_at, origin, state)
+    FROM lease, coming AS i
     ON CONFLICT DO NOTHING
     RETURNING id
+), started_log AS (
+    INSERT INTO saga_log (saga_id, version, epoch, entries)
+    SELECT i.id, i.version, lease.epoch, i.entries FROM lease, coming AS i JOIN started USING (id)
+)"""
+_MOVED = """
+going AS MATERIALIZED (
+    SELECT * FROM unnest(?::uuid[], ?::int[], ?::text[], ?::bool[], ?::float8[], ?::float8[], ?::json[], ?::json[])
+         AS u(id, version, phase, settled, finished_at, expires_at, state, entries)
 ), moved AS (
     UPDATE sagas AS s
     SET version = u.version, epoch = lease.epoch, phase = u.phase, settled = u.settled,
         finished_at = to_timestamp(u.finished_at), expires_at = to_timestamp(u.expires_at), state = u.state
-    FROM lease, unnest($18::uuid[], $19::int[], $20::text[], $21::bool[], $22::float8[], $23::float8[], $24::json[])
-         AS u(id, version, phase, settled, finished_at, expires_at, state)
+    FROM lease, going AS u
     WHERE s.id = u.id AND s.version < u.version
     RETURNING s.id
-), logged AS (
+), moved_log AS (
     INSERT INTO saga_log (saga_id, version, epoch, entries)
-    SELECT l.id, l.version, lease.epoch, l.entries
-    FROM lease, unnest($3::uuid[] || $18::uuid[], $9::int[] || $19::int[], $17::json[] || $25::json[])
-         AS l(id, version, entries)
-    WHERE l.id IN (SELECT id FROM started UNION ALL SELECT id FROM moved)
-), answered AS (
-    DELETE FROM signals USING lease WHERE signals.id = ANY ($26::bigint[])
-)
-SELECT EXISTS (SELECT FROM lease) AS held,
-       (SELECT array_agg(id::text) FROM started) AS started,
-       (SELECT array_agg(id::text) FROM moved) AS moved
-"""
+    SELECT u.id, u.version, lease.epoch, u.entries FROM lease, going AS u JOIN moved USING (id)
+)"""
+_ANSWERED = """
+answered AS (
+    DELETE FROM signals USING lease WHERE signals.id = ANY (?::bigint[])
+)"""
+_ANSWER = """
+SELECT EXISTS (SELECT FROM lease) AS held"""
+
+
+@lru_cache(maxsize=8)
+def _statement(*, first: bool, later: bool, signals: bool) -> str:
+    """The parts that this batch needs: unused ones cost a lone saga a third of its commit."""
+    parts = [_LEASE] + [_STARTED] * first + [_MOVED] * later + [_ANSWERED] * signals
+    written = ["SELECT id FROM started"] * first + ["SELECT id FROM moved"] * later
+    ids = f", ARRAY(SELECT id::text FROM ({' UNION ALL '.join(written)}) AS w) AS written"
+    pieces = f"WITH {', '.join(parts)}{_ANSWER}{ids}".split("?")
+    return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
+
 
 _VERSIONS = "SELECT id::text, version FROM sagas WHERE id = ANY ($1::uuid[]) AND epoch = $2"
 
@@ -66,15 +86,18 @@ class PostgresWriter:
         """See `BatchWriter`."""
         first = [write for write in batch if isinstance(write, Acceptance)]
         later = [write for write in batch if isinstance(write, Transition)]
+        signals = [signal for write in later for signal in write.signals]
+        statement = _statement(first=bool(first), later=bool(later), signals=bool(signals))
+        columns = (_first_columns(first) if first else ()) + (_later_columns(later) if later else ())
+        if signals:
+            columns += (signals,)
         async with self._link.lent() as connection:
-            row = await connection.fetchrow(
-                _COMMIT, self._lease.engine, self._lease.epoch, *_first_columns(first), *_later_columns(later)
-            )
+            row = await connection.fetchrow(statement, self._lease.engine, self._lease.epoch, *columns)
             if not row["held"]:
                 raise StaleLeaseError(f"engine {self._lease.engine} no longer holds epoch {self._lease.epoch}")
-            written = {*(row["started"] or ()), *(row["moved"] or ())}
+            written = row["written"]
             versions = {write.row.id: write.row.version for write in first} | {w.id: w.version for w in later}
-            missing = versions.keys() - written
+            missing = versions.keys() - set(written)
             if repeated and missing:
                 found = await connection.fetch(_VERSIONS, list(missing), self._lease.epoch)
                 missing -= {entry["id"] for entry in found if entry["version"] == versions[entry["id"]]}
@@ -112,5 +135,4 @@ def _later_columns(writes: list[Transition]) -> tuple[list[Any], ...]:
         [write.expires_at for write in writes],
         [write.state for write in writes],
         [write.log for write in writes],
-        [signal for write in writes for signal in write.signals],
     )

@@ -15,12 +15,12 @@ id::text, namespace, definition, idempotency_key, object_uid::text, shard, epoch
 extract(epoch FROM created_at)::float8 AS created_at, extract(epoch FROM finished_at)::float8 AS finished_at,
 extract(epoch FROM expires_at)::float8 AS expires_at, origin, state
 """
-_FIND = f"SELECT {_COLUMNS} FROM sagas WHERE id = $1"  # noqa: S608 - constants only, here and below
-_FIND_BY_KEY = f"SELECT {_COLUMNS} FROM sagas WHERE namespace = $1 AND definition = $2 AND idempotency_key = $3"  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM sagas WHERE id = $1"
+_FIND_BY_KEY = f"SELECT {_COLUMNS} FROM sagas WHERE namespace = $1 AND definition = $2 AND idempotency_key = $3"
 _UNSETTLED = f"""
 SELECT {_COLUMNS} FROM sagas
 WHERE NOT settled AND shard = ANY ($1::int[]) AND ($2::uuid IS NULL OR sagas.id > $2) ORDER BY sagas.id LIMIT $3
-"""  # noqa: S608
+"""
 _LIST = f"""
 SELECT {_COLUMNS} FROM sagas
 WHERE ($1::text IS NULL OR namespace = $1)
@@ -30,7 +30,7 @@ WHERE ($1::text IS NULL OR namespace = $1)
   AND ($5::bool IS NULL OR (finished_at IS NULL) = $5)
   AND ($6::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $6))
 ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $7
-"""  # noqa: S608
+"""
 _LOG = "SELECT version, epoch, entries FROM saga_log WHERE saga_id = $1 ORDER BY version"
 _PARKED = "SELECT count(*) FROM sagas WHERE phase = 'InterventionRequired' AND shard = ANY ($1::int[])"
 _PRUNE = """

@@ -1,0 +1,151 @@
+"""Pods die at the worst moment, and every saga still ends whole or undone."""
+
+from __future__ import annotations
+
+import uuid
+
+from tests.e2e.test_order_saga import faulty_definition, kept_of, unique
+from tests.support.cluster import SHOP, SYSTEM, Cluster
+from tests.support.kubectl import KubectlError
+from tests.support.shop import Scene, saga
+
+WHOLE = ["reservation", "payment", "order", "invoice"]
+ENGINE = "app.kubernetes.io/component=engine"
+
+
+def payments_of(cluster: Cluster, saga_id: str) -> list[dict[str, object]]:
+    return cluster.databases.rows("payments", f"SELECT kind FROM payments.entries WHERE saga_id = '{saga_id}'")
+
+
+def copied_scene(cluster: Cluster) -> Scene:
+    scene = cluster.shop.scene()
+    cluster.eventually(
+        lambda: cluster.shop.call("invoices", "GET", f"/customers/{scene.customer_id}").status == 200,
+        what="the customer's copy in invoices",
+    )
+    return scene
+
+
+def test_an_engine_killed_between_two_steps_ends_the_saga_whole(cluster: Cluster) -> None:
+    """The second step waits in the participant while the engine dies: the saga is surely in the middle."""
+    scene = copied_scene(cluster)
+    definition = faulty_definition(cluster, "process-payment", "delay; seconds=1.5", attempts=6)
+    name = unique("killed")
+    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
+    cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
+    assert kept_of(cluster, saga_id) == ["reservation"], "the engine was to be killed between two steps"
+    assert cluster.kill(SYSTEM, ENGINE)
+    status = cluster.saga_ends(name)
+    assert status["phase"] == "Succeeded", status
+    assert kept_of(cluster, saga_id) == WHOLE
+    assert len(payments_of(cluster, saga_id)) == 1
+
+
+def test_a_participant_killed_before_its_commit_is_asked_again(cluster: Cluster) -> None:
+    scene = copied_scene(cluster)
+    definition = faulty_definition(cluster, "process-payment", "delay; seconds=1.5; attempts=1", attempts=12)
+    name = unique("before")
+    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
+    cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
+    assert cluster.kill(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+    status = cluster.saga_ends(name)
+    assert status["phase"] in ("Succeeded", "Compensated"), status
+    assert kept_of(cluster, saga_id) == (WHOLE if status["phase"] == "Succeeded" else [])
+    assert len(payments_of(cluster, saga_id)) <= (1 if status["phase"] == "Succeeded" else 2)
+    cluster.ready(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+
+
+def test_a_participant_killed_after_its_commit_is_not_charged_twice(cluster: Cluster) -> None:
+    """It commits, its reply is lost, it dies; the next attempt meets another process and gets the stored reply."""
+    scene = copied_scene(cluster)
+    definition = faulty_definition(cluster, "process-payment", "fail-after-commit; status=500; attempts=1", attempts=12)
+    name = unique("after")
+    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    cluster.eventually(lambda: payments_of(cluster, saga_id), what="the payment's commit")
+    cluster.kill(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+    status = cluster.saga_ends(name)
+    assert status["phase"] in ("Succeeded", "Compensated"), status
+    kinds = sorted(str(row["kind"]) for row in payments_of(cluster, saga_id))
+    assert kinds == (["capture"] if status["phase"] == "Succeeded" else ["capture", "refund"])
+    cluster.ready(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+
+
+def test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone(cluster: Cluster) -> None:
+    scene = copied_scene(cluster)
+    before = cluster.shop.kept_of(scene)
+    definition = faulty_definition(cluster, "process-payment", "delay; seconds=1.5", attempts=6)
+    name = unique("deleted")
+    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
+    cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
+    cluster.kubectl.run("delete", "saga", "-n", SHOP, name)
+    cluster.eventually(
+        lambda: cluster.api("GET", f"/v1/sagas/{saga_id}").ok()["phase"] == "Compensated", what="the saga's end"
+    )
+    assert kept_of(cluster, saga_id) == []
+    assert cluster.shop.kept_of(scene) == before
+
+
+def test_an_operator_that_is_down_stops_no_saga_and_catches_up(cluster: Cluster) -> None:
+    scene = copied_scene(cluster)
+    cluster.kubectl.run("scale", "deploy", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "--replicas=0")
+    try:
+        body = {"definition": "create-order", "input": scene.order(), "idempotencyKey": str(uuid.uuid4())}
+        view = cluster.api("POST", "/v1/namespaces/shop/sagas?wait=30s", body, timeout=40).ok()
+        assert view["phase"] == "Succeeded", view
+        name = unique("unattended")
+        cluster.kubectl.create(saga(name, scene.order()))
+    finally:
+        cluster.kubectl.run(
+            "scale", "deploy", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "--replicas=1"
+        )
+    assert cluster.saga_ends(name)["phase"] == "Succeeded"
+
+
+def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -> None:
+    """S4: invoices loses its database; the others read and write, and the order waits instead of failing."""
+    scene = copied_scene(cluster)
+    cluster.kubectl.run("scale", "statefulset", "-n", SHOP, "invoices-postgres", "--replicas=0")
+    try:
+        cluster.eventually(
+            lambda: cluster.shop.call("invoices", "GET", "/invoices").status == 503, what="invoices to answer 503"
+        )
+        assert cluster.shop.customer()["version"] == 1
+        for service, path in (
+            ("orders", "/orders"),
+            ("inventory", "/stock"),
+            ("shipping", "/customers"),
+            ("payments", f"/payment-methods/{scene.payment_method}"),
+        ):
+            cluster.shop.call(service, "GET", path).ok()
+        name = unique("patient")
+        cluster.kubectl.create(saga(name, scene.order()))
+        placed = f"/orders?customerId={scene.customer_id}"
+        cluster.eventually(
+            lambda: len(cluster.shop.call("orders", "GET", placed).ok()) == 1, what="the first three steps"
+        )
+    finally:
+        cluster.kubectl.run("scale", "statefulset", "-n", SHOP, "invoices-postgres", "--replicas=1")
+    cluster.ready(SHOP, "app.kubernetes.io/name=invoices-postgres")
+    status = cluster.saga_ends(name, seconds=150)
+    saga_id = cluster.saga(name)["metadata"]["uid"]
+    assert status["phase"] in ("Succeeded", "Compensated"), status
+    assert kept_of(cluster, saga_id) == (WHOLE if status["phase"] == "Succeeded" else [])
+
+
+def test_events_of_the_api_server_are_written_for_what_a_person_must_see(cluster: Cluster) -> None:
+    poor = cluster.shop.scene(balance="0.00")
+    name = unique("told")
+    cluster.kubectl.create(saga(name, poor.order()))
+    assert cluster.saga_ends(name)["phase"] == "Compensated"
+
+    def told() -> bool:
+        try:
+            events = cluster.kubectl.items("events", "-n", SHOP, "--field-selector", f"involvedObject.name={name}")
+        except KubectlError:
+            return False
+        return bool(events)
+
+    cluster.eventually(told, what="an Event on the undone Saga")

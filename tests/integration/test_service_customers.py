@@ -1,0 +1,195 @@
+"""Customers at their authority: each change is an event in the same transaction, versions 1, 2, 3 (F7, I8, S19-S23)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_participant import OutboxEvent, publish
+from orders.adapters import customers
+from orders.app import service
+from tests.integration.conftest_participants import Participant, serve
+from tests.support.shop import ADDRESS
+
+PHONE = "+55 11 99999-0000"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+async def orders(database: Login) -> AsyncIterator[Participant]:
+    async with serve(service, database) as participant:
+        yield participant
+
+
+def form(**changes: Any) -> dict[str, Any]:
+    return {
+        "email": "ana@example.com",
+        "document": "12345678901",
+        "fullName": "Ana Souza",
+        "phone": PHONE,
+        "shippingAddress": ADDRESS,
+        "billingAddress": {**ADDRESS, "number": "43"},
+        "paymentMethods": [{"id": "pm-abc", "type": "credit_card", "lastFourDigits": "4242", "expiryDate": "2030-12"}],
+        **changes,
+    }
+
+
+def slug(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json()["type"].rpartition(":")[2]
+
+
+def events(orders: Participant) -> list[dict[str, Any]]:
+    return orders.rows("SELECT * FROM orders.outbox ORDER BY aggregate_id, aggregate_version")
+
+
+async def create(orders: Participant, **changes: Any) -> dict[str, Any]:
+    reply = await orders.client.post("/customers", json=form(**changes), headers={"traceparent": TRACE})
+    assert reply.status_code == 201, reply.text
+    created: dict[str, Any] = reply.json()
+    return created
+
+
+async def test_a_customer_has_every_field_and_its_event_the_full_state(orders: Participant) -> None:
+    ana = await create(orders)
+    assert {name: ana[name] for name in form()} == form()
+    (event,) = events(orders)
+    assert str(event["aggregate_id"]) == ana["id"]
+    assert (event["aggregate_type"], event["aggregate_version"]) == ("customer", 1)
+    assert (event["event_type"], event["event_version"]) == ("customer-created", "1.0")
+    assert event["traceparent"] == TRACE
+    shared = {name: value for name, value in form().items() if name != "paymentMethods"}
+    times = {name: event["payload"][name] for name in ("createdAt", "updatedAt")}
+    assert event["payload"] == {"customerId": ana["id"], **shared, **times}
+    assert all(moment.endswith("Z") for moment in times.values())
+
+
+async def test_every_change_is_one_event_with_the_next_version(orders: Participant) -> None:
+    ana = await create(orders)
+    path = f"/customers/{ana['id']}"
+    changed = (await orders.client.put(path, json=form(fullName="Ana Lima", phone=None))).json()
+    assert (changed["version"], changed["fullName"], changed["phone"]) == (2, "Ana Lima", None)
+    assert (await orders.client.delete(path)).status_code == 204
+    told = [(e["aggregate_version"], e["event_type"]) for e in events(orders)]
+    assert told == [(1, "customer-created"), (2, "customer-updated"), (3, "customer-deleted")]
+    assert "phone" not in events(orders)[1]["payload"]
+    assert events(orders)[2]["payload"].keys() == {"customerId", "deletedAt"}
+
+
+async def test_changes_at_once_get_versions_without_hole_or_double(orders: Participant) -> None:
+    path = f"/customers/{(await create(orders))['id']}"
+    replies = await asyncio.gather(*(orders.client.put(path, json=form(fullName=f"Ana {n}")) for n in range(15)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert [event["aggregate_version"] for event in events(orders)] == list(range(1, 17))
+    last = orders.value("SELECT full_name FROM orders.customers")
+    assert events(orders)[-1]["payload"]["fullName"] == last
+
+
+async def test_a_deleted_customer_is_gone_and_nothing_personal_stays(orders: Participant) -> None:
+    path = f"/customers/{(await create(orders))['id']}"
+    await orders.client.delete(path)
+    for reply in (
+        await orders.client.get(path),
+        await orders.client.put(path, json=form()),
+        await orders.client.delete(path),
+    ):
+        assert slug(reply) == (404, "unknown-customer")
+    assert (await orders.client.get("/customers")).json() == []
+    (row,) = orders.rows("SELECT * FROM orders.customers")
+    assert row["deleted_at"] is not None
+    assert "Ana" not in str(row)
+    assert "ana@" not in str(row)
+    assert await create(orders)
+
+
+async def test_an_email_belongs_to_one_customer(orders: Participant) -> None:
+    await create(orders)
+    assert slug(await orders.client.post("/customers", json=form())) == (409, "email-taken")
+    bob = await create(orders, email="bob@example.com")
+    assert slug(await orders.client.put(f"/customers/{bob['id']}", json=form())) == (409, "email-taken")
+    assert len(events(orders)) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": "ana"}, "email"),
+        ({"document": "123456789012345"}, "document"),
+        ({"fullName": ""}, "fullName"),
+        ({"shippingAddress": {"street": "Rua"}}, "shippingAddress.number"),
+        ({"paymentMethods": [{"id": "x", "type": "cash"}]}, "paymentMethods.0.type"),
+        ({"paymentMethods": [{"id": "x", "type": "pix", "cardNumber": "4111"}]}, "paymentMethods.0.cardNumber"),
+        ({"vip": True}, "vip"),
+    ],
+)
+async def test_a_form_that_does_not_fit_names_the_field(
+    orders: Participant, changes: dict[str, Any], field: str
+) -> None:
+    reply = await orders.client.post("/customers", json=form(**changes))
+    assert slug(reply) == (422, "request-invalid")
+    assert field in {error["field"] for error in reply.json()["errors"]}
+
+
+@pytest.mark.parametrize("name", ["Ana\x00", "Ana\ud800"])
+async def test_text_that_cannot_be_stored_is_refused(orders: Participant, name: str) -> None:
+    body = f'{{"fullName": {ascii(name)!s}}}'.replace("'", '"').replace("\\x00", "\\u0000")
+    valid = httpx.Request("POST", "http://x", json=form()).content.decode()
+    spoilt = valid.replace('"fullName":"Ana Souza"', body.strip("{}"))
+    assert spoilt != valid
+    reply = await orders.client.post("/customers", content=spoilt, headers={"Content-Type": "application/json"})
+    assert slug(reply) == (422, "request-invalid")
+    assert events(orders) == []
+
+
+async def test_a_passport_is_a_document(orders: Participant) -> None:
+    assert (await create(orders, document="P1234567"))["document"] == "P1234567"
+
+
+async def test_customers_are_listed_page_by_page(orders: Participant) -> None:
+    ids = sorted([(await create(orders, email=f"c{n}@example.com"))["id"] for n in range(3)])
+    first = (await orders.client.get("/customers", params={"limit": 2})).json()
+    rest = (await orders.client.get("/customers", params={"after": first[-1]["id"]})).json()
+    assert [row["id"] for row in first + rest] == ids
+
+
+async def cut_off_after_the_event(
+    orders: Participant, postgres: PostgresServer, patch: pytest.MonkeyPatch
+) -> tuple[int, int]:
+    """A customer is created, and the connection dies when row and event are written. Returns how many of each stay."""
+    tell = publish
+
+    async def tell_and_die(connection: psycopg.AsyncConnection[Any], event: OutboxEvent) -> None:
+        await tell(connection, event)
+        with psycopg.connect(postgres.admin_url, autocommit=True) as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
+
+    with patch.context() as inner:
+        inner.setattr(customers, "publish", tell_and_die)
+        reply = await orders.client.post("/customers", json=form(email=f"{uuid.uuid4().hex}@example.com"))
+    assert slug(reply) == (503, "database-unavailable")
+    return orders.value("SELECT count(*) FROM orders.customers"), len(events(orders))
+
+
+async def test_a_crash_before_the_commit_leaves_neither_row_nor_event(
+    orders: Participant, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await cut_off_after_the_event(orders, postgres, monkeypatch) == (0, 0)
+    assert await create(orders)
+
+
+async def test_with_an_event_outside_the_transaction_the_same_crash_tells_of_nobody(
+    orders: Participant, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dual_write(_: psycopg.AsyncConnection[Any], event: OutboxEvent) -> None:
+        options = "-c search_path=orders"
+        async with await psycopg.AsyncConnection.connect(orders.login.url, options=options) as other:
+            await publish(other, event)
+
+    monkeypatch.setattr(customers, "publish", dual_write)
+    assert await cut_off_after_the_event(orders, postgres, monkeypatch) == (0, 1)

@@ -1,0 +1,161 @@
+"""Invoices over HTTP, made out to the copy of a customer; and both services' copies as they are read (S18-S21, S30)."""
+
+from __future__ import annotations
+
+import importlib
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from invoices.app import service
+from kompensa.dev.postgres import Login
+from tests.integration.conftest_participants import Participant, serve
+from tests.support.shop import ADDRESS
+
+ANA = str(uuid.UUID(int=1))
+MOUSE, SCREEN = str(uuid.UUID(int=11)), str(uuid.UUID(int=12))
+
+
+@pytest.fixture
+async def invoices(database: Login) -> AsyncIterator[Participant]:
+    async with serve(service, database) as participant:
+        yield participant
+
+
+def copy(invoices: Participant, *, document: str = "12345678901", deleted: bool = False) -> None:
+    """What the replica worker writes, with the service's own login."""
+    with psycopg.connect(invoices.login.url) as connection:
+        connection.execute(
+            "INSERT INTO invoices.customers (orders_customer_id, email, document, full_name, billing_address,"
+            " source_version, synced_at, deleted_at) VALUES (%s, %s, %s, %s, %s, 1, now(), %s)",
+            (ANA, "ana@example.com", document, "Ana Souza", Jsonb(ADDRESS), "2026-01-01Z" if deleted else None),
+        )
+
+
+def invoice(**changes: Any) -> dict[str, Any]:
+    items = [
+        {"productId": MOUSE, "name": "Mouse", "quantity": 2, "price": "29.99"},
+        {"productId": SCREEN, "quantity": 1, "price": "149.99"},
+    ]
+    return {"orderId": str(uuid.uuid4()), "customerId": ANA, "totalAmount": "209.97", "items": items, **changes}
+
+
+def slug(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json()["type"].rpartition(":")[2]
+
+
+async def test_an_invoice_is_made_out_to_the_local_copy(invoices: Participant) -> None:
+    copy(invoices)
+    body = invoice()
+    issued = await invoices.saga("issue-invoice").action("/invoices", body)
+    assert issued.status_code == 201
+    found = (await invoices.client.get(f"/invoices/{issued.json()['invoiceId']}")).json()
+    assert found["invoiceNumber"] == issued.json()["invoiceNumber"]
+    assert found["customerId"] == str(invoices.value("SELECT id FROM invoices.customers"))
+    assert (found["ordersCustomerId"], found["orderId"]) == (ANA, body["orderId"])
+    assert (found["status"], found["totalAmount"]) == ("issued", "209.97")
+    assert [(i["productName"], i["quantity"], i["unitPrice"], i["totalPrice"]) for i in found["items"]] == [
+        ("Mouse", 2, "29.99", "59.98"),
+        (SCREEN, 1, "149.99", "149.99"),
+    ]
+
+
+async def test_a_cancelled_invoice_keeps_its_row_and_number(invoices: Participant) -> None:
+    copy(invoices)
+    saga = invoices.saga()
+    issued = (await saga.action("/invoices", invoice())).json()
+    assert (await saga.compensation("/invoices/cancel")).status_code == 200
+    (found,) = (await invoices.client.get("/invoices", params={"sagaId": saga.saga_id})).json()
+    assert (found["status"], found["invoiceNumber"]) == ("cancelled", issued["invoiceNumber"])
+
+
+async def test_while_the_copy_is_on_its_way_the_answer_is_ask_again(invoices: Participant) -> None:
+    saga, body = invoices.saga(), invoice()
+    early = await saga.action("/invoices", body)
+    assert slug(early) == (503, "customer-not-copied")
+    assert early.headers["retry-after"] == "1"
+    assert (await saga.probe("action"))["state"] == "Absent"
+    copy(invoices)
+    assert (await saga.action("/invoices", body)).status_code == 201
+
+
+async def test_an_invoice_cancelled_while_its_copy_was_on_its_way_is_never_issued(invoices: Participant) -> None:
+    saga, body = invoices.saga(), invoice()
+    await saga.action("/invoices", body)
+    assert (await saga.compensation("/invoices/cancel")).status_code == 200
+    copy(invoices)
+    assert slug(await saga.action("/invoices", body)) == (409, "operation-cancelled")
+    assert invoices.rows("SELECT * FROM invoices.invoices") == []
+
+
+async def test_a_passport_is_not_billable(invoices: Participant) -> None:
+    copy(invoices, document="P1234567")
+    assert slug(await invoices.saga().action("/invoices", invoice())) == (422, "document-not-billable")
+    assert invoices.rows("SELECT * FROM invoices.invoices") == []
+
+
+async def test_a_deleted_customer_is_refused_for_good(invoices: Participant) -> None:
+    copy(invoices, deleted=True)
+    assert slug(await invoices.saga().action("/invoices", invoice())) == (422, "customer-deleted")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"totalAmount": "209.96"}, "total-mismatch"),
+        ({"items": []}, "request-invalid"),
+        ({"items": [{"productId": MOUSE, "quantity": -7, "price": "29.99"}]}, "invalid-quantity"),
+        ({"totalAmount": 209.97}, "request-invalid"),
+    ],
+)
+async def test_an_invoice_that_does_not_add_up_is_refused(
+    invoices: Participant, changes: dict[str, Any], refusal: str
+) -> None:
+    copy(invoices)
+    assert slug(await invoices.saga().action("/invoices", invoice(**changes))) == (422, refusal)
+
+
+async def test_an_order_has_one_standing_invoice(invoices: Participant) -> None:
+    copy(invoices)
+    body, first, second = invoice(), invoices.saga(), invoices.saga()
+    await first.action("/invoices", body)
+    assert slug(await second.action("/invoices", body)) == (409, "already-invoiced")
+    await first.compensation("/invoices/cancel")
+    assert (await invoices.saga().action("/invoices", body)).status_code == 201
+
+
+async def test_numbers_are_unique_and_invoices_are_listed_page_by_page(invoices: Participant) -> None:
+    copy(invoices)
+    issued = [(await invoices.saga().action("/invoices", invoice())).json() for _ in range(3)]
+    assert len({one["invoiceNumber"] for one in issued}) == 3
+    first = (await invoices.client.get("/invoices", params={"limit": 2})).json()
+    rest = (await invoices.client.get("/invoices", params={"after": first[-1]["id"]})).json()
+    assert [row["id"] for row in first + rest] == sorted(one["invoiceId"] for one in issued)
+
+
+@pytest.mark.parametrize("name", ["invoices", "shipping"])
+async def test_copies_are_read_and_never_written_over_http(database: Login, name: str) -> None:
+    async with serve(importlib.import_module(f"{name}.app").service, database) as participant:
+        client = participant.client
+        assert (await client.get("/customers")).json() == []
+        assert slug(await client.get(f"/customers/{ANA}")) == (404, "not-copied")
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            path = "/customers" if method == "POST" else f"/customers/{ANA}"
+            assert slug(await client.request(method, path, json={})) == (405, "method-not-allowed")
+
+
+async def test_a_copy_shows_its_fields_and_a_deleted_one_is_not_shown(invoices: Participant) -> None:
+    copy(invoices)
+    (listed,) = (await invoices.client.get("/customers")).json()
+    assert listed == (await invoices.client.get(f"/customers/{ANA}")).json()
+    assert (listed["ordersCustomerId"], listed["billingAddress"]) == (ANA, ADDRESS)
+    assert {"phone", "shippingAddress", "paymentMethods"}.isdisjoint(listed)
+    with psycopg.connect(invoices.login.url) as connection:
+        connection.execute("UPDATE invoices.customers SET deleted_at = now()")
+    assert (await invoices.client.get("/customers")).json() == []
+    assert slug(await invoices.client.get(f"/customers/{ANA}")) == (404, "not-copied")

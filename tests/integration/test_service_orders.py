@@ -1,0 +1,169 @@
+"""Orders over HTTP: prices and totals that are ours, pending until the saga confirms (F5, F17, S48)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from kompensa.dev.postgres import Login
+from orders.app import service
+from tests.integration.conftest_participants import Participant, SagaCall, serve
+from tests.support.shop import ADDRESS
+
+MOUSE, SCREEN = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
+
+
+@pytest.fixture
+async def orders(database: Login) -> AsyncIterator[Participant]:
+    """Orders with the seed's two prices."""
+    async with serve(service, database) as participant:
+        for product, name, price in ((MOUSE, "Mouse", "29.99"), (SCREEN, "Screen", "149.99")):
+            reply = await participant.client.put(f"/prices/{product}", json={"name": name, "unitPrice": price})
+            assert reply.status_code == 200, reply.text
+        yield participant
+
+
+@pytest.fixture
+async def ana(orders: Participant) -> str:
+    form = {
+        "email": "ana@example.com",
+        "document": "12345678901",
+        "fullName": "Ana Souza",
+        "shippingAddress": ADDRESS,
+        "billingAddress": ADDRESS,
+    }
+    created: str = (await orders.client.post("/customers", json=form)).json()["id"]
+    return created
+
+
+def order(customer: str, **changes: Any) -> dict[str, Any]:
+    items = [
+        {"productId": MOUSE, "quantity": 2, "price": "29.99"},
+        {"productId": SCREEN, "quantity": 1, "price": "149.99"},
+    ]
+    return {"customerId": customer, "items": items, "totalAmount": "209.97", **changes}
+
+
+def one(product: str, quantity: object, price: object) -> list[dict[str, Any]]:
+    return [{"productId": product, "quantity": quantity, "price": price}]
+
+
+def slug(reply: httpx.Response) -> tuple[int, str]:
+    return reply.status_code, reply.json()["type"].rpartition(":")[2]
+
+
+def next_step(saga: SagaCall, step: str) -> SagaCall:
+    return SagaCall(client=saga.client, saga_id=saga.saga_id, step=step)
+
+
+async def test_an_order_is_pending_until_its_saga_confirms_it(orders: Participant, ana: str) -> None:
+    saga = orders.saga("create-order")
+    created = await saga.action("/orders", order(ana))
+    assert created.status_code == 201
+    order_id = created.json()["orderId"]
+    found = (await orders.client.get(f"/orders/{order_id}")).json()
+    assert (found["status"], found["totalAmount"], found["sagaId"]) == ("pending", "209.97", saga.saga_id)
+    confirmed = await next_step(saga, "confirm-order").action("/orders/confirm", {"orderId": order_id})
+    assert (confirmed.status_code, confirmed.json()["status"]) == (200, "confirmed")
+    assert (await orders.client.get(f"/orders/{order_id}")).json()["status"] == "confirmed"
+
+
+async def test_a_cancelled_order_keeps_its_row(orders: Participant, ana: str) -> None:
+    saga = orders.saga("create-order")
+    order_id = (await saga.action("/orders", order(ana))).json()["orderId"]
+    assert (await saga.compensation("/orders/cancel")).json() == {"orderId": order_id, "status": "cancelled"}
+    found = (await orders.client.get(f"/orders/{order_id}")).json()
+    assert (found["status"], len(found["items"])) == ("cancelled", 2)
+
+
+async def test_a_confirmed_order_is_not_undone_by_its_saga(orders: Participant, ana: str) -> None:
+    saga = orders.saga("create-order")
+    order_id = (await saga.action("/orders", order(ana))).json()["orderId"]
+    await next_step(saga, "confirm-order").action("/orders/confirm", {"orderId": order_id})
+    assert slug(await saga.compensation("/orders/cancel")) == (409, "order-not-pending")
+    assert (await orders.client.get(f"/orders/{order_id}")).json()["status"] == "confirmed"
+
+
+async def test_a_cancelled_order_cannot_be_confirmed(orders: Participant, ana: str) -> None:
+    saga = orders.saga("create-order")
+    order_id = (await saga.action("/orders", order(ana))).json()["orderId"]
+    await saga.compensation("/orders/cancel")
+    refused = await next_step(saga, "confirm-order").action("/orders/confirm", {"orderId": order_id})
+    assert slug(refused) == (409, "order-not-pending")
+
+
+async def test_another_sagas_order_cannot_be_confirmed(orders: Participant, ana: str) -> None:
+    order_id = (await orders.saga().action("/orders", order(ana))).json()["orderId"]
+    assert slug(await orders.saga().action("/orders/confirm", {"orderId": order_id})) == (409, "order-not-pending")
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"totalAmount": "209.96"}, "total-mismatch"),
+        ({"items": one(MOUSE, 1, "0.01"), "totalAmount": "0.01"}, "price-mismatch"),
+        ({"items": one(str(uuid.UUID(int=9)), 1, "1.00"), "totalAmount": "1.00"}, "unknown-product"),
+        ({"items": one(MOUSE, 0, "29.99")}, "invalid-quantity"),
+        ({"items": one(MOUSE, -2, "29.99")}, "invalid-quantity"),
+        ({"customerId": str(uuid.UUID(int=9))}, "unknown-customer"),
+        ({"items": []}, "request-invalid"),
+        ({"items": one(MOUSE, 1.5, "29.99")}, "request-invalid"),
+        ({"items": one(MOUSE, 1, 29.99)}, "request-invalid"),
+        ({"totalAmount": 209.97}, "request-invalid"),
+        ({"totalAmount": "0.00"}, "request-invalid"),
+    ],
+)
+async def test_an_order_that_is_wrong_is_refused_and_not_written(
+    orders: Participant, ana: str, changes: dict[str, Any], refusal: str
+) -> None:
+    assert slug(await orders.saga().action("/orders", order(ana, **changes))) == (422, refusal)
+    assert orders.rows("SELECT * FROM orders.orders") == []
+
+
+async def test_a_deleted_customer_cannot_order_and_past_orders_stay(orders: Participant, ana: str) -> None:
+    order_id = (await orders.saga().action("/orders", order(ana))).json()["orderId"]
+    await orders.client.delete(f"/customers/{ana}")
+    assert slug(await orders.saga().action("/orders", order(ana))) == (422, "unknown-customer")
+    assert (await orders.client.get(f"/orders/{order_id}")).json()["customerId"] == ana
+
+
+async def test_an_order_keeps_names_and_prices_as_they_were(orders: Participant, ana: str) -> None:
+    created = (await orders.saga().action("/orders", order(ana))).json()
+    await orders.client.put(f"/prices/{MOUSE}", json={"name": "New mouse", "unitPrice": "99.99"})
+    items = (await orders.client.get(f"/orders/{created['orderId']}")).json()["items"]
+    assert [(item["name"], item["quantity"], item["price"]) for item in items] == [
+        ("Mouse", 2, "29.99"),
+        ("Screen", 1, "149.99"),
+    ]
+    assert created["items"] == items
+
+
+async def test_orders_are_listed_by_page_customer_and_saga(orders: Participant, ana: str) -> None:
+    sagas = [orders.saga() for _ in range(3)]
+    made = sorted([(await saga.action("/orders", order(ana))).json()["orderId"] for saga in sagas])
+    first = (await orders.client.get("/orders", params={"limit": 2})).json()
+    rest = (await orders.client.get("/orders", params={"after": first[-1]["id"]})).json()
+    assert [row["id"] for row in first + rest] == made
+    assert len((await orders.client.get("/orders", params={"customerId": ana})).json()) == 3
+    assert (await orders.client.get("/orders", params={"customerId": str(uuid.uuid4())})).json() == []
+    (of_saga,) = (await orders.client.get("/orders", params={"sagaId": sagas[1].saga_id})).json()
+    assert of_saga["sagaId"] == sagas[1].saga_id
+
+
+async def test_a_page_has_a_bound(orders: Participant) -> None:
+    assert slug(await orders.client.get("/orders", params={"limit": 501})) == (422, "request-invalid")
+
+
+async def test_an_unknown_order_is_not_found(orders: Participant) -> None:
+    assert slug(await orders.client.get(f"/orders/{uuid.uuid4()}")) == (404, "unknown-order")
+
+
+@pytest.mark.parametrize("price", ["0.00", "-1.00", 29.99])
+async def test_a_price_must_be_money_above_nothing(orders: Participant, price: object) -> None:
+    reply = await orders.client.put(f"/prices/{MOUSE}", json={"name": "Mouse", "unitPrice": price})
+    assert slug(reply) == (422, "request-invalid")
+    assert {row["unitPrice"] for row in (await orders.client.get("/prices")).json()} == {"29.99", "149.99"}
