@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -17,6 +17,8 @@ from orders.adapters import customers
 from orders.app import service
 from tests.integration.conftest_participants import Participant, serve
 from tests.support.shop import ADDRESS
+
+Tell = Callable[[psycopg.AsyncConnection[Any], OutboxEvent], Awaitable[None]]
 
 PHONE = "+55 11 99999-0000"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -159,7 +161,7 @@ async def test_customers_are_listed_page_by_page(orders: Participant) -> None:
 
 
 async def cut_off_after_the_event(
-    orders: Participant, postgres: PostgresServer, patch: pytest.MonkeyPatch
+    orders: Participant, postgres: PostgresServer, patch: pytest.MonkeyPatch, tell: Tell = publish
 ) -> tuple[int, int]:
     """A customer is created, and the connection dies when row and event are written. Returns how many of each stay."""
     tell = publish
@@ -191,5 +193,4 @@ async def test_with_an_event_outside_the_transaction_the_same_crash_tells_of_nob
         async with await psycopg.AsyncConnection.connect(orders.login.url, options=options) as other:
             await publish(other, event)
 
-    monkeypatch.setattr(customers, "publish", dual_write)
-    assert await cut_off_after_the_event(orders, postgres, monkeypatch) == (0, 1)
+    assert await cut_off_after_the_event(orders, postgres, monkeypatch, tell=dual_write) == (0, 1)
