@@ -75,7 +75,7 @@ class Draft:
             step,
             phase=StepPhase.CALLING,
             attempts=attempt,
-            order=state.order or max(s.order for s in self.steps) + 1,
+            order=state.order or max([s.order for s in self.steps]) + 1,
             maybe=state.maybe or (self.saga.replayed and step.keyed),
             started_at=self.now if state.started_at is None else state.started_at,
             due=None,

@@ -43,10 +43,14 @@ def must_commit_first(definition: Definition, before: Saga, after: Saga, command
     """
     if after.phase is not before.phase or after.stopping != before.stopping or after.suspended != before.suspended:
         return True
+    # Loops, as generators would double the cost, and this runs at each transition.
     for old, new in zip(before.steps, after.steps, strict=True):
         if new.due is not None and new.due != old.due:
             return True
-    return any(not _declared(definition, before, command) for command in commands)
+    for command in commands:
+        if not _declared(definition, before, command):
+            return True
+    return False
 
 
 def _declared(definition: Definition, before: Saga, command: Command) -> bool:

@@ -44,7 +44,7 @@ def _start_what_may_start(draft: Draft) -> None:
 
 def all_succeeded(steps: Sequence[StepState]) -> bool:
     """Whether an effect of each of them is there."""
-    for state in steps:  # noqa: SIM110 - a generator would cost a tenth of the whole transition
+    for state in steps:  # a generator would cost a tenth of the whole transition
         if state.phase is not StepPhase.SUCCEEDED:
             return False
     return True

@@ -31,11 +31,7 @@ def saga_values(saga: Saga) -> dict[str, Any]:
 
 def outputs_of_steps(definition: Definition, steps: Sequence[StepState]) -> dict[str, Any]:
     """The root `steps`: outputs by step name, for every step that has some."""
-    return {
-        step.name: state.outputs
-        for step, state in zip(definition.steps, steps, strict=True)
-        if state.outputs is not None
-    }
+    return {step.name: steps[step.index].outputs for step in definition.steps if steps[step.index].outputs is not None}
 
 
 def operation_key(saga_id: str, step: Step, direction: Direction) -> str:
