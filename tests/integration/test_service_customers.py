@@ -164,7 +164,6 @@ async def cut_off_after_the_event(
     orders: Participant, postgres: PostgresServer, patch: pytest.MonkeyPatch, tell: Tell = publish
 ) -> tuple[int, int]:
     """A customer is created, and the connection dies when row and event are written. Returns how many of each stay."""
-    tell = publish
 
     async def tell_and_die(connection: psycopg.AsyncConnection[Any], event: OutboxEvent) -> None:
         await tell(connection, event)
