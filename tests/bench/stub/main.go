@@ -2,7 +2,7 @@
 // processor is left to what is measured.
 //
 //	stub participant -listen 127.0.0.1:9001 [-delay 0ms]
-//	stub load -url http://127.0.0.1:8080 -namespace bench -definition four -flight 64 -sagas 20000
+//	stub load -url http://127.0.0.1:8080 -namespace bench -definition lazy -flight 64 -sagas 20000 -most 10s
 package main
 
 import (
@@ -44,7 +44,9 @@ func participant(arguments []string) {
 	listen := flags.String("listen", "127.0.0.1:9001", "address")
 	delay := flags.Duration("delay", 0, "time that each call takes")
 	_ = flags.Parse(arguments)
-	reply := []byte(`{"id":"8c0a0d0a-6f1e-4f0e-9a53-0f6f9c1c2a11","status":"done"}`)
+	// What the steps of create-order keep of their replies, whichever of them asks.
+	const id = "8c0a0d0a-6f1e-4f0e-9a53-0f6f9c1c2a11"
+	reply, _ := json.Marshal(map[string]string{"reservationId": id, "paymentId": id, "orderId": id, "invoiceId": id})
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Header.Get("Idempotency-Key") == "" {
@@ -69,14 +71,16 @@ type figures struct {
 	P99      float64 `json:"p99_ms"`
 }
 
-// load starts sagas, waits for the end of each in the same request, and prints one line of JSON.
+// load starts sagas, waits for the end of each in the same request, and prints one line of JSON. It starts no more once
+// either bound is reached.
 func load(arguments []string) {
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	url := flags.String("url", "http://127.0.0.1:8080", "the engine's API")
 	namespace := flags.String("namespace", "bench", "namespace")
-	definition := flags.String("definition", "four", "definition")
+	definition := flags.String("definition", "lazy", "definition")
 	flight := flags.Int("flight", 64, "sagas in flight")
-	sagas := flags.Int("sagas", 20000, "sagas in all")
+	sagas := flags.Int("sagas", 20000, "sagas at most")
+	most := flags.Duration("most", 10*time.Second, "time at most")
 	_ = flags.Parse(arguments)
 	body, _ := json.Marshal(map[string]any{"definition": *definition, "input": map[string]any{
 		"customerId": "5b1f1f0e-8a53-4a0e-9a53-0f6f9c1c2a11", "totalAmount": "209.97", "paymentMethodId": "pm-abc",
@@ -87,12 +91,12 @@ func load(arguments []string) {
 	target := fmt.Sprintf("%s/v1/namespaces/%s/sagas?wait=30s", *url, *namespace)
 	client := &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: *flight}}
 	times := make([]time.Duration, *sagas)
-	var next, failures atomic.Int64
+	var next, ended, failures atomic.Int64
 	var workers sync.WaitGroup
 	started := time.Now()
 	for range *flight {
 		workers.Go(func() {
-			for {
+			for time.Since(started) < *most {
 				number := next.Add(1) - 1
 				if number >= int64(*sagas) {
 					return
@@ -102,16 +106,19 @@ func load(arguments []string) {
 					failures.Add(1)
 				}
 				times[number] = time.Since(begun)
+				ended.Add(1)
 			}
 		})
 	}
 	workers.Wait()
 	took := time.Since(started).Seconds()
+	// Who takes a number uses it, so those of the sagas that ended are the first ones.
+	times = times[:ended.Load()]
 	slices.Sort(times)
 	milliseconds := func(share float64) float64 {
 		return float64(times[int(share*float64(len(times)-1))].Microseconds()) / 1000
 	}
-	_ = json.NewEncoder(os.Stdout).Encode(figures{*sagas, failures.Load(), took, float64(*sagas) / took,
+	_ = json.NewEncoder(os.Stdout).Encode(figures{len(times), failures.Load(), took, float64(len(times)) / took,
 		milliseconds(0.5), milliseconds(0.99)})
 }
 
