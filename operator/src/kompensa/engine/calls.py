@@ -1,7 +1,12 @@
-"""From a command to a call, and from its reply to an event."""
+"""From a command to a call, and from its reply to an event.
+
+Each participant is called so many times at once as it declares (`max_in_flight`). Waiting for a free place is no part
+of an attempt's time-out, because a queue of ours says nothing about the participant.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
@@ -31,6 +36,7 @@ class Calls:
         self._transport = transport
         self._find = find
         self._permitted = permitted
+        self._places: dict[tuple[str, str, int], asyncio.Semaphore] = {}
 
     async def make(self, live: Live, command: Call) -> Event:
         """Make the call and return what it means. Raises StaleLeaseError when the lease ends before it is made."""
@@ -69,12 +75,21 @@ class Calls:
                 reason="ParticipantNotFound",
                 message=f"there is no Participant {step.participant} in namespace {live.saga.namespace}; apply it",
             )
-        await self._permitted()
-        started = perf_counter()
-        ask = self._transport.probe if probing else self._transport.call
-        reply = await ask(participant, live.saga.id, request)
-        call_seconds(step.participant).observe(perf_counter() - started)
+        async with self._place(participant):
+            # Asked with the place in hand: waiting for it may have outlasted the lease.
+            await self._permitted()
+            started = perf_counter()
+            ask = self._transport.probe if probing else self._transport.call
+            reply = await ask(participant, live.saga.id, request)
+            call_seconds(step.participant).observe(perf_counter() - started)
         return reply
+
+    def _place(self, participant: Participant) -> asyncio.Semaphore:
+        key = (participant.namespace, participant.name, participant.max_in_flight)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = asyncio.Semaphore(participant.max_in_flight)
+        return place
 
 
 def _request(live: Live, step: Step, command: Call) -> Request:

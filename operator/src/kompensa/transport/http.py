@@ -1,14 +1,12 @@
 """Participants over HTTP/1.1 with JSON bodies.
 
 One attempt a call: repeating is decided by the model, so that every repetition is journalled and bounded there. The
-attempt's time-out covers connecting, sending and reading; waiting for a free place (`max_in_flight`) does not count,
-because a queue of ours says nothing about the participant. Redirects are not followed: a POST that ends elsewhere
-than declared is a configuration fault, not a reply.
+attempt's time-out covers connecting, sending and reading. Redirects are not followed: a POST that ends elsewhere than
+declared is a configuration fault, not a reply.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -30,11 +28,10 @@ Classify = Callable[[aiohttp.ClientResponse, bytes], Reply]
 
 
 class HttpTransport:
-    """See `Transport`. One connection pool for all participants, one bound for each."""
+    """See `Transport`. One connection pool for all participants."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
-        self._places: dict[tuple[str, str, int], asyncio.Semaphore] = {}
 
     async def call(self, participant: Participant, saga_id: str, request: Request) -> Reply:
         """See `Transport.call`."""
@@ -58,24 +55,23 @@ class HttpTransport:
             await self._session.close()
 
     async def _attempt(self, participant: Participant, saga_id: str, request: Request, judge: Classify) -> Reply:
-        async with self._place(participant):
-            try:
-                async with self._opened().request(
-                    request.method,
-                    _url(participant.url, request.path),
-                    data=request.body or None,
-                    headers=_headers(participant, saga_id, request),
-                    timeout=_timeout(request.timeout),
-                    allow_redirects=False,
-                ) as response:
-                    body = await _bounded(response)
-                    if body is None:
-                        return unanswered("ReplyTooLarge", f"{response.status} with more than {REPLY_LIMIT} bytes")
-                    return judge(response, body)
-            except TimeoutError:
-                return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s")
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
+        try:
+            async with self._opened().request(
+                request.method,
+                _url(participant.url, request.path),
+                data=request.body or None,
+                headers=_headers(participant, saga_id, request),
+                timeout=_timeout(request.timeout),
+                allow_redirects=False,
+            ) as response:
+                body = await _bounded(response)
+                if body is None:
+                    return unanswered("ReplyTooLarge", f"{response.status} with more than {REPLY_LIMIT} bytes")
+                return judge(response, body)
+        except TimeoutError:
+            return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -86,13 +82,6 @@ class HttpTransport:
                 skip_auto_headers=("User-Agent", "Accept-Encoding"),
             )
         return self._session
-
-    def _place(self, participant: Participant) -> asyncio.Semaphore:
-        key = (participant.namespace, participant.name, participant.max_in_flight)
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = asyncio.Semaphore(participant.max_in_flight)
-        return place
 
 
 @lru_cache(maxsize=4096)

@@ -56,7 +56,7 @@ def unanswered(reason: str, message: str) -> Reply:
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
         document = msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

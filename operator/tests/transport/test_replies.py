@@ -1,0 +1,147 @@
+"""What a participant's response means: outcome, reason, sentence and patience, by status and body."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+
+from kompensa.model.outcomes import Direction, Outcome
+from kompensa.transport.port import Reply
+from kompensa.transport.replies import LONGEST_RETRY_AFTER, classify, classify_probe
+
+NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
+
+
+def action(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+    return classify(status, headers or {}, body, Direction.ACTION, now=NOW)
+
+
+def probe(status: int, body: bytes = b"") -> Reply:
+    return classify_probe(status, {}, body, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        (200, Outcome.SUCCEEDED),
+        (201, Outcome.SUCCEEDED),
+        (204, Outcome.SUCCEEDED),
+        (202, Outcome.UNKNOWN),
+        (301, Outcome.UNKNOWN),
+        (307, Outcome.UNKNOWN),
+        (400, Outcome.UNKNOWN),
+        (401, Outcome.MISCONFIGURED),
+        (403, Outcome.MISCONFIGURED),
+        (404, Outcome.MISCONFIGURED),
+        (405, Outcome.MISCONFIGURED),
+        (408, Outcome.UNKNOWN),
+        (409, Outcome.FAILED),
+        (410, Outcome.UNKNOWN),
+        (422, Outcome.FAILED),
+        (429, Outcome.UNKNOWN),
+        (500, Outcome.UNKNOWN),
+        (502, Outcome.UNKNOWN),
+        (503, Outcome.UNKNOWN),
+        (504, Outcome.UNKNOWN),
+    ],
+)
+def test_a_status_says_what_is_known_of_the_effect(status: int, outcome: Outcome) -> None:
+    assert action(status).outcome is outcome
+
+
+def test_what_is_to_be_undone_and_is_gone_is_undone() -> None:
+    assert classify(410, {}, b"", Direction.COMPENSATION, now=NOW).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b"ok", b"\xff\xfe", b'{"a":', b"[" * 100_000])
+def test_a_success_whose_body_is_no_json_object_is_a_success_without_fields(body: bytes) -> None:
+    assert action(200, body) == Reply(outcome=Outcome.SUCCEEDED, reply={})
+
+
+def test_a_success_carries_its_fields() -> None:
+    assert action(201, b'{"reservationId":"r-1"}').reply == {"reservationId": "r-1"}
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad Gateway</html>", b"\xff\xfe", b"[" * 100_000])
+def test_a_failure_whose_body_is_no_json_object_keeps_its_status_as_reason(body: bytes) -> None:
+    reply = action(502, body)
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "Http502")
+    assert reply.message is not None
+    assert reply.message.startswith("502")
+    assert len(reply.message) < 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("urn:shop:problem:payment-declined", "PaymentDeclined"),
+        ("https://shop.example/problems/payment-declined", "PaymentDeclined"),
+        ("https://shop.example/problems#out-of-stock", "OutOfStock"),
+        ("payment-declined", "PaymentDeclined"),
+        ("about:blank", "Http409"),
+        ("", "Http409"),
+        ("urn:x:42-is-no-name", "Http409"),
+        ("urn:x:" + "-".join(["long"] * 100), "Long" * 16),
+    ],
+)
+def test_a_problems_type_is_the_reason(kind: str, reason: str) -> None:
+    reply = action(409, b'{"type":"%s","detail":"card was declined"}' % kind.encode())
+    assert (reply.reason, reply.message) == (reason, "409 card was declined")
+
+
+def test_a_key_that_is_taken_by_another_body_says_nothing_of_the_first_body() -> None:
+    assert action(422, b'{"type":"urn:x:idempotency-key-reused"}').outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("99999999999", LONGEST_RETRY_AFTER),
+        ("9" * 400, LONGEST_RETRY_AFTER),
+        ("Sat, 31 Jan 2026 10:00:30 GMT", 30.0),
+        ("Sat, 31 Jan 2026 09:00:00 GMT", 0.0),
+        ("Sat, 31 Jan 2099 10:00:00 GMT", LONGEST_RETRY_AFTER),
+        ("-5", 0.0),
+        ("1.5", 0.0),
+        ("٣", 0.0),
+        ("soon", 0.0),
+        ("Sat, 99 Foo 2026 10:00:30 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_kept_within_bounds(header: str, seconds: float) -> None:
+    reply = action(429, b"", {"Retry-After": header})
+    assert (reply.outcome, reply.retry_after) == (Outcome.UNKNOWN, seconds)
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (b'{"state":"Succeeded","reply":{"id":1}}', Outcome.SUCCEEDED),
+        (b'{"state":"Failed","reply":{"type":"urn:x:no-stock"}}', Outcome.FAILED),
+        (b'{"state":"Tombstoned"}', Outcome.FAILED),
+        (b'{"state":"Absent"}', Outcome.ABSENT),
+        (b'{"state":"Perhaps"}', Outcome.UNKNOWN),
+        (b"{}", Outcome.UNKNOWN),
+        (b"not json", Outcome.UNKNOWN),
+    ],
+)
+def test_a_probe_reports_what_became_of_the_action(body: bytes, outcome: Outcome) -> None:
+    assert probe(200, body).outcome is outcome
+
+
+def test_a_probe_brings_the_actions_stored_reply() -> None:
+    assert probe(200, b'{"state":"Succeeded","reply":{"id":1}}').reply == {"id": 1}
+    assert probe(200, b'{"state":"Failed","reply":{"type":"urn:x:no-stock"}}').reason == "NoStock"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(409, Outcome.UNKNOWN), (422, Outcome.UNKNOWN), (500, Outcome.UNKNOWN), (404, Outcome.MISCONFIGURED)],
+)
+def test_a_probe_that_fails_says_nothing_of_the_action(status: int, outcome: Outcome) -> None:
+    reply = probe(status)
+    assert reply.outcome is outcome
+    assert reply.message is not None
+    assert reply.message.startswith("probe: ")
