@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from aiohttp import ClientSession
 
@@ -105,12 +105,24 @@ class Scene:
 
     async def until_unknown(self, definition: str) -> None:
         """Until the engine no longer has a definition of this name."""
+
+        async def unknown() -> bool:
+            return definition not in await self.known("definitions")
+
+        await eventually(unknown, f"the engine to forget {definition}")
+
+    async def known(self, what: Literal["participants", "definitions"]) -> list[str]:
+        """The names that the engine knows in this namespace, whoever declared them."""
+        url = f"{self.processes.engine_url}/v1/namespaces/{self.namespace}/{what}"
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        async with ClientSession(headers=headers, raise_for_status=True) as session, session.get(url) as response:
+            return sorted(item["name"] for item in (await response.json())["items"])
+
+    async def declare_by_hand(self, name: str) -> None:
+        """A participant and a definition that no object stands for, as `kompensa apply` puts them."""
         async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
-
-            async def unknown() -> bool:
-                return definition not in await engine.definitions(self.namespace)
-
-            await eventually(unknown, f"the engine to forget {definition}")
+            await engine.put_participant(self.namespace, name, {"url": self.participant.url}, None)
+            await engine.put_definition(self.namespace, name, definition_spec())
 
     async def settled(self) -> float:
         """How many deleted Sagas the operator has told the engine of since it started."""

@@ -1,6 +1,6 @@
 """Sagas while a part is away: the operator, the engine, the API server (X7)."""
 
-from kompensa.cluster.resources import DEFINITIONS, SAGAS
+from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS
 from tests.integration.apiserver import ApiServer
 from tests.integration.operator_scene import Scene, eventually
 
@@ -78,6 +78,26 @@ async def test_a_definition_deleted_under_a_running_saga_does_not_touch_it(scene
     await scene.edit("order-1", suspend=False)
     scene.participant.release("pay")
     await scene.until_phase("order-1", "Succeeded")
+
+
+async def test_what_was_deleted_while_the_operator_was_away_is_withdrawn_at_its_start(scene: Scene) -> None:
+    await scene.definition()
+    await scene.definition("kept")
+    await scene.create_participant("gone")
+    await scene.declare_by_hand("by-hand")
+    assert scene.processes.operator is not None
+    scene.processes.operator.kill()
+    await scene.delete(DEFINITIONS, "order")
+    await scene.delete(PARTICIPANTS, "gone")
+    scene.processes.start_operator()
+    await scene.until_unknown("order")
+
+    async def forgotten() -> bool:
+        return "gone" not in await scene.known("participants")
+
+    await eventually(forgotten, "the engine to forget the participant")
+    assert await scene.known("participants") == ["by-hand", "stub"]
+    assert await scene.known("definitions") == ["by-hand", "kept"]
 
 
 async def test_a_saga_goes_on_after_the_engine_was_killed(scene: Scene) -> None:

@@ -65,6 +65,16 @@ async def test_what_is_gone_already_counts_as_deleted() -> None:
     assert len(asked) == 3
 
 
+async def test_what_an_object_declared_is_deleted_for_that_object_only() -> None:
+    async with engine(204, None) as (client, asked):
+        await client.delete_participant("shop", "stub", uid="one")
+        await client.delete_definition("shop", "order")
+    assert asked == [
+        "DELETE /v1/namespaces/shop/participants/stub?objectUid=one -",
+        "DELETE /v1/namespaces/shop/definitions/order -",
+    ]
+
+
 async def test_the_token_goes_along_and_names_stay_in_their_place() -> None:
     async with engine(200, {"revision": "abc"}, token="secret") as (client, asked):
         assert await client.put_definition("shop", "a/../b", {}) == "abc"

@@ -106,3 +106,13 @@ async def test_a_long_list_is_read_page_by_page() -> None:
 
     async with kube_at(pages) as kube:
         assert [item["metadata"]["name"] async for item in kube.each(SAGAS, None)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("body", ["<html>welcome</html>", "", "[]", "{}"])
+async def test_an_answer_that_is_no_list_never_passes_for_an_empty_one(body: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=body)
+
+    async with kube_at(answer) as kube:
+        with pytest.raises(UnavailableError):
+            [item async for item in kube.each(SAGAS, None)]

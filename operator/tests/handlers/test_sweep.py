@@ -12,6 +12,7 @@ from kompensa.cluster.kube import NotFoundError
 from kompensa.handlers import sweep as sweep_module
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.sweep import Sweep
+from kompensa.handlers.vanished import Vanished
 
 OLD = "2020-01-01T00:00:00Z"
 
@@ -65,7 +66,8 @@ class Sagas:
 
 
 def sweep_of(cluster: Cluster, engine: Engine, sagas: Sagas, namespaces: Sequence[str] = ()) -> Sweep:
-    return Sweep(cluster, engine, sagas, namespaces)  # type: ignore[arg-type]
+    vanished = Vanished(cluster, engine, (), namespaces)  # type: ignore[arg-type]
+    return Sweep(cluster, engine, sagas, vanished, namespaces)  # type: ignore[arg-type]
 
 
 async def test_a_saga_whose_object_is_gone_is_settled_and_the_others_are_not() -> None:

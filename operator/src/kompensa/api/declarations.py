@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from kompensa.api.documents import (
+    UUID,
+    DeclaredObjects,
     DefinitionItem,
     DefinitionList,
     ParticipantItem,
@@ -36,20 +38,35 @@ _DEFINITION = {
     }
 }
 Name = Annotated[str, Path(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+DeclaredBy = Annotated[
+    str | None,
+    Query(alias="objectUid", pattern=UUID, description="Only if the object with this uid declared it; else it is 404"),
+]
 
 
 def routes(engine: Engine) -> APIRouter:
     """The routes, for this engine."""
-    router = APIRouter(prefix="/v1/namespaces/{namespace}", tags=["declarations"])
+    router = APIRouter(prefix="/v1", tags=["declarations"])
     declarations = engine.declarations
 
-    @router.get("/participants", responses={200: replies(ParticipantList, "Without tokens"), **documented(401)})
+    @router.get(
+        "/declared-objects",
+        summary="The Kubernetes objects that declared something, in all namespaces",
+        responses={200: replies(DeclaredObjects, "What a person or a file declared is not in it"), **documented(401)},
+    )
+    async def declared_objects() -> Response:
+        return answer(DeclaredObjects(declarations.objects()))
+
+    @router.get(
+        "/namespaces/{namespace}/participants",
+        responses={200: replies(ParticipantList, "Without tokens"), **documented(401)},
+    )
     async def participants(namespace: Name) -> Response:
         found = declarations.participants(namespace)
         return answer(ParticipantList([ParticipantItem(name=name, spec=spec) for name, spec in found.items()]))
 
     @router.put(
-        "/participants/{name}",
+        "/namespaces/{namespace}/participants/{name}",
         status_code=204,
         openapi_extra=body_of(PutParticipant, _PARTICIPANT),
         responses=documented(400, 401, 422, 503),
@@ -57,23 +74,28 @@ def routes(engine: Engine) -> APIRouter:
     async def put_participant(namespace: Name, name: Name, request: Request) -> Response:
         engine.ready()
         wanted = decoded(await request.body(), PutParticipant)
-        await declarations.put_participant(namespace, name, wanted.spec, wanted.token)
+        await declarations.put_participant(namespace, name, wanted.spec, wanted.token, object_uid=wanted.object_uid)
         return Response(status_code=204)
 
-    @router.delete("/participants/{name}", status_code=204, responses=documented(401, 404, 503))
-    async def delete_participant(namespace: Name, name: Name) -> Response:
-        if await declarations.delete_participant(namespace, name):
+    @router.delete(
+        "/namespaces/{namespace}/participants/{name}", status_code=204, responses=documented(401, 404, 422, 503)
+    )
+    async def delete_participant(namespace: Name, name: Name, declared_by: DeclaredBy = None) -> Response:
+        if await declarations.delete_participant(namespace, name, object_uid=declared_by):
             return Response(status_code=204)
         return problem_response(404, "unknown-participant", f"there is no Participant {namespace}/{name}")
 
-    @router.get("/definitions", responses={200: replies(DefinitionList, "Current revisions"), **documented(401)})
+    @router.get(
+        "/namespaces/{namespace}/definitions",
+        responses={200: replies(DefinitionList, "Current revisions"), **documented(401)},
+    )
     async def definitions(namespace: Name) -> Response:
         found = declarations.definitions(namespace)
         items = [DefinitionItem(name=name, revision=rev, spec=spec) for name, (rev, spec) in found.items()]
         return answer(DefinitionList(items))
 
     @router.get(
-        "/definitions/{name}",
+        "/namespaces/{namespace}/definitions/{name}",
         responses={200: replies(DefinitionItem, "The current revision"), **documented(401, 404)},
     )
     async def definition(namespace: Name, name: Name) -> Response:
@@ -83,18 +105,21 @@ def routes(engine: Engine) -> APIRouter:
         return answer(DefinitionItem(name=name, revision=found[0], spec=found[1]))
 
     @router.put(
-        "/definitions/{name}",
+        "/namespaces/{namespace}/definitions/{name}",
         openapi_extra=body_of(PutDefinition, _DEFINITION),
         responses={200: replies(Revision, "Taken on"), **documented(400, 401, 422, 503)},
     )
     async def put_definition(namespace: Name, name: Name, request: Request) -> Response:
         engine.ready()
         wanted = decoded(await request.body(), PutDefinition)
-        return answer(Revision(await declarations.put_definition(namespace, name, wanted.spec)))
+        revision = await declarations.put_definition(namespace, name, wanted.spec, object_uid=wanted.object_uid)
+        return answer(Revision(revision))
 
-    @router.delete("/definitions/{name}", status_code=204, responses=documented(401, 404, 503))
-    async def delete_definition(namespace: Name, name: Name) -> Response:
-        if await declarations.delete_definition(namespace, name):
+    @router.delete(
+        "/namespaces/{namespace}/definitions/{name}", status_code=204, responses=documented(401, 404, 422, 503)
+    )
+    async def delete_definition(namespace: Name, name: Name, declared_by: DeclaredBy = None) -> Response:
+        if await declarations.delete_definition(namespace, name, object_uid=declared_by):
             return Response(status_code=204)
         return problem_response(404, "unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
 

@@ -12,25 +12,29 @@ import msgspec
 from fastapi import Response
 
 from kompensa.api.problems import BadRequestError, Problem
-from kompensa.engine.start import StartRequest
+from kompensa.engine.declarations import DeclaredObject
+from kompensa.engine.start import StartRequest, Uuid
 from kompensa.model.view import SagaView
 
 T = TypeVar("T")
 _encoder = msgspec.json.Encoder()
 _MEDIA_TYPE = "application/json"
+UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
-class PutParticipant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A Participant's spec, and the value of its token."""
+class PutParticipant(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A Participant's spec, the value of its token, and the uid of the object that declares it, if one does."""
 
     spec: dict[str, Any]
     token: str | None = None
+    object_uid: Uuid | None = None
 
 
-class PutDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A SagaDefinition's spec."""
+class PutDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A SagaDefinition's spec, and the uid of the object that declares it, if one does."""
 
     spec: dict[str, Any]
+    object_uid: Uuid | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -69,6 +73,10 @@ class Revision(msgspec.Struct, frozen=True):
     revision: str
 
 
+class DeclaredObjects(msgspec.Struct, frozen=True):
+    items: list[DeclaredObject]
+
+
 class SagaList(msgspec.Struct, frozen=True):
     items: list[SagaView]
 
@@ -102,6 +110,7 @@ TYPES: tuple[type, ...] = (
     ParticipantList,
     DefinitionList,
     Revision,
+    DeclaredObjects,
     Problem,
 )
 

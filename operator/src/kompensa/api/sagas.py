@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
 
 from kompensa.api.documents import (
+    UUID,
     Ask,
     History,
     HistoryEntry,
@@ -54,10 +55,9 @@ _START_PARAMETERS = [
         "schema": {"type": "string", "example": "5s"},
     },
 ]
-_UUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
-SagaId = Annotated[str, PathParameter(pattern=_UUID, description="The saga's id")]
-After = Annotated[str | None, Query(pattern=_UUID, description="The id of the last saga of the page before")]
+SagaId = Annotated[str, PathParameter(pattern=UUID, description="The saga's id")]
+After = Annotated[str | None, Query(pattern=UUID, description="The id of the last saga of the page before")]
 Phase = Literal[
     "Pending", "Running", "Suspended", "Compensating", "Succeeded", "Compensated", "InterventionRequired", "Terminated"
 ]

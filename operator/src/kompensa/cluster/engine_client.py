@@ -43,6 +43,15 @@ class ActiveSaga(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
 
 
+class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object that the engine keeps a declaration for."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
 class EngineClient:
     """Calls of one engine Service; each has `timeout` seconds."""
 
@@ -67,21 +76,33 @@ class EngineClient:
             return False
         return True
 
-    async def put_participant(self, namespace: str, name: str, spec: Mapping[str, Any], token: str | None) -> None:
-        body = {"spec": spec} | ({"token": token} if token is not None else {})
+    async def put_participant(
+        self, namespace: str, name: str, spec: Mapping[str, Any], token: str | None, *, uid: str | None = None
+    ) -> None:
+        """Declare a participant; `uid` is that of the object that says so, None when there is none."""
+        body = _given(spec=spec, token=token, objectUid=uid)
         await self._request("PUT", _path(namespace, "participants", name), body)
 
-    async def delete_participant(self, namespace: str, name: str) -> None:
-        await self._delete(_path(namespace, "participants", name))
+    async def delete_participant(self, namespace: str, name: str, *, uid: str | None = None) -> None:
+        """With `uid` only what that object declared."""
+        await self._delete(_path(namespace, "participants", name), _given(objectUid=uid))
 
-    async def put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
-        """Returns the revision of this spec."""
-        reply = await self._request("PUT", _path(namespace, "definitions", name), {"spec": spec})
+    async def put_definition(
+        self, namespace: str, name: str, spec: Mapping[str, Any], *, uid: str | None = None
+    ) -> str:
+        """Returns the revision of this spec; `uid` is that of the object that says so, None when there is none."""
+        body = _given(spec=spec, objectUid=uid)
+        reply = await self._request("PUT", _path(namespace, "definitions", name), body)
         return str(reply.get("revision", ""))
 
-    async def delete_definition(self, namespace: str, name: str) -> None:
-        """Runs keep their revision; new ones are refused."""
-        await self._delete(_path(namespace, "definitions", name))
+    async def delete_definition(self, namespace: str, name: str, *, uid: str | None = None) -> None:
+        """Runs keep their revision; new ones are refused. With `uid` only what that object declared."""
+        await self._delete(_path(namespace, "definitions", name), _given(objectUid=uid))
+
+    async def declared_objects(self) -> list[DeclaredObject]:
+        """The objects of all namespaces that declared what the engine knows, whether they still exist or not."""
+        reply = await self._request("GET", "/v1/declared-objects")
+        return msgspec.convert(reply.get("items") or [], list[DeclaredObject])
 
     async def definitions(self, namespace: str) -> list[str]:
         reply = await self._request("GET", _path(namespace, "definitions"))
@@ -133,9 +154,9 @@ class EngineClient:
                 return
             after = items[-1].id
 
-    async def _delete(self, path: str) -> None:
+    async def _delete(self, path: str, query: Mapping[str, str]) -> None:
         try:
-            await self._request("DELETE", path)
+            await self._request("DELETE", path, query=query)
         except EngineProblemError as problem:
             if problem.status != 404:
                 raise
@@ -152,6 +173,10 @@ class EngineClient:
             raise EngineUnreachableError(f"the engine at {self._url} did not answer in time") from error
         except aiohttp.ClientError as error:
             raise EngineUnreachableError(f"the engine at {self._url} cannot be reached: {error}") from error
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _path(namespace: str, collection: str, name: str | None = None) -> str:

@@ -105,7 +105,10 @@ class Kube:
             query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
             query |= {"continue": token} if token else {}
             page = await self._request("GET", resource.path(namespace), query=query, accept=accept)
-            for item in page.get("items") or []:
+            if "items" not in page:
+                # Whoever compares with a list would take everything for deleted.
+                raise UnavailableError(f"GET {resource.path(namespace)}: the answer is no list")
+            for item in page["items"] or []:
                 yield item
             token = page.get("metadata", {}).get("continue", "")
             if not token:
@@ -216,10 +219,13 @@ def _parsed(method: str, path: str, status: int, raw: bytes, retry_after: str | 
     try:
         document = json.loads(raw) if raw else {}
     except ValueError:
-        document = {}
+        document = None
     if status in _SUCCESS:
-        return document if isinstance(document, dict) else {}
-    said = document.get("message") if isinstance(document, dict) else None
+        if not isinstance(document, dict):
+            raise UnavailableError(f"{method} {path}: {status}, but the body is no JSON object: {raw[:80]!r}")
+        return document
+    document = document if isinstance(document, dict) else {}
+    said = document.get("message")
     message = f"{method} {path}: {status} {said or raw[:200].decode(errors='replace')}"
     if status == 404:
         raise NotFoundError(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,8 +32,21 @@ class _Declared(msgspec.Struct, frozen=True):
     participants: dict[str, dict[str, Any]]
 
 
+class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A Kubernetes object that something was declared by."""
+
+    kind: Literal["Participant", "SagaDefinition"]
+    namespace: str
+    name: str
+    uid: str
+
+
 class Declarations:
-    """Answers from memory; writes through to the journal."""
+    """Answers from memory; writes through to the journal.
+
+    `object_uid` is that of the Kubernetes object that declares; without one, a person or a file does. Whoever declares
+    a name last has it.
+    """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -42,6 +55,7 @@ class Declarations:
         self._addresses: dict[Key, Participant] = {}
         self._current: dict[Key, Definition] = {}
         self._specs: dict[Key, dict[str, Any]] = {}
+        self._declared_by: dict[Key, str | None] = {}
         self._revisions: dict[tuple[str, str, str], Definition] = {}
 
     async def load(self) -> None:
@@ -56,6 +70,7 @@ class Declarations:
         self._addresses = {key: _address(row, spec) for key, (row, spec) in self._participants.items()}
         compiled = {(row.namespace, row.name): self._compiled(row) for row in definitions}
         self._specs = {(row.namespace, row.name): _declared(row).spec for row in definitions}
+        self._declared_by = {(row.namespace, row.name): row.object_uid for row in definitions}
         self._current = compiled
 
     def participant(self, namespace: str, name: str) -> Participant | None:
@@ -70,6 +85,22 @@ class Declarations:
         """Revision and spec of a namespace's current definitions by name."""
         found = sorted(key for key in self._current if key[0] == namespace)
         return {key[1]: (self._current[key].revision, self._specs[key]) for key in found}
+
+    def objects(self) -> list[DeclaredObject]:
+        """The objects of all namespaces that something stands for here, whether they still exist or not."""
+        participants = {key: row.object_uid for key, (row, _) in self._participants.items()}
+        return [
+            *(
+                DeclaredObject(kind="Participant", namespace=n, name=m, uid=u)
+                for (n, m), u in participants.items()
+                if u
+            ),
+            *(
+                DeclaredObject(kind="SagaDefinition", namespace=n, name=m, uid=u)
+                for (n, m), u in self._declared_by.items()
+                if u
+            ),
+        ]
 
     def current(self, namespace: str, name: str) -> Definition:
         """What a new saga runs by. Raises UnknownDefinitionError."""
@@ -91,7 +122,15 @@ class Declarations:
             raise UnknownDefinitionError(f"revision {revision} of {namespace}/{name} is not in the journal")
         return self._compiled(row)
 
-    async def put_participant(self, namespace: str, name: str, spec: Mapping[str, Any], token: str | None) -> None:
+    async def put_participant(
+        self,
+        namespace: str,
+        name: str,
+        spec: Mapping[str, Any],
+        token: str | None = None,
+        *,
+        object_uid: str | None = None,
+    ) -> None:
         """Take on a participant; definitions that name it get a new revision if what it declares has changed.
 
         Raises ParticipantInvalidError.
@@ -100,13 +139,13 @@ class Declarations:
             parsed = parse_participant(spec)
         except SpecError as error:
             raise ParticipantInvalidError(str(error)) from error
+        text = _text(dict(spec))
+        row = ParticipantRow(namespace=namespace, name=name, spec=text, token=token, object_uid=object_uid)
         async with self._turn:
-            await self._put_participant(namespace, name, spec, parsed, token)
+            await self._put_participant(row, parsed)
 
-    async def _put_participant(
-        self, namespace: str, name: str, spec: Mapping[str, Any], parsed: ParticipantSpec, token: str | None
-    ) -> None:
-        row = ParticipantRow(namespace=namespace, name=name, spec=_text(dict(spec)), token=token)
+    async def _put_participant(self, row: ParticipantRow, parsed: ParticipantSpec) -> None:
+        namespace, name = row.namespace, row.name
         known = self._participants.get((namespace, name))
         if known is not None and known[0] == row:
             return
@@ -115,21 +154,28 @@ class Declarations:
         self._addresses[namespace, name] = _address(row, parsed)
         for (ns, definition), declared in list(self._specs.items()):
             if ns == namespace and any(step.participant == name for step in self._current[ns, definition].steps):
-                await self._put_definition(ns, definition, declared)
+                await self._put_definition(ns, definition, declared, self._declared_by[ns, definition])
 
-    async def delete_participant(self, namespace: str, name: str) -> bool:
-        """Forget a participant. Sagas that still need it are parked when they call it."""
+    async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
+        """Forget a participant, with `object_uid` only if that object declared it; returns whether it was there.
+
+        Sagas that still need it are parked when they call it.
+        """
         async with self._turn:
+            if not await self._catalogue.delete_participant(namespace, name, object_uid=object_uid):
+                return False
             self._participants.pop((namespace, name), None)
             self._addresses.pop((namespace, name), None)
-            return await self._catalogue.delete_participant(namespace, name)
+            return True
 
-    async def put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
+    async def put_definition(
+        self, namespace: str, name: str, spec: Mapping[str, Any], *, object_uid: str | None = None
+    ) -> str:
         """Take on a definition and return its revision. Raises DefinitionInvalidError with every finding."""
         async with self._turn:
-            return await self._put_definition(namespace, name, spec)
+            return await self._put_definition(namespace, name, spec, object_uid)
 
-    async def _put_definition(self, namespace: str, name: str, spec: Mapping[str, Any]) -> str:
+    async def _put_definition(self, namespace: str, name: str, spec: Mapping[str, Any], object_uid: str | None) -> str:
         try:
             parsed = parse_definition(spec)
         except SpecError as error:
@@ -140,27 +186,40 @@ class Declarations:
             raise DefinitionInvalidError(findings)
         definition = compile_definition(namespace=namespace, name=name, spec=parsed, participants=known)
         current = self._current.get((namespace, name))
-        if current is None or current.revision != definition.revision:
+        moved = self._declared_by.get((namespace, name)) != object_uid
+        if current is None or current.revision != definition.revision or moved:
             named = {step.participant for step in definition.steps}
             declared = _Declared(
                 dict(spec), {key: value for key, value in self.participants(namespace).items() if key in named}
             )
             await self._catalogue.put_definition(
                 DefinitionRow(
-                    namespace=namespace, name=name, revision=definition.revision, spec=_text(declared), current=True
+                    namespace=namespace,
+                    name=name,
+                    revision=definition.revision,
+                    spec=_text(declared),
+                    current=True,
+                    object_uid=object_uid,
                 )
             )
             self._keep(definition)
             self._current[namespace, name] = definition
+            self._declared_by[namespace, name] = object_uid
         self._specs[namespace, name] = dict(spec)
         return definition.revision
 
-    async def delete_definition(self, namespace: str, name: str) -> bool:
-        """Nothing starts by it any more; running sagas keep their revision."""
+    async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
+        """Nothing starts by it any more; running sagas keep their revision.
+
+        With `object_uid` only if that object declared it; returns whether it was there.
+        """
         async with self._turn:
+            if not await self._catalogue.delete_definition(namespace, name, object_uid=object_uid):
+                return False
             self._current.pop((namespace, name), None)
             self._specs.pop((namespace, name), None)
-            return await self._catalogue.delete_definition(namespace, name)
+            self._declared_by.pop((namespace, name), None)
+            return True
 
     def _of(self, namespace: str) -> list[tuple[Key, tuple[ParticipantRow, ParticipantSpec]]]:
         return sorted((item for item in self._participants.items() if item[0][0] == namespace), key=lambda i: i[0])

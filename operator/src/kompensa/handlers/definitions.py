@@ -30,7 +30,7 @@ class Definitions(Kind):
     async def reconcile(self, seen: Seen, attempt: int) -> float:
         last = {"revision": seen.status.get("revision")}
         try:
-            revision = await self._engine.put_definition(seen.namespace, seen.name, seen.spec)
+            revision = await self._engine.put_definition(seen.namespace, seen.name, seen.spec, uid=seen.uid)
         except EngineProblemError as problem:
             await self.say(seen, last, stalled("LintFailed", lint_message(problem)))
             return LINT_RETRY
@@ -44,7 +44,7 @@ class Definitions(Kind):
 
     async def forget(self, seen: Seen) -> None:
         try:
-            await self._engine.delete_definition(seen.namespace, seen.name)
+            await self._engine.delete_definition(seen.namespace, seen.name, uid=seen.uid)
         except EngineUnreachableError as error:
             raise RetryLaterError(str(error)) from error
 

@@ -27,6 +27,7 @@ from kompensa.handlers.settings import LEASE_NAME, OperatorSettings
 from kompensa.handlers.startup import wait_for_kinds, watch_registry, watch_settings
 from kompensa.handlers.sweep import Sweep
 from kompensa.handlers.ttl import FinishedSagas
+from kompensa.handlers.vanished import Vanished
 from kompensa.handlers.workqueue import WorkQueue
 
 
@@ -79,8 +80,10 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
     participants = Participants(kube, engine, on_change=definitions.participant_changed)
     outboxes = Outboxes(kube, capture_site(settings, kube))
     replicas = Replicas(kube, workers, WorkerSite(image=settings.replica_image, kafka=settings.kafka))
-    sweep = Sweep(kube, engine, sagas, settings.namespaces)
-    return Parts(sagas, (participants, definitions, outboxes, replicas), finished, sweep)
+    kinds = (participants, definitions, outboxes, replicas)
+    vanished = Vanished(kube, engine, kinds, settings.namespaces)
+    sweep = Sweep(kube, engine, sagas, vanished, settings.namespaces)
+    return Parts(sagas, kinds, finished, sweep)
 
 
 def capture_site(settings: OperatorSettings, kube: Kube) -> CaptureSite:

@@ -31,7 +31,7 @@ class Participants(Kind):
     async def reconcile(self, seen: Seen, attempt: int) -> float:
         try:
             token = await self._token(seen)
-            await self._engine.put_participant(seen.namespace, seen.name, seen.spec, token)
+            await self._engine.put_participant(seen.namespace, seen.name, seen.spec, token, uid=seen.uid)
         except SecretError as error:
             await self.say(seen, {}, working("SecretNotFound", str(error)))
             return SECRET_RETRY
@@ -51,7 +51,7 @@ class Participants(Kind):
     async def forget(self, seen: Seen) -> None:
         self._known.pop(seen.key, None)
         try:
-            await self._engine.delete_participant(seen.namespace, seen.name)
+            await self._engine.delete_participant(seen.namespace, seen.name, uid=seen.uid)
         except EngineUnreachableError as error:
             raise RetryLaterError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Comparing live Saga objects with the engine's: what no event told us.
+"""Comparing live objects with what is held for them, now and then: what no event told us.
 
 A Saga sets no finalizer, so one deleted while nobody watched leaves no trace but its saga. And a watch can be dead
 without saying so; an object that is there and was never delivered gives that away.
@@ -17,6 +17,7 @@ from kompensa.cluster.resources import SAGAS, Object
 from kompensa.handlers import metrics
 from kompensa.handlers.sagas import Sagas
 from kompensa.handlers.seen import Seen
+from kompensa.handlers.vanished import Vanished
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +28,15 @@ LATE = 30.0
 
 
 class Sweep:
-    """One comparison; `undelivered` are the objects that the last one had to bring in by itself."""
+    """Compares Sagas itself, the other kinds by `vanished`; `undelivered` counts what it had to bring in last time."""
 
-    def __init__(self, kube: Kube, engine: EngineClient, sagas: Sagas, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, kube: Kube, engine: EngineClient, sagas: Sagas, vanished: Vanished, namespaces: Sequence[str]
+    ) -> None:
         self._kube = kube
         self._engine = engine
         self._sagas = sagas
+        self._vanished = vanished
         self._namespaces: list[str | None] = list(namespaces) or [None]
         self._started = time.monotonic()
         self.undelivered = 0
@@ -42,6 +46,7 @@ class Sweep:
         while True:
             try:
                 await self.once()
+                await self._vanished.once()
             except (KubeError, EngineUnreachableError, EngineProblemError) as error:
                 log.info("the sweep could not be done, trying again", why=str(error))
                 await asyncio.sleep(RETRY)

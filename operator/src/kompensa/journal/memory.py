@@ -282,9 +282,13 @@ class _Catalogue:
         self._participants[row.namespace, row.name] = row
         self._journal.tell("catalogue")
 
-    async def delete_participant(self, namespace: str, name: str) -> bool:
+    async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         await self._journal.answered()
-        return self._participants.pop((namespace, name), None) is not None
+        row = self._participants.get((namespace, name))
+        if row is None or object_uid not in (None, row.object_uid):
+            return False
+        del self._participants[namespace, name]
+        return True
 
     async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
         await self._journal.answered()
@@ -299,9 +303,13 @@ class _Catalogue:
         self._definitions[row.namespace, row.name, row.revision] = row
         self._journal.tell("catalogue")
 
-    async def delete_definition(self, namespace: str, name: str) -> bool:
+    async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         await self._journal.answered()
-        current = [k for k, row in self._definitions.items() if k[:2] == (namespace, name) and row.current]
+        current = [
+            key
+            for key, row in self._definitions.items()
+            if key[:2] == (namespace, name) and row.current and object_uid in (None, row.object_uid)
+        ]
         for key in current:
             self._definitions[key] = msgspec.structs.replace(self._definitions[key], current=False)
         return bool(current)

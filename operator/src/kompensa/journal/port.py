@@ -101,13 +101,16 @@ class Signals(Protocol):
 
 
 class Catalogue(Protocol):
-    """Participants and definitions."""
+    """Participants and definitions.
+
+    A deletion with an `object_uid` touches only what that Kubernetes object declared, and returns whether it did.
+    """
 
     async def participants(self, namespace: str | None = None) -> list[ParticipantRow]: ...
 
     async def put_participant(self, row: ParticipantRow) -> None: ...
 
-    async def delete_participant(self, namespace: str, name: str) -> bool: ...
+    async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool: ...
 
     async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
         """The current revisions."""
@@ -117,7 +120,7 @@ class Catalogue(Protocol):
 
     async def put_definition(self, row: DefinitionRow) -> None: ...
 
-    async def delete_definition(self, namespace: str, name: str) -> bool:
+    async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """Nothing can be started by it any more; running sagas keep their revision."""
         ...
 

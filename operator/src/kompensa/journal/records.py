@@ -92,22 +92,30 @@ class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ParticipantRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A participant's spec as given, and its bearer token, which is never shown again."""
+    """A participant's spec as given, and its bearer token, which is never shown again.
+
+    `object_uid` is that of the Kubernetes object that declared it; None when a person or a file did.
+    """
 
     namespace: str
     name: str
     spec: str
     token: str | None = None
+    object_uid: str | None = None
 
 
 class DefinitionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One immutable revision of a definition; `current` is the one that new sagas get."""
+    """One immutable revision of a definition; `current` is the one that new sagas get.
+
+    `object_uid`, which may change, is that of the Kubernetes object that declared it last; None for a person or a file.
+    """
 
     namespace: str
     name: str
     revision: str
     spec: str
     current: bool = True
+    object_uid: str | None = None
 
 
 class Lease(msgspec.Struct, frozen=True):

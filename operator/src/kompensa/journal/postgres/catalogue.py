@@ -7,24 +7,32 @@ from kompensa.journal.records import DefinitionRow, ParticipantRow
 
 _TELL = "SELECT pg_notify('kompensa', 'catalogue')"
 _PARTICIPANTS = """
-SELECT namespace, name, spec, token FROM participants WHERE $1::text IS NULL OR namespace = $1 ORDER BY 1, 2
+SELECT namespace, name, spec, token, object_uid::text FROM participants
+WHERE $1::text IS NULL OR namespace = $1 ORDER BY 1, 2
 """
 _PUT_PARTICIPANT = """
-INSERT INTO participants (namespace, name, spec, token) VALUES ($1, $2, $3, $4)
-ON CONFLICT (namespace, name) DO UPDATE SET spec = excluded.spec, token = excluded.token, updated_at = now()
+INSERT INTO participants (namespace, name, spec, token, object_uid) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (namespace, name) DO UPDATE
+SET spec = excluded.spec, token = excluded.token, object_uid = excluded.object_uid, updated_at = now()
 """
-_DELETE_PARTICIPANT = "DELETE FROM participants WHERE namespace = $1 AND name = $2"
+_DELETE_PARTICIPANT = """
+DELETE FROM participants WHERE namespace = $1 AND name = $2 AND ($3::uuid IS NULL OR object_uid = $3)
+"""
 _DEFINITIONS = """
-SELECT namespace, name, revision, spec, current FROM definitions
+SELECT namespace, name, revision, spec, current, object_uid::text FROM definitions
 WHERE current AND ($1::text IS NULL OR namespace = $1) ORDER BY 1, 2
 """
 _DEFINITION = """
-SELECT namespace, name, revision, spec, current FROM definitions WHERE namespace = $1 AND name = $2 AND revision = $3
+SELECT namespace, name, revision, spec, current, object_uid::text FROM definitions
+WHERE namespace = $1 AND name = $2 AND revision = $3
 """
-_RETIRE = "UPDATE definitions SET current = false WHERE namespace = $1 AND name = $2 AND current"
+_RETIRE = """
+UPDATE definitions SET current = false
+WHERE namespace = $1 AND name = $2 AND current AND ($3::uuid IS NULL OR object_uid = $3)
+"""
 _PUT_DEFINITION = """
-INSERT INTO definitions (namespace, name, revision, spec, current) VALUES ($1, $2, $3, $4, true)
-ON CONFLICT (namespace, name, revision) DO UPDATE SET current = true
+INSERT INTO definitions (namespace, name, revision, spec, current, object_uid) VALUES ($1, $2, $3, $4, true, $5)
+ON CONFLICT (namespace, name, revision) DO UPDATE SET current = true, object_uid = excluded.object_uid
 """
 
 
@@ -42,13 +50,13 @@ class PostgresCatalogue:
     async def put_participant(self, row: ParticipantRow) -> None:
         """See `Catalogue.put_participant`."""
         async with self._link.lent() as connection, connection.transaction():
-            await connection.execute(_PUT_PARTICIPANT, row.namespace, row.name, row.spec, row.token)
+            await connection.execute(_PUT_PARTICIPANT, row.namespace, row.name, row.spec, row.token, row.object_uid)
             await connection.execute(_TELL)
 
-    async def delete_participant(self, namespace: str, name: str) -> bool:
+    async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """See `Catalogue.delete_participant`."""
         async with self._link.lent() as connection, connection.transaction():
-            status = await connection.execute(_DELETE_PARTICIPANT, namespace, name)
+            status = await connection.execute(_DELETE_PARTICIPANT, namespace, name, object_uid)
             await connection.execute(_TELL)
             return bool(status != "DELETE 0")
 
@@ -66,13 +74,13 @@ class PostgresCatalogue:
     async def put_definition(self, row: DefinitionRow) -> None:
         """See `Catalogue.put_definition`."""
         async with self._link.lent() as connection, connection.transaction():
-            await connection.execute(_RETIRE, row.namespace, row.name)
-            await connection.execute(_PUT_DEFINITION, row.namespace, row.name, row.revision, row.spec)
+            await connection.execute(_RETIRE, row.namespace, row.name, None)
+            await connection.execute(_PUT_DEFINITION, row.namespace, row.name, row.revision, row.spec, row.object_uid)
             await connection.execute(_TELL)
 
-    async def delete_definition(self, namespace: str, name: str) -> bool:
+    async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """See `Catalogue.delete_definition`."""
         async with self._link.lent() as connection, connection.transaction():
-            status = await connection.execute(_RETIRE, namespace, name)
+            status = await connection.execute(_RETIRE, namespace, name, object_uid)
             await connection.execute(_TELL)
             return bool(status != "UPDATE 0")
