@@ -148,6 +148,16 @@ def test_a_participant_needs_a_plain_address(apiserver: ApiServer, namespace: st
     assert advice in said(apiserver, namespace, changed(PARTICIPANT, "spec.url", url))
 
 
+@pytest.mark.parametrize("name", ["inventory.v2", "i" * 64])
+def test_a_name_that_nothing_could_refer_to_is_refused(apiserver: ApiServer, namespace: str, name: str) -> None:
+    for manifest, referring in ((PARTICIPANT, "participantRef"), (DEFINITION, "definitionRef")):
+        answer = said(apiserver, namespace, changed(manifest, "metadata.name", name))
+        assert "at most 63 characters and no dot" in answer
+        assert referring in answer
+    replica = said(apiserver, namespace, changed(of_kind("Replica"), "metadata.name", name))
+    assert "at most 55 characters and no dot" in replica
+
+
 def of_kind(kind: str) -> Object:
     return next(document for document in documents("shop") if document["kind"] == kind)
 
@@ -207,5 +217,7 @@ def test_sagas_can_be_selected_by_definition_and_phase(apiserver: ApiServer, nam
 
 @pytest.mark.parametrize("kind", ["participant", "sagadefinition", "saga", "outbox", "replica"])
 def test_explain_describes_every_field(apiserver: ApiServer, kind: str) -> None:
-    explained = apiserver.kubectl("explain", f"{kind}.spec")
-    assert "<no description>" not in explained
+    for path in (kind, f"{kind}.spec", f"{kind}.status", f"{kind}.status.conditions"):
+        explained = apiserver.kubectl("explain", path)
+        # What Kubernetes says of every object's metadata is its own business.
+        assert "<no description>" not in explained, path

@@ -110,4 +110,4 @@ class SagaSpec(_Spec, frozen=True, kw_only=True):
     suspend: bool = False
     cancel: bool = False
     deletion_policy: DeletionPolicy = "Compensate"
-    ttl_seconds_after_finished: Annotated[int, Meta(ge=0)] | None = None
+    ttl_seconds_after_finished: Annotated[int, Meta(ge=0, le=315_360_000)] | None = None
