@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from images import prepare, status
 from images import up as bring_up
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace, cache: Cache) -> None:
         case "jars":
             print(json.dumps(_jars(cache, report)))
         case "env":
-            print(export_lines(_shell_environment(cache, report)))
+            print(export_lines(_shell_environment(cache, report), cache.bin))
 
 
 def _down(cache: Cache, report: Report) -> None:
@@ -110,13 +111,10 @@ def _jars(cache: Cache, report: Report) -> Mapping[str, str]:
 
 def _shell_environment(cache: Cache, report: Report) -> Mapping[str, str]:
     engine = prepare.ensure_engine(cache, Report(report.logs, out=sys.stderr))
-    return {"KUBECONFIG": str(cache.kubeconfig), **engine.environment, "PATH": f"{cache.bin}:$PATH"}
+    return {"KUBECONFIG": str(cache.kubeconfig), **engine.environment}
 
 
-def export_lines(environment: Mapping[str, str]) -> str:
-    """Lines for `eval`; PATH is extended by the shell that reads them."""
-    quoted = {name: shlex.quote(value) for name, value in environment.items() if name != "PATH"}
-    lines = [f"export {name}={value}" for name, value in quoted.items()]
-    if path := environment.get("PATH"):
-        lines.append(f'export PATH="{path}"')
-    return "\n".join(lines)
+def export_lines(environment: Mapping[str, str], programs: Path) -> str:
+    """Lines for `eval`; the shell that reads them puts the folder `programs` before its own PATH."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
+    return "\n".join([*lines, f'export PATH={shlex.quote(str(programs))}:"$PATH"'])

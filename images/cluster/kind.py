@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from images.cluster import ports
 from images.node.image import NodeImage
 from images.setup.cache import Cache
 from images.setup.commands import Command, Runner, output_of
@@ -34,6 +35,7 @@ class State(Enum):
 
     ABSENT = "absent"
     BROKEN = "half-dead"
+    UNREACHABLE = "without some of its ports"
     HEALTHY = "healthy"
 
 
@@ -52,19 +54,22 @@ class KindCluster:
         clusters = output_of([self.cache.bin / "kind", "get", "clusters"], env=self.engine.environment)
         if NAME not in (clusters or "").split():
             return State.ABSENT
-        return State.HEALTHY if self._answers() else State.BROKEN
+        if not self._answers():
+            return State.BROKEN
+        return State.UNREACHABLE if self.unpublished() else State.HEALTHY
 
     def up(self, node_image: NodeImage, report: Report) -> None:
         """Leave a Ready cluster behind, whatever was there."""
         found = self.state()
         if found is State.BROKEN and self._recovers():
-            found = State.HEALTHY
+            found = self.state()
         with report.stage("cluster") as stage:
             if found is State.HEALTHY:
+                ports.require_ours(self._ports())
                 stage.note = "found healthy"
             else:
                 self._recreate(node_image, stage.runner)
-                stage.note = "created" if found is State.ABSENT else "was half-dead: recreated, its data is gone"
+                stage.note = "created" if found is State.ABSENT else f"was {found.value}: recreated, its data is gone"
             self._isolate(stage.runner)
 
     def delete(self, runner: Runner) -> None:
@@ -74,6 +79,14 @@ class KindCluster:
     def kubectl(self, *words: str, timeout: float = ANSWER_SECONDS) -> str | None:
         kubectl: Command = [self.cache.bin / "kubectl", "--kubeconfig", self.kubeconfig, *words]
         return output_of(kubectl, timeout=timeout)
+
+    def unpublished(self) -> list[ports.HostPort]:
+        """Ports of the configuration that the engine does not publish: it was changed since the cluster was made."""
+        published = self.engine.ask("inspect", "--format", "{{json .NetworkSettings.Ports}}", NODE)
+        return ports.unpublished(self._ports(), published) if published else []
+
+    def _ports(self) -> list[ports.HostPort]:
+        return ports.ports_of(CONFIG.read_text(encoding="utf-8"))
 
     def _answers(self) -> bool:
         if self.engine.ask("inspect", "--format", "{{.State.Running}}", NODE) != "true":
@@ -106,6 +119,7 @@ class KindCluster:
 
     def _recreate(self, node_image: NodeImage, runner: Runner) -> None:
         self.delete(runner)
+        ports.require_free(self._ports())
         _ensure_modules_folder()
         self._ensure_network(runner)
         command: Command = [

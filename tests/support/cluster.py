@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -23,16 +23,11 @@ ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")
 
 
 def shell_environment(root: Path) -> dict[str, str]:
-    """os.environ with what `python3 -m images env` exports (KUBECONFIG, PATH)."""
-    printed = subprocess.run(
-        [sys.executable, "-m", "images", "env"], cwd=root, check=True, capture_output=True, text=True, timeout=60
-    ).stdout
-    environment = dict(os.environ)
-    for line in printed.splitlines():
-        name, _, value = line.removeprefix("export ").partition("=")
-        if name.isidentifier():
-            environment[name] = os.path.expandvars(value.strip().strip('"').strip("'"))
-    return environment
+    """The environment of a shell after `eval "$(python3 -m images env)"`: KUBECONFIG, PATH, the engine's settings."""
+    script = f'lines="$({shlex.quote(sys.executable)} -m images env)" && eval "$lines" && env -0'
+    printed = subprocess.run(["/bin/sh", "-c", script], cwd=root, check=True, capture_output=True, timeout=60).stdout
+    entries = [entry.partition("=") for entry in printed.decode().split("\0") if entry]
+    return {name: value for name, _, value in entries}
 
 
 class Cluster:
