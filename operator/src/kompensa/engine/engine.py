@@ -20,7 +20,7 @@ from kompensa.engine.service import SagaService
 from kompensa.engine.settings import Settings
 from kompensa.engine.tenure import Tenure
 from kompensa.engine.upkeep import Upkeep
-from kompensa.journal.errors import JournalError, JournalUnavailableError, StaleLeaseError
+from kompensa.journal.errors import JournalError, StaleLeaseError
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Grant, Lease
 from kompensa.transport.port import Transport
@@ -50,6 +50,7 @@ class Engine:
         self._clock = clock
         self._observer = CommitMetrics()
         self._trouble = "starting"
+        self._unrenewed: str | None = None
         self._stopping = False
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,7 +86,7 @@ class Engine:
             return self._trouble
         if not self.tenure.shards:
             return "owns no shard yet"
-        return self._observer.trouble
+        return self._unrenewed or self._observer.trouble
 
     def ready(self) -> Tenure:
         """The tenure of the moment. Raises NotReadyError."""
@@ -113,7 +114,7 @@ class Engine:
             try:
                 await self._journal.open()
                 await self.declarations.load()
-            except JournalUnavailableError as error:
+            except JournalError as error:
                 self._trouble = f"waiting for the journal: {error}"
                 _log.warning("waiting for the journal", error=str(error))
                 await asyncio.sleep(_PAUSE)
@@ -147,6 +148,7 @@ class Engine:
     async def _hold(self, tenure: Tenure, grant: Grant) -> None:
         """Keep the lease until it is lost, then drop everything that belongs to it."""
         self.tenure = tenure
+        self._unrenewed = self._observer.trouble = None
         _note(grant)
         tenure.begin(grant.gained)
         try:
@@ -169,10 +171,14 @@ class Engine:
                 tenure.renew(grant, asked + ttl)
                 if empty := tenure.empty_surplus():
                     await self._journal.leases.release(tenure.lease, empty)
-            except JournalUnavailableError as error:
+            except StaleLeaseError:
+                raise
+            except JournalError as error:
+                self._unrenewed = f"the lease could not be renewed: {error}"
                 _log.warning("the lease could not be renewed", error=str(error))
                 await asyncio.sleep(_PAUSE)
             else:
+                self._unrenewed = None
                 _note(grant)
 
     async def _pause(self, tenure: Tenure, seconds: float) -> None:

@@ -59,7 +59,7 @@ class SagaService:
         self._declarations = declarations
         self._max_in_flight = max_in_flight
         self._clock = clock
-        self._starting: set[asyncio.Task[bool]] = set()
+        self._starting: dict[str, asyncio.Task[bool]] = {}
 
     async def start(self, namespace: str, request: StartRequest) -> tuple[str, bool]:
         """Start a saga and return its id; that of an older one, and False, for an id or key given before.
@@ -69,7 +69,10 @@ class SagaService:
         """
         definition = self._declarations.current(namespace, request.definition)
         tenure = self._owner.ready()
-        known = self._live(request.id or (request.object.uid if request.object else ""))
+        wanted = request.id or (request.object.uid if request.object else "")
+        while wanted in self._starting:  # whoever asks twice is told what becomes of the first request, and not before
+            await self._answer(self._starting[wanted])
+        known = self._live(wanted)
         if known is not None:
             return known.saga.id, False
         if tenure.busy >= self._max_in_flight:
@@ -82,9 +85,12 @@ class SagaService:
 
     async def _accepted(self, tenure: Tenure, live: Live, commands: tuple[Command, ...]) -> bool:
         # Its own task: whoever asked may give up waiting, but what the journal has taken must run.
-        task = asyncio.create_task(tenure.accept(live, commands))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
+        saga_id = live.saga.id
+        task = self._starting[saga_id] = asyncio.create_task(tenure.accept(live, commands))
+        task.add_done_callback(lambda _: self._starting.pop(saga_id))
+        return await self._answer(task)
+
+    async def _answer(self, task: asyncio.Task[bool]) -> bool:
         done, _ = await asyncio.wait([task], timeout=PATIENCE)
         if not done:
             raise NotReadyError(

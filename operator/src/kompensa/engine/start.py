@@ -16,7 +16,8 @@ from kompensa.model.saga import new_saga
 from kompensa.model.specs import Name
 from kompensa.model.transition import advance
 
-Uuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+# The length too: `$` of Python's patterns lets a line end pass.
+Uuid = Annotated[str, Meta(max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 
 
 class ObjectRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

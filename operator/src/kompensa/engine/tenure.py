@@ -63,6 +63,8 @@ class Tenure:
         self.live: dict[str, Live] = {}
         self.load: Counter[int] = Counter()
         self._held: set[str] = set()
+        self._taking = asyncio.Lock()
+        """A row that was read is taken into memory before the next is read: none is taken from an outdated one."""
         self.lost = asyncio.Event()
         """Somebody noticed that the lease is not ours any more."""
         self._ended: StaleLeaseError | None = None
@@ -132,6 +134,8 @@ class Tenure:
         finally:
             if not fresh:
                 self.leave(live)
+        if not fresh:
+            self._spawn(self._pick_up(live.saga.id))
         return fresh
 
     def enter(self, live: Live) -> None:
@@ -142,7 +146,8 @@ class Tenure:
 
     def leave(self, live: Live) -> None:
         """Forget a saga that is settled, or that was never accepted."""
-        if self.live.pop(live.saga.id, None) is not None:
+        if self.live.get(live.saga.id) is live:
+            del self.live[live.saga.id]
             self.load[live.shard] -= 1
             self._held.discard(live.saga.id)
             self._timers.set(live.saga.id, None)
@@ -186,11 +191,9 @@ class Tenure:
         count = 0
         while True:
             try:
-                rows = await self._journal.sagas.unsettled(shards, after=after, limit=_RECOVERY_BATCH)
-                for row in rows:
-                    if row.id not in self.live and await self._revive(row):
-                        count += 1
-                        self._go_on(self.live[row.id])
+                async with self._taking:
+                    rows = await self._journal.sagas.unsettled(shards, after=after, limit=_RECOVERY_BATCH)
+                    count += len([row for row in rows if await self._take_over(row)])
             except JournalUnavailableError as error:
                 _log.warning("recovery waits for the journal", error=str(error))
                 await asyncio.sleep(_PAUSE)
@@ -203,11 +206,28 @@ class Tenure:
             RECOVERED.inc(count)
             _log.info("sagas taken over", count=count, shards=len(shards))
 
-    def _go_on(self, live: Live) -> None:
+    async def _pick_up(self, saga_id: str) -> None:
+        """Take over a saga that was asked for again: recovery passes over it while the new request is in memory."""
+        while True:
+            try:
+                async with self._taking:
+                    row = await self._journal.sagas.find(saga_id)
+                    if row is not None and not row.settled and row.shard in self.shards:
+                        await self._take_over(row)
+            except JournalUnavailableError:
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
+    async def _take_over(self, row: SagaRow) -> bool:
+        if row.id in self.live or not await self._revive(row):
+            return False
+        live = self.live[row.id]
         if resting(live.saga):
             self._moved(live)
         else:
             self._deliver(live, Happening(Recovered()))
+        return True
 
     async def _revive(self, row: SagaRow) -> bool:
         try:
@@ -219,22 +239,23 @@ class Tenure:
             # One row that cannot be read must not keep all the others from going on.
             _log.exception("a saga cannot be taken over", saga=row.id)
             return False
+        if row.id in self.live:  # asked for anew, a moment ago
+            return False
         self.enter(live)
         return True
 
     async def _wanted(self, signal: Signal) -> Live | None:
         """The saga a request is for. One that is parked has left memory and comes back for it."""
-        live = self.live.get(signal.saga_id)
-        if live is not None:
-            return live
-        row = await self._journal.sagas.find(signal.saga_id)
-        if row is None or (row.settled and row.phase in TERMINAL):
-            await self._journal.signals.withdraw([signal.id])
-            return None
-        if not row.settled or row.shard not in self.shards or signal.saga_id in self.live:
+        async with self._taking:
+            live = self.live.get(signal.saga_id)
+            if live is not None:
+                return live
+            row = await self._journal.sagas.find(signal.saga_id)
+            if row is None or (row.settled and row.phase in TERMINAL):
+                await self._journal.signals.withdraw([signal.id])
+            elif row.settled and row.shard in self.shards:
+                await self._revive(row)
             return self.live.get(signal.saga_id)
-        await self._revive(row)
-        return self.live.get(signal.saga_id)
 
     def _timer_due(self, saga_id: str) -> None:
         live = self.live.get(saga_id)

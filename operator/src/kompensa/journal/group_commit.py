@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
-from kompensa.journal.errors import JournalError, JournalUnavailableError, RejectedError, StaleLeaseError
+from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
 from kompensa.journal.records import Acceptance, Transition
 
 Write: TypeAlias = Acceptance | Transition
@@ -116,6 +116,9 @@ class GroupCommit:
                 middle = len(batch) // 2
                 await self._write(batch[:middle])
                 await self._write(batch[middle:])
+        except Exception as error:
+            # A fault of ours: whoever waits must hear of it, or would wait for ever.
+            _fail(batch, error)
         else:
             for write, answer in batch:
                 _answer(write, answer, missing)
@@ -148,7 +151,7 @@ def _answer(write: Write, answer: asyncio.Future[bool], missing: frozenset[str])
         answer.set_result(True)
 
 
-def _fail(batch: list[tuple[Write, asyncio.Future[bool]]], error: JournalError) -> None:
+def _fail(batch: list[tuple[Write, asyncio.Future[bool]]], error: Exception) -> None:
     for _, answer in batch:
         if not answer.done():
             answer.set_exception(error)

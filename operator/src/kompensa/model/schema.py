@@ -11,6 +11,8 @@ from msgspec import json
 
 FINDINGS_SHOWN = 5
 LONGEST_FINDING = 200
+DEEPEST = 64
+"""Levels of nesting. Whatever is done with an input goes through it level by level, and a stack has an end."""
 LEAVES_OPEN = frozenset({"allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
 """Keywords by which other members than those of `properties` may be described."""
 
@@ -39,7 +41,7 @@ class InputSchema:
     def findings(self, value: Any) -> list[str]:
         """What does not fit, each as `path: what was expected`; empty when all fits. At most a handful."""
         if self._validator.is_valid(value):
-            return _beyond_cel(value)
+            return _unusable(value)
         found = []
         for error in self._validator.iter_errors(value):
             path = ".".join(str(part) for part in error.instance_path) or "(the input itself)"
@@ -86,18 +88,28 @@ def _is_open(node: Mapping[str, Any]) -> bool:
     return "properties" not in node
 
 
-def _beyond_cel(value: Any) -> list[str]:
-    """What a JSON document may hold, but CEL would cut off (after a NUL) or refuse (beyond 64 bits), far from here.
+def _unusable(value: Any) -> list[str]:
+    """What a JSON document may hold, but would fail far from here: CEL cuts text off after a NUL and has 64 bits.
 
-    The pattern is a quick look that may err; the walk decides.
+    Counting and the pattern are a quick look that may err; the walk decides.
     """
-    if not _SUSPICIOUS.search(json.encode(value)):
+    text = json.encode(value)
+    if text.count(b"[") + text.count(b"{") > DEEPEST and _is_deeper(value, DEEPEST):
+        return [f"(the input itself): nested deeper than {DEEPEST} levels; flatten it"]
+    if not _SUSPICIOUS.search(text):
         return []
     if _holds(value, lambda member: isinstance(member, str) and "\0" in member):
         return ["(the input itself): contains a NUL character; remove it"]
     if _holds(value, lambda member: isinstance(member, int) and not -(2**63) <= member < 2**63):
         return ["(the input itself): contains an integer beyond 64 bits; write it as a string"]
     return []
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [m for v in layer for m in (v.values() if isinstance(v, Mapping) else v if isinstance(v, list) else ())]
+    return bool(layer)
 
 
 def _holds(value: Any, unwanted: Callable[[Any], bool]) -> bool:

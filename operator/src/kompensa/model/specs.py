@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from kompensa.model.durations import PATTERN as DURATION
 
-NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(?!\n)$"
 PATH = r"^/"
 URL = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 

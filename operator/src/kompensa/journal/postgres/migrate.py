@@ -11,11 +11,13 @@ from importlib import resources
 
 import asyncpg
 
+from kompensa.journal.errors import JournalError
+
 # Any constant does, as long as every version of the engine uses the same one.
 _LOCK = 7_081_952_113
 
 
-class JournalTooNewError(Exception):
+class JournalTooNewError(JournalError):
     """The database was migrated by a newer version; running on could misread its rows."""
 
 

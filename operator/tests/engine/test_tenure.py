@@ -1,0 +1,239 @@
+"""What lives as long as one lease: recovery, shards that come and go, and no call without a lease that surely holds."""
+
+import asyncio
+
+import pytest
+
+from kompensa.engine.errors import NotReadyError
+from kompensa.journal.errors import StaleLeaseError
+from kompensa.journal.records import Grant, Lease
+from tests.support.engine_world import World, tenure_of
+from tests.support.scripted_transport import NO_ANSWER, REFUSED, WRONG
+from tests.support.waiting import until
+
+
+async def test_a_successor_takes_every_saga_up_where_the_journal_left_it() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay", keyed=False)
+        world.transport.hold("action pay")
+        sagas = [await world.start() for _ in range(20)]
+        await world.until_called("action pay", 20)
+        await world.crash_first()
+        world.transport.release("action pay")
+        await world.engine()
+        for saga in sagas:
+            await world.until_phase(saga, "Succeeded")
+        assert world.transport.calls.count("action reserve") == 20, "a step that the journal knows was repeated"
+
+
+async def test_more_sagas_than_one_batch_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kompensa.engine.tenure._RECOVERY_BATCH", 3)
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        sagas = [await world.start() for _ in range(10)]
+        await world.until_called("action reserve", 10)
+        await world.crash_first()
+        world.transport.release("action reserve")
+        await world.engine()
+        for saga in sagas:
+            await world.until_phase(saga, "Succeeded")
+
+
+async def test_recovery_waits_for_a_journal_that_is_away() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        await world.crash_first()
+        world.transport.release("action reserve")
+        engine = world.new_engine()
+        await engine.start()
+        await until(lambda: engine.tenure is not None, "the engine to join")
+        with world.journal_away():
+            await asyncio.sleep(3)
+        await world.until_phase(saga, "Succeeded")
+
+
+async def test_a_row_that_cannot_be_read_does_not_keep_the_others() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        broken, whole = await world.start(), await world.start()
+        await world.until_called("action reserve", 2)
+        await world.crash_first()
+        world.transport.release("action reserve")
+        world.spoil(broken)
+        await world.engine()
+        await world.until_phase(whole, "Succeeded")
+
+
+async def test_a_saga_that_is_asked_for_again_while_it_is_recovered_is_not_passed_over() -> None:
+    """Its row is read while the new request, which the journal will refuse, is in memory under the same id."""
+    saga = "0b8a3c5e-0000-4000-8000-000000000001"
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        await world.start(id=saga)
+        await world.until_called("action reserve")
+        await world.crash_first()
+        world.transport.release("action reserve")
+        engine = world.new_engine()
+        again: list[asyncio.Task[str]] = []
+
+        async def ask_again(question: str) -> None:
+            if question == "sagas.unsettled" and not again:
+                again.append(asyncio.create_task(world.start(id=saga)))
+                await until(lambda: saga in tenure_of(engine).live, "the new request to be in memory")
+
+        world.links[engine].after = ask_again
+        await engine.start()
+        await world.until_phase(saga, "Succeeded")
+        assert await again[0] == saga
+
+
+async def test_a_parked_saga_that_is_settled_leaves_memory() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.answer("action reserve", WRONG)
+        await world.until_phase(await world.start(), "InterventionRequired")
+        await until(lambda: not tenure_of(world.first).live, "memory to be empty")
+
+
+async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        sagas = [await world.start() for _ in range(64)]
+        second = await world.engine("two")
+        first = world.first
+        await until(lambda: len(tenure_of(first).closing) == 16, "the first engine to close what is too much")
+        late = await world.start()
+        assert tenure_of(first).live[late].shard not in tenure_of(first).closing
+        assert len(tenure_of(first).shards) == 32, "a shard with sagas in memory was given away"
+        world.transport.release("action reserve")
+        for saga in [*sagas, late]:
+            await world.until_phase(saga, "Succeeded")
+        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
+        assert tenure_of(first).shards | tenure_of(second).shards == set(range(32))
+
+
+async def test_an_engine_that_leaves_gives_its_shards_to_the_other_at_once() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        second = await world.engine("two")
+        await until(lambda: second.tenure and second.tenure.shards, "the second engine to get a part")
+        await world.first.stop()
+        world.engines.remove(world.first)
+        await until(lambda: len(tenure_of(second).shards) == 32, "the second to have all", seconds=1.0)
+        await world.until_phase(await world.start(), "Succeeded")
+
+
+async def test_a_stopping_engine_waits_for_calls_under_way_and_writes_them_down() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay", keyed=True)
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        engine = world.engines.pop()
+        stopping = asyncio.create_task(engine.stop())
+        await asyncio.sleep(0.5)
+        with pytest.raises(NotReadyError):
+            await world.start(engine=engine)
+        world.transport.release("action reserve")
+        await stopping
+        assert world.transport.calls == ["action reserve"], "a call was begun while leaving"
+        assert "StepSucceeded" in await world.history(saga)
+        await world.engine()
+        await world.until_phase(saga, "Succeeded")
+        assert world.transport.calls == ["action reserve", "action pay"]
+
+
+async def test_a_call_that_never_ends_does_not_hold_up_a_stopping_engine() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        async with asyncio.timeout(8):
+            await world.engines.pop().stop()
+        world.transport.release("action reserve")
+        await world.engine()
+        await world.until_phase(saga, "Succeeded")
+
+
+async def test_permission_waits_while_the_lease_is_not_surely_held() -> None:
+    async with World() as world:
+        tenure = tenure_of(world.first)
+        await tenure.permitted()
+        with world.journal_away():
+            await asyncio.sleep(6)
+            asked = asyncio.create_task(tenure.permitted())
+            await asyncio.sleep(5)
+            assert not asked.done()
+        await asked
+
+
+async def test_permission_is_refused_once_the_lease_is_lost() -> None:
+    async with World() as world:
+        tenure = tenure_of(world.first)
+        with world.journal_away():
+            await asyncio.sleep(6)
+            asked = asyncio.create_task(tenure.permitted())
+            await asyncio.sleep(0.1)
+            tenure.end(StaleLeaseError("epoch 1 is over"))
+        with pytest.raises(StaleLeaseError):
+            await asked
+        with pytest.raises(StaleLeaseError):
+            await tenure.permitted()
+
+
+async def test_a_call_that_waited_for_a_place_is_not_made_when_the_lease_ended_meanwhile() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        await world.declare_participant(maxInFlight=1)
+        world.transport.hold("action reserve")
+        await world.start()
+        await world.start()
+        await world.until_called("action reserve")
+        with world.journal_away():
+            await asyncio.sleep(6)
+            world.transport.release("action reserve")
+            await asyncio.sleep(1)
+            assert world.transport.calls == ["action reserve"]
+        await world.until_called("action reserve", 2)
+
+
+async def test_a_retry_that_comes_due_without_a_lease_waits_for_it() -> None:
+    async with World() as world:
+        patient = {"initialInterval": "10s", "maximumInterval": "10s", "maximumAttempts": 3}
+        await world.declare("reserve", retryPolicy=patient)
+        world.transport.answer("action reserve", NO_ANSWER, REFUSED)
+        saga = await world.start()
+        await world.until_called("action reserve")
+        await asyncio.sleep(0.05)
+        with world.journal_away():
+            await asyncio.sleep(20)
+            assert world.transport.calls == ["action reserve"]
+        await world.until_phase(saga, "Compensated")
+
+
+async def test_new_sagas_go_to_the_emptiest_shard() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        for _ in range(64):
+            await world.start()
+        assert set(tenure_of(world.first).load.values()) == {2}
+        world.transport.release("action reserve")
+
+
+async def test_an_engine_without_a_shard_takes_no_saga() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        tenure = tenure_of(world.first)
+        tenure.renew(Grant(lease=Lease("one", 1), shards=frozenset(), gained=frozenset()), 1e9)
+        with pytest.raises(NotReadyError, match="another engine"):
+            await world.start()
+        assert world.first.trouble == "owns no shard yet"
