@@ -80,8 +80,17 @@ class HttpTransport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # we ask for none, and a small body must not unfold into gigabytes
                 skip_auto_headers=("User-Agent", "Accept-Encoding"),
+                middlewares=(_once,),
             )
         return self._session
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a PUT, DELETE or GET again when its connection breaks: it may have had its effect."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
 
 
 @lru_cache(maxsize=4096)
