@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS, Object, Resource
+from tests.integration.apiserver import ApiServer
 from tests.integration.operator_processes import API_TOKEN, OperatorProcesses
 from tests.integration.stub_participant import StubParticipant
 
@@ -75,6 +76,27 @@ class Scene:
             return status if status.get("phase") == phase else None
 
         return await eventually(reached, f"Saga {name} to be {phase}", seconds=seconds)
+
+    async def until_gone(self, name: str) -> None:
+        """Until there is no Saga of this name."""
+
+        async def gone() -> bool:
+            try:
+                await self.kube.get(SAGAS, self.namespace, name)
+            except NotFoundError:
+                return True
+            return False
+
+        await eventually(gone, f"Saga {name} to be deleted")
+
+    async def until_event(self, apiserver: ApiServer, reason: str) -> None:
+        """Until this namespace has an Event with this reason."""
+
+        async def told() -> bool:
+            events = apiserver.get("events", "-n", self.namespace)["items"]
+            return reason in [event["reason"] for event in events]
+
+        await eventually(told, f"an Event {reason}")
 
     async def until_condition(
         self, resource: Resource, name: str, kind: str, status: str, reason: str | None = None

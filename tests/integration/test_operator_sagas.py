@@ -5,7 +5,7 @@ import pytest
 from kompensa.cluster.kube import RefusedError
 from kompensa.cluster.resources import DEFINITIONS, SAGAS
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, conditions, definition_spec, eventually
+from tests.integration.operator_scene import Scene, conditions, definition_spec
 
 
 async def test_a_saga_ends_succeeded_and_costs_one_write_besides_its_creation(
@@ -30,12 +30,7 @@ async def test_a_refused_step_is_undone_and_told_in_status_and_event(scene: Scen
     assert conditions(status)["Compensated"]["status"] == "True"
     assert scene.participant.calls == ["reserve", "pay", "reserve/undo"]
     assert len(writes(apiserver, scene, "order-1")) == 2
-
-    async def told() -> bool:
-        events = apiserver.get("events", "-n", scene.namespace)["items"]
-        return [event["reason"] for event in events] == ["Compensated"]
-
-    await eventually(told, "an Event")
+    await scene.until_event(apiserver, "Compensated")
 
 
 async def test_the_spec_of_a_saga_cannot_be_edited(scene: Scene) -> None:
@@ -166,11 +161,7 @@ async def test_a_finished_saga_is_deleted_when_its_time_is_over(scene: Scene) ->
     await scene.saga("short", ttlSecondsAfterFinished=1)
     await scene.saga("long", ttlSecondsAfterFinished=600)
     await scene.until_phase("long", "Succeeded")
-
-    async def gone() -> bool:
-        return await scene.status("short") == {}
-
-    await eventually(gone, "the finished Saga to be deleted")
+    await scene.until_gone("short")
     assert (await scene.status("long"))["phase"] == "Succeeded"
 
 
