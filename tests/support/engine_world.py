@@ -155,6 +155,14 @@ class World:
 
         await until(called, f"{call} to be called {times} times", seconds=60.0)
 
+    async def until_noted(self, saga_id: str, kind: str, *, seconds: float = 60.0) -> None:
+        """Until the saga's log has such an entry: what was asked of it has reached it."""
+
+        def noted() -> bool:
+            return any(f'"kind":"{kind}"' in row.entries for row in self.journal.sagas._logs[saga_id])
+
+        await until(noted, f"the history to say {kind}", seconds=seconds)
+
     def spoil(self, saga_id: str) -> None:
         """Make a saga's row one that this version cannot read."""
         rows = self.journal.sagas._rows

@@ -18,8 +18,8 @@ from kompensa.journal.records import Lease
 Passing = Callable[[str], Awaitable[None]]
 
 
-async def _unnoticed(_: str) -> None:
-    pass
+async def unnoticed(_: str) -> None:
+    """What is told to nobody."""
 
 
 class JournalLink:
@@ -39,8 +39,8 @@ class JournalLink:
         self._journal = journal
         self.fail_with: Exception | None = None
         self.poisonous: Callable[[Write], bool] = lambda _: False
-        self.before: Passing = _unnoticed
-        self.after: Passing = _unnoticed
+        self.before: Passing = unnoticed
+        self.after: Passing = unnoticed
         self.leases = cast(Leases, _Part(self, journal.leases, "leases"))
         self.sagas = cast(Sagas, _Part(self, journal.sagas, "sagas"))
         self.signals = cast(Signals, _Part(self, journal.signals, "signals"))

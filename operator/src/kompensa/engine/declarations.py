@@ -8,10 +8,11 @@ participant is, and its token, are looked up at each call instead: a service may
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
+import structlog
 
 from kompensa.engine.errors import DefinitionInvalidError, ParticipantInvalidError, UnknownDefinitionError
 from kompensa.journal.port import Catalogue
@@ -22,7 +23,10 @@ from kompensa.model.parsing import SpecError, compile_definition, parse_definiti
 from kompensa.model.specs import ParticipantSpec
 from kompensa.transport.port import Participant
 
+_log = structlog.get_logger(__name__)
 Key = tuple[str, str]
+T = TypeVar("T")
+Row = TypeVar("Row", ParticipantRow, DefinitionRow)
 
 
 class _Declared(msgspec.Struct, frozen=True):
@@ -66,12 +70,12 @@ class Declarations:
     async def _load(self) -> None:
         participants = await self._catalogue.participants()
         definitions = await self._catalogue.definitions()
-        self._participants = {(row.namespace, row.name): (row, _participant_spec(row.spec)) for row in participants}
+        self._participants = _readable(participants, lambda row: (row, _participant_spec(row.spec)))
         self._addresses = {key: _address(row, spec) for key, (row, spec) in self._participants.items()}
-        compiled = {(row.namespace, row.name): self._compiled(row) for row in definitions}
-        self._specs = {(row.namespace, row.name): _declared(row).spec for row in definitions}
-        self._declared_by = {(row.namespace, row.name): row.object_uid for row in definitions}
-        self._current = compiled
+        self._current = _readable(definitions, self._compiled)
+        kept = {key: row for row in definitions if (key := (row.namespace, row.name)) in self._current}
+        self._specs = {key: _declared(row).spec for key, row in kept.items()}
+        self._declared_by = {key: row.object_uid for key, row in kept.items()}
 
     def participant(self, namespace: str, name: str) -> Participant | None:
         """Where it is now."""
@@ -112,6 +116,12 @@ class Declarations:
             )
         return definition
 
+    async def found(self, namespace: str, name: str) -> Definition:
+        """The same, also when another engine took it on a moment ago. Raises UnknownDefinitionError."""
+        if (namespace, name) not in self._current:
+            await self.load()
+        return self.current(namespace, name)
+
     async def revision(self, namespace: str, name: str, revision: str) -> Definition:
         """What a saga was started with. Raises UnknownDefinitionError."""
         known = self._revisions.get((namespace, name, revision))
@@ -147,11 +157,11 @@ class Declarations:
     async def _put_participant(self, row: ParticipantRow, parsed: ParticipantSpec) -> None:
         namespace, name = row.namespace, row.name
         known = self._participants.get((namespace, name))
-        if known is not None and known[0] == row:
-            return
-        await self._catalogue.put_participant(row)
-        self._participants[namespace, name] = (row, parsed)
-        self._addresses[namespace, name] = _address(row, parsed)
+        if known is None or known[0] != row:
+            await self._catalogue.put_participant(row)
+            self._participants[namespace, name] = (row, parsed)
+            self._addresses[namespace, name] = _address(row, parsed)
+        # Also for one that is known: whoever put it may not have got this far.
         for (ns, definition), declared in list(self._specs.items()):
             if ns == namespace and any(step.participant == name for step in self._current[ns, definition].steps):
                 await self._put_definition(ns, definition, declared, self._declared_by[ns, definition])
@@ -241,6 +251,17 @@ class Declarations:
     def _keep(self, definition: Definition) -> Definition:
         self._revisions[definition.namespace, definition.name, definition.revision] = definition
         return definition
+
+
+def _readable(rows: Sequence[Row], read: Callable[[Row], T]) -> dict[Key, T]:
+    """What can be read. One row that this version cannot read must not keep the others from being used."""
+    found = {}
+    for row in rows:
+        try:
+            found[row.namespace, row.name] = read(row)
+        except Exception:
+            _log.exception("a declaration cannot be read; declare it anew", namespace=row.namespace, name=row.name)
+    return found
 
 
 def _declared(row: DefinitionRow) -> _Declared:

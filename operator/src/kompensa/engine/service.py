@@ -67,8 +67,8 @@ class SagaService:
         Raises UnknownDefinitionError, InputInvalidError, IdempotencyKeyReusedError, OverloadedError, NotReadyError,
         and RejectedError for what the journal cannot hold.
         """
-        definition = self._declarations.current(namespace, request.definition)
         tenure = self._owner.ready()
+        definition = await self._declarations.found(namespace, request.definition)
         wanted = request.id or (request.object.uid if request.object else "")
         while wanted in self._starting:  # whoever asks twice is told what becomes of the first request, and not before
             await self._answer(self._starting[wanted])

@@ -1,0 +1,183 @@
+"""What is asked of sagas outlives whoever asked and whoever owns the saga, and has its effect once."""
+
+import asyncio
+
+import pytest
+
+from kompensa.engine.errors import SagaEndedError, UnknownSagaError
+from kompensa.engine.start import ObjectRef
+from tests.support.engine_world import World, tenure_of
+from tests.support.scripted_transport import DONE, NO_ANSWER, WRONG
+
+SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
+
+
+async def test_cancelling_undoes_what_was_done() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action pay")
+        saga = await world.start()
+        await world.until_called("action pay")
+        await world.first.sagas.ask(saga, "cancel", "asked by the customer")
+        await world.until_noted(saga, "CancelAsked")
+        world.transport.release("action pay")
+        view = await world.until_phase(saga, "Compensated")
+        assert (view.reason, view.message) == ("Cancelled", "asked by the customer")
+        assert world.transport.calls == ["action reserve", "action pay", "compensation pay", "compensation reserve"]
+
+
+async def test_a_request_is_noted_once_however_often_it_is_seen() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.first.sagas.ask(saga, "suspend")
+        for _ in range(5):
+            tenure_of(world.first).signals.wake()
+            await asyncio.sleep(0)
+        world.transport.release("action reserve")
+        await world.until_phase(saga, "Suspended")
+        assert (await world.history(saga)).count("SagaSuspended") == 1
+        assert await world.journal.signals.asked(range(32)) == []
+
+
+async def test_a_request_whose_notification_is_lost_is_found_in_time() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        world.journal._watchers.clear()
+        await world.first.sagas.ask(saga, "cancel")
+        await world.until_noted(saga, "CancelAsked", seconds=10)
+        world.transport.release("action reserve")
+
+
+async def test_a_request_outlives_the_engine_that_took_it() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        with world.journal_away():
+            await world.journal.signals.ask(saga, "cancel", "")
+            await world.crash_first()
+        world.transport.release("action reserve")
+        await world.engine()
+        await world.until_phase(saga, "Compensated")
+
+
+async def test_a_request_reaches_the_engine_that_owns_the_saga() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        second = await world.engine("two")
+        await second.sagas.ask(saga, "cancel")
+        await world.until_noted(saga, "CancelAsked")
+        world.transport.release("action reserve")
+        await world.until_phase(saga, "Compensated")
+
+
+async def test_a_parked_saga_comes_back_into_memory_when_it_is_resumed() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.answer("action pay", WRONG, DONE)
+        saga = await world.start()
+        await world.until_phase(saga, "InterventionRequired")
+        await asyncio.sleep(1)
+        assert tenure_of(world.first).live == {}
+        await world.first.sagas.ask(saga, "resume")
+        await world.until_phase(saga, "Succeeded")
+        assert world.transport.calls == ["action reserve", "action pay", "action pay"]
+
+
+async def test_a_suspended_saga_stays_suspended_whoever_takes_it_over() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        await world.first.sagas.ask(saga, "suspend")
+        await world.until_phase(saga, "Suspended")
+        await world.crash_first()
+        world.transport.release("action reserve")
+        await world.engine()
+        await asyncio.sleep(60)
+        assert world.durable_phase(saga) == "Suspended"
+        assert world.transport.calls == ["action reserve"]
+        await world.first.sagas.ask(saga, "resume")
+        await world.until_phase(saga, "Succeeded")
+
+
+async def test_a_deadline_passes_only_while_nobody_holds_the_saga() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay", deadline="30s")
+        saga = await world.start(suspend=True)
+        await asyncio.sleep(120)
+        assert world.durable_phase(saga) == "Suspended"
+        await world.first.sagas.ask(saga, "resume")
+        view = await world.until_phase(saga, "Compensated")
+        assert view.reason == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize("kind", ["cancel", "suspend", "resume"])
+async def test_a_saga_that_has_ended_can_be_asked_nothing(kind: str) -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        saga = await world.start()
+        await world.until_phase(saga, "Succeeded")
+        with pytest.raises(SagaEndedError, match="has ended as Succeeded"):
+            await world.first.sagas.ask(saga, kind)  # type: ignore[arg-type]  # one of the three
+
+
+async def test_a_request_that_came_too_late_is_withdrawn() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        saga = await world.start()
+        await world.until_phase(saga, "Succeeded")
+        await world.journal.signals.ask(saga, "cancel", "")
+        await asyncio.sleep(10)
+        assert await world.journal.signals.asked(range(32)) == []
+        assert world.durable_phase(saga) == "Succeeded"
+
+
+async def test_nothing_is_asked_of_a_saga_that_nobody_knows() -> None:
+    async with World() as world:
+        with pytest.raises(UnknownSagaError, match=SAGA):
+            await world.first.sagas.ask(SAGA, "cancel")
+
+
+@pytest.mark.parametrize(
+    ("started_with", "asked_for", "end"),
+    [
+        ("Compensate", None, "Compensated"),
+        ("Orphan", None, "Succeeded"),
+        ("Orphan", "Compensate", "Compensated"),
+        ("Compensate", "Orphan", "Succeeded"),
+    ],
+)
+async def test_a_saga_whose_object_is_gone_is_settled_by_its_policy(
+    started_with: str, asked_for: str | None, end: str
+) -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action reserve")
+        await world.start(object=ObjectRef(name="order-1", uid=SAGA), deletion_policy=started_with)
+        await world.until_called("action reserve")
+        await world.first.sagas.object_deleted(SAGA, asked_for)
+        await world.until_noted(SAGA, "ObjectDeleted")
+        world.transport.release("action reserve")
+        await world.until_phase(SAGA, end)
+
+
+async def test_cancelling_ends_the_wait_for_a_retry() -> None:
+    patient = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3}
+    async with World() as world:
+        await world.declare("reserve", "pay", retryPolicy=patient)
+        world.transport.answer("action pay", NO_ANSWER)
+        saga = await world.start()
+        await world.until_called("action pay")
+        await asyncio.sleep(1)
+        await world.first.sagas.ask(saga, "cancel")
+        await world.until_phase(saga, "Compensated", seconds=10)
+        assert world.transport.calls[-2:] == ["compensation pay", "compensation reserve"]

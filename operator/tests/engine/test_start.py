@@ -1,0 +1,199 @@
+"""What is asked for becomes a saga, once: ids, keys, input, and what is acknowledged."""
+
+import asyncio
+
+import pytest
+
+from kompensa.engine.errors import (
+    IdempotencyKeyReusedError,
+    InputInvalidError,
+    NotReadyError,
+    OverloadedError,
+    UnknownDefinitionError,
+)
+from kompensa.engine.service import PATIENCE
+from kompensa.engine.start import ObjectRef
+from kompensa.model.schema import DEEPEST
+from tests.support.engine_world import World, tenure_of
+from tests.support.waiting import until
+
+SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
+
+
+async def sagas_of_two_starts_with_one_key(world: World) -> set[str]:
+    await world.declare("reserve")
+    starts = (world.start(idempotency_key="cart-1", input={"a": 1}) for _ in range(2))
+    return set(await asyncio.gather(*starts))
+
+
+async def test_two_starts_with_one_key_are_one_saga() -> None:
+    async with World() as world:
+        assert len(await sagas_of_two_starts_with_one_key(world)) == 1
+
+
+async def test_a_journal_without_the_keys_uniqueness_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutant: nothing but the journal tells that a key exists."""
+    async with World() as world:
+        monkeypatch.setattr(world.journal.sagas, "_by_key", lambda *_: None)
+        assert len(await sagas_of_two_starts_with_one_key(world)) == 2
+
+
+async def test_a_key_belongs_to_its_definition_and_namespace() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        await world.declare("reserve", name="other")
+        first = await world.start(idempotency_key="cart-1")
+        assert await world.start("other", idempotency_key="cart-1") != first
+
+
+async def test_a_key_with_another_input_is_refused_and_names_the_saga_it_belongs_to() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        first = await world.start(idempotency_key="cart-1", input={"a": 1})
+        with pytest.raises(IdempotencyKeyReusedError, match=first):
+            await world.start(idempotency_key="cart-1", input={"a": 2})
+
+
+async def test_a_key_is_remembered_after_the_saga_has_ended() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        first = await world.start(idempotency_key="cart-1")
+        await world.until_phase(first, "Succeeded")
+        assert await world.start(idempotency_key="cart-1") == first
+        assert world.transport.calls == ["action reserve"]
+
+
+async def test_the_uid_of_an_object_is_the_sagas_id() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        born_of = ObjectRef(name="order-1", uid=SAGA, generation=1)
+        assert await world.start(object=born_of) == SAGA
+        assert await world.start(object=born_of) == SAGA
+        assert (await world.until_phase(SAGA, "Succeeded")).name == "order-1"
+        assert world.transport.calls == ["action reserve"]
+
+
+async def test_a_repeated_start_is_not_acknowledged_before_the_first_is_durable() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        with world.journal_away():
+            first = asyncio.create_task(world.start(id=SAGA))
+            await until(lambda: SAGA in tenure_of(world.first).live, "the first to be on its way")
+            second = asyncio.create_task(world.start(id=SAGA))
+            await asyncio.sleep(3)
+            assert not second.done()
+        assert {await first, await second} == {SAGA}
+
+
+async def test_a_repeated_start_whose_first_was_refused_is_judged_by_itself() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        older = await world.start(idempotency_key="cart-1")
+        starts = [world.start(id=SAGA, idempotency_key="cart-1") for _ in range(3)]
+        assert await asyncio.gather(*starts) == [older] * 3
+        assert world.durable_phase(SAGA) is None
+
+
+async def test_a_start_that_the_journal_does_not_answer_is_told_and_goes_on() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        with world.journal_away():
+            with pytest.raises(NotReadyError, match="ask again with the same id or idempotency key"):
+                await asyncio.wait_for(world.start(id=SAGA), PATIENCE + 1)
+            with pytest.raises(NotReadyError):
+                await asyncio.wait_for(world.start(id=SAGA), PATIENCE + 1)
+        await world.until_phase(SAGA, "Succeeded")
+        assert await world.start(id=SAGA) == SAGA
+        assert world.transport.calls == ["action reserve"]
+
+
+async def test_a_start_that_meets_the_end_of_the_lease_is_not_acknowledged() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        await world.engine("two")
+        with world.journal_away(world.first):
+            start = asyncio.create_task(world.start(id=SAGA, engine=world.first))
+            await asyncio.sleep(9)
+        with pytest.raises(NotReadyError, match="lost its shards"):
+            await start
+        assert world.durable_phase(SAGA) is None
+
+
+async def test_an_unknown_definition_names_those_that_exist() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        with pytest.raises(UnknownDefinitionError, match=r"there are: order"):
+            await world.start("ordre")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "order"),
+        ({"order": 7}, "order: 7 is not of type"),
+        ({"order": "a", "quantity": -1}, "quantity: -1 is less than the minimum"),
+        ({"order": "a\0b"}, "NUL"),
+        ({"order": "a", "n": 2**70}, "64 bits"),
+    ],
+)
+async def test_input_that_does_not_fit_is_refused_by_field(given: dict[str, object], told: str) -> None:
+    schema = {
+        "type": "object",
+        "required": ["order"],
+        "properties": {"order": {"type": "string"}, "quantity": {"type": "integer", "minimum": 1}},
+    }
+    async with World() as world:
+        await world.declare("reserve", inputSchema=schema)
+        with pytest.raises(InputInvalidError, match=told):
+            await world.start(input=given)
+        assert world.transport.calls == []
+
+
+@pytest.mark.parametrize("leaf", [[], "\0"])
+async def test_input_that_is_nested_too_deeply_is_refused(leaf: object) -> None:
+    deep, deepest = leaf, leaf
+    for _ in range(900):
+        deep = [deep]
+    for _ in range(DEEPEST - 2):
+        deepest = {"a": deepest}
+    async with World() as world:
+        await world.declare("reserve")
+        with pytest.raises(InputInvalidError, match="nested deeper than"):
+            await world.start(input={"a": deep, "wide": [{}] * 100})
+        if leaf == []:
+            await world.start(input={"a": deepest, "wide": [{}] * 100})
+
+
+async def test_as_many_sagas_as_agreed_are_in_flight_and_parked_ones_do_not_count() -> None:
+    async with World() as world:
+        engine = await world.engine("small", max_in_flight=2)
+        await world.declare("reserve")
+        await engine.declarations.load()
+        await until(lambda: engine.tenure and engine.tenure.shards, "the engine to own shards")
+        world.transport.hold("action reserve")
+        await world.start(engine=engine)
+        held = await world.start(engine=engine)
+        with pytest.raises(OverloadedError, match="2 sagas are in flight"):
+            await world.start(engine=engine)
+        await engine.sagas.ask(held, "suspend")
+        await until(lambda: tenure_of(engine).busy == 1, "the suspended saga not to count")
+        await world.start(engine=engine)
+        world.transport.release("action reserve")
+
+
+async def test_a_saga_born_cancelled_calls_nobody() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        saga = await world.start(cancel=True)
+        await world.until_phase(saga, "Compensated")
+        assert world.transport.calls == []
+
+
+async def test_a_saga_born_suspended_waits_until_it_is_resumed() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        saga = await world.start(suspend=True)
+        await asyncio.sleep(60)
+        assert ((await world.view(saga)).phase, world.transport.calls) == ("Suspended", [])
+        await world.first.sagas.ask(saga, "resume")
+        await world.until_phase(saga, "Succeeded")
