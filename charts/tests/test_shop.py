@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from charts.tests.rendering import Helm, Object, RefusedError
+from charts.tests.rendering import Helm, Object, RefusedError, Rendering
 from kompensa_cdc.capture.naming import replication_name
 
 MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
@@ -114,6 +114,29 @@ def test_the_objects_are_those_of_the_manifests(helm: Helm) -> None:
         if item["kind"] == "Participant":
             expected = {**expected, "url": f"http://{item['metadata']['name']}.crm.svc:8080"}
         assert found["spec"] == expected
+
+
+def test_a_second_shop_on_the_same_kafka_has_topics_of_its_own(helm: Helm) -> None:
+    first, second = (helm.render("shop", {"kompensa": {"topicPrefix": prefix}}) for prefix in ("", "staging."))
+    assert topics_read(first) == topics_written(first)
+    assert topics_read(second) == topics_written(second) == {f"staging.{topic}" for topic in topics_written(first)}
+
+
+def topics_written(shop: Rendering) -> set[str]:
+    return {f"{item['spec']['topicPrefix']}.{event}" for item in shop.of("Outbox") for event in item["spec"]["events"]}
+
+
+def topics_read(shop: Rendering) -> set[str]:
+    return {topic for item in shop.of("Replica") for topic in item["spec"]["source"]["topics"]}
+
+
+def test_an_uninstall_leaves_the_outbox_whose_slot_belongs_to_the_data(helm: Helm) -> None:
+    kept = {
+        item["kind"]
+        for item in helm.render("shop").of(*OWN_KINDS)
+        if (item["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") == "keep"
+    }
+    assert kept == {"Outbox"}
 
 
 def test_participants_are_where_the_services_listen(helm: Helm) -> None:
