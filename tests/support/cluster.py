@@ -42,7 +42,7 @@ class Cluster:
     def api(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """The engine's API with the token that the chart generated."""
         if self._token is None:
-            secret = self.kubectl.json("get", "secret", "-n", SYSTEM, "kompensa-api-token")
+            secret = self.kubectl.json("get", "secret", "-n", SYSTEM, "kompensa-api")
             self._token = base64.b64decode(secret["data"]["token"]).decode()
         return call(method, API + path, body, headers={"Authorization": f"Bearer {self._token}"}, **options)
 
