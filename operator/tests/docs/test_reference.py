@@ -1,0 +1,96 @@
+"""The pages of docs/reference name what there is: nothing is missing, and nothing was invented."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from kompensa.api.app import application
+from kompensa.cli.main import app
+from kompensa.cluster.engine_client import EngineProblemError
+from kompensa.cluster.saga_refusal import refusal
+from kompensa.engine.engine import Engine
+from kompensa.engine.face import NoFace
+from kompensa.engine.settings import Settings
+from kompensa.handlers.sagas import FINAL
+from kompensa.journal.memory import MemoryJournal
+from kompensa.transport.http import HttpTransport
+from kompensa_cdc.main import app as cdc_app
+from tests.support.documentation import DOCS, named, reasons, tables, texts, trees, variables
+
+CODE = ("operator/src", "cdc/src", "images")
+IN_EXAMPLES = {"reserve-inventory", "create-order", "pm-abc"}
+ONE_WORD = {"unauthorized", "overloaded"}
+OF_HTTP_ITSELF = {"not-found", "method-not-allowed"}
+
+
+def verbs(command: Any, path: str) -> Iterator[str]:
+    if isinstance(command, TyperGroup):
+        for name, nested in command.commands.items():
+            yield from verbs(nested, f"{path} {name}")
+    else:
+        yield path
+
+
+def test_the_command_line_is_described_verb_by_verb() -> None:
+    there = {*verbs(typer.main.get_command(app), "kompensa"), *verbs(typer.main.get_command(cdc_app), "kompensa-cdc")}
+    told = [name.split(" [")[0] for name in named(tables("cli.md"))]
+    assert {" ".join(word for word in name.split() if word.islower() or "-" in word) for name in told} == there
+
+
+async def test_the_http_api_is_described_route_by_route() -> None:
+    engine = Engine(
+        journal=MemoryJournal(lambda: 0.0),
+        transport=HttpTransport(),
+        face=NoFace(),
+        settings=Settings(journal_url="postgresql://nowhere"),
+    )
+    door = httpx.ASGITransport(application(engine, token=None))
+    async with httpx.AsyncClient(transport=door, base_url="http://engine") as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    there = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert set(named(tables("http-api.md"))) - problems() == there
+
+
+def problems() -> set[str]:
+    """The slugs that the API's table of refusals names."""
+    return {word for word in named(tables("http-api.md")) if "/" not in word}
+
+
+def test_every_refusal_of_the_api_is_explained() -> None:
+    words = {text for tree in trees("operator/src/kompensa/api") for text in texts(tree)}
+    slugs = {word for word in words if re.fullmatch(r"[a-z]+(-[a-z]+)+", word)} - IN_EXAMPLES
+    assert problems() == slugs | ONE_WORD | OF_HTTP_ITSELF
+    assert problems() >= FINAL
+
+
+def test_every_variable_is_described_and_read() -> None:
+    told = {name for name in named(tables("environment.md")) if name.isupper()}
+    assert {name for name in told if name.startswith("KOMPENSA_")} == variables(*CODE)
+    known = {text for tree in trees(*CODE, "services/kit/src") for text in texts(tree)}
+    assert told <= known
+
+
+@pytest.mark.parametrize(
+    ("page", "folders"),
+    [
+        ("saga-reasons.md", ("model", "engine", "transport")),
+        ("conditions.md", ("handlers", "cluster")),
+    ],
+)
+def test_every_reason_is_explained(page: str, folders: tuple[str, ...]) -> None:
+    given = reasons(*(f"operator/src/kompensa/{folder}" for folder in folders))
+    if page == "conditions.md":
+        given |= reasons("cdc/src/kompensa_cdc/capture")
+    else:
+        given |= {refusal(EngineProblemError(422, slug, "", {}))[0] for slug in FINAL}
+    assert {word for word in named(tables(page)) if word[0].isupper()} == given
+
+
+def test_every_page_is_listed() -> None:
+    listed = (DOCS / "reference/README.md").read_text(encoding="utf-8")
+    assert all(f"({page.name})" in listed for page in (DOCS / "reference").glob("*.md") if page.name != "README.md")

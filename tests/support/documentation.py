@@ -1,0 +1,80 @@
+"""What the code says of itself, read from its syntax: environment variables and reasons."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+WORD = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
+# The last argument but one of these is a reason, and so is every keyword and variable of that name.
+STATING = {"ready", "working", "stalled", "unanswered", "__init__"}
+
+
+def trees(*folders: str) -> Iterator[ast.Module]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts(node: ast.AST | None) -> Iterator[str]:
+    """Every string constant within."""
+    for child in ast.walk(node) if node is not None else ():
+        if isinstance(child, ast.Constant) and isinstance(child.value, str):
+            yield child.value
+
+
+def variables(*folders: str) -> set[str]:
+    """Strings that look like a variable of ours."""
+    found = {text for tree in trees(*folders) for text in texts(tree)}
+    return {text for text in found if re.fullmatch(r"KOMPENSA_[A-Z_]*[A-Z]", text)}
+
+
+def reasons(*folders: str) -> set[str]:
+    """CamelCase words that are given as a reason."""
+    found = {text for tree in trees(*folders) for node in ast.walk(tree) for text in _stated(node)}
+    return {text for text in found if WORD.fullmatch(text)}
+
+
+def _stated(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args, keywords=keywords):
+            for keyword in keywords:
+                if keyword.arg == "reason":
+                    yield from _direct(keyword.value)
+            if name in STATING and args:
+                yield from _direct(args[0])
+        case ast.Assign(targets=[ast.Name(id="reason")], value=value):
+            yield from _direct(value)
+        case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="reason"), *_])], value=ast.Tuple(elts=[value, *_])):
+            yield from _direct(value)
+        case ast.AnnAssign(target=ast.Name(id="reason"), value=value):
+            yield from _direct(value)
+
+
+def _direct(node: ast.AST | None) -> Iterator[str]:
+    """The constants that the expression may be, not those that it calls with."""
+    match node:
+        case ast.Constant(value=str() as text):
+            yield text
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from _direct(body)
+            yield from _direct(orelse)
+        case ast.BoolOp(values=values):
+            for value in values:
+                yield from _direct(value)
+
+
+def tables(page: str) -> list[list[str]]:
+    """The rows of a page's tables, without their heads; each cell as it is written."""
+    lines = (DOCS / "reference" / page).read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]
+    rules = [number for number, row in enumerate(rows) if set(row[0].strip()) <= set("-: ")]
+    heads = {number - 1 for number in rules}
+    return [row for number, row in enumerate(rows) if number not in heads and number not in rules]
+
+
+def named(rows: Iterable[list[str]], column: int = 0) -> list[str]:
+    """What stands in backticks in one column of a table."""
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row[column])]
