@@ -1,11 +1,12 @@
 """These tests run in virtual time: no server, no thread, and no second that has to be waited for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from kompensa.engine import engine, tenure
+from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
 
@@ -18,3 +19,9 @@ def _virtual_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases end by the loop's clock too."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
     monkeypatch.setattr(tenure, "monotonic", elapsed)
+
+
+@pytest.fixture(autouse=True)
+def _plain_logs() -> Iterator[None]:
+    with plain_logs():
+        yield

@@ -1,11 +1,14 @@
 """What is asked of sagas outlives whoever asked and whoever owns the saga, and has its effect once."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
+from kompensa.engine.live import DeletionPolicy
 from kompensa.engine.start import ObjectRef
+from kompensa.journal.records import SignalKind
 from tests.support.engine_world import World, tenure_of
 from tests.support.scripted_transport import DONE, NO_ANSWER, WRONG
 
@@ -120,14 +123,14 @@ async def test_a_deadline_passes_only_while_nobody_holds_the_saga() -> None:
         assert view.reason == "DeadlineExceeded"
 
 
-@pytest.mark.parametrize("kind", ["cancel", "suspend", "resume"])
-async def test_a_saga_that_has_ended_can_be_asked_nothing(kind: str) -> None:
+@pytest.mark.parametrize("kind", get_args(SignalKind)[:3])
+async def test_a_saga_that_has_ended_can_be_asked_nothing(kind: SignalKind) -> None:
     async with World() as world:
         await world.declare("reserve")
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
         with pytest.raises(SagaEndedError, match="has ended as Succeeded"):
-            await world.first.sagas.ask(saga, kind)  # type: ignore[arg-type]  # one of the three
+            await world.first.sagas.ask(saga, kind)
 
 
 async def test_a_request_that_came_too_late_is_withdrawn() -> None:
@@ -157,7 +160,7 @@ async def test_nothing_is_asked_of_a_saga_that_nobody_knows() -> None:
     ],
 )
 async def test_a_saga_whose_object_is_gone_is_settled_by_its_policy(
-    started_with: str, asked_for: str | None, end: str
+    started_with: DeletionPolicy, asked_for: DeletionPolicy | None, end: str
 ) -> None:
     async with World() as world:
         await world.declare("reserve", "pay")

@@ -6,14 +6,15 @@ schemas of the documentation.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Response
 
 from kompensa.api.problems import BadRequestError, Problem
 from kompensa.engine.declarations import DeclaredObject
-from kompensa.engine.start import StartRequest, Uuid
+from kompensa.engine.live import DeletionPolicy
+from kompensa.engine.start import Generation, StartRequest, Uuid
 from kompensa.model.view import SagaView
 
 T = TypeVar("T")
@@ -40,14 +41,14 @@ class PutDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
 class Ask(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A request to a saga: why, and the generation of its object."""
 
-    reason: str = ""
-    generation: int | None = None
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    generation: Generation | None = None
 
 
 class ObjectDeleted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How to settle a saga whose object is gone; by default as it was started with."""
 
-    deletion_policy: str | None = None
+    deletion_policy: DeletionPolicy | None = None
 
 
 class ParticipantItem(msgspec.Struct, frozen=True, kw_only=True):

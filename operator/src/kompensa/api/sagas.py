@@ -91,7 +91,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.get(
         "/sagas",
         summary="List sagas, newest first",
-        responses={200: replies(SagaList, "A page"), **documented(401, 422, 503)},
+        responses={200: replies(SagaList, "A page"), **documented(401, 410, 422, 503)},
     )
     async def page(
         namespace: str | None = None,

@@ -45,6 +45,10 @@ class SagaEndedError(EngineError):
     """It is too late to ask this of the saga."""
 
 
+class PageGoneError(EngineError):
+    """The saga that a page was to follow is not in the journal any more."""
+
+
 class OverloadedError(EngineError):
     """As many sagas are in flight as this engine takes. Ask again in a moment."""
 

@@ -14,10 +14,11 @@ from kompensa.engine.errors import (
     IdempotencyKeyReusedError,
     NotReadyError,
     OverloadedError,
+    PageGoneError,
     SagaEndedError,
     UnknownSagaError,
 )
-from kompensa.engine.live import Live, resting, stored_saga
+from kompensa.engine.live import DeletionPolicy, Live, resting, stored_saga
 from kompensa.engine.metrics import started
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
@@ -141,8 +142,10 @@ class SagaService:
         return live.view() if live is not None else await self._view(await self._row(saga_id))
 
     async def page(self, wanted: SagaFilter) -> list[SagaView]:
-        """Sagas, newest first."""
+        """Sagas, newest first. Raises PageGoneError where the saga before them is gone."""
         rows = await self._journal.sagas.page(wanted)
+        if not rows and wanted.after is not None and await self._journal.sagas.find(wanted.after) is None:
+            raise PageGoneError(f"saga {wanted.after} is gone, and with it the place in the list; begin again")
         shown = [(row, self._live(row.id)) for row in rows]
         return [await self._view(row) if live is None else live.view() for row, live in shown]
 
@@ -162,7 +165,7 @@ class SagaService:
             await self._journal.signals.ask(saga_id, kind, reason, generation=generation)
         return shown
 
-    async def object_deleted(self, saga_id: str, policy: str | None) -> SagaView:
+    async def object_deleted(self, saga_id: str, policy: DeletionPolicy | None) -> SagaView:
         """Its object is gone: settle by this policy, or by the one it was started with. Raises UnknownSagaError."""
         if policy is None:
             _, origin = stored_saga(await self._row(saga_id))

@@ -19,13 +19,15 @@ from kompensa.model.transition import advance
 # The length too: `$` of Python's patterns lets a line end pass.
 Uuid = Annotated[str, Meta(max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 
+Generation = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
 
 class ObjectRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Saga object that a saga is born of; its uid becomes the saga's id."""
 
     name: Annotated[str, Meta(min_length=1, max_length=253)]
     uid: Uuid
-    generation: Annotated[int, Meta(ge=0)] | None = None
+    generation: Generation | None = None
 
 
 class StartRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -221,6 +221,7 @@ class _Sagas:
             and wanted.definition in (None, row.definition)
             and (wanted.source is None or (row.object_uid is not None) == (wanted.source == "object"))
             and (wanted.active is None or (row.finished_at is None) == wanted.active)
+            and (wanted.after is None or last is not None)
             and (last is None or (row.created_at, row.id) < (last.created_at, last.id))
         ][: wanted.limit]
 

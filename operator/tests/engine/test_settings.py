@@ -1,0 +1,52 @@
+"""What the environment may say to an engine, and how it is told that it said something else."""
+
+import pytest
+
+from kompensa.engine.settings import Settings, SettingsError
+
+URL = {"KOMPENSA_JOURNAL_URL": "postgresql://user:secret@host/db"}
+
+
+def test_the_journals_address_is_all_that_must_be_said() -> None:
+    settings = Settings.read(URL)
+    assert (settings.api_port, settings.lease_ttl, settings.api_token, settings.status) == (8080, 5.0, None, "none")
+
+
+def test_everything_can_be_said() -> None:
+    said = {
+        "KOMPENSA_API_PORT": "9000",
+        "KOMPENSA_API_TOKEN": "t",
+        "KOMPENSA_LEASE_TTL": "1500ms",
+        "KOMPENSA_RETENTION": "1d12h",
+        "KOMPENSA_MAX_IN_FLIGHT": "7",
+        "KOMPENSA_ENGINE_NAME": "one",
+        "KOMPENSA_STATUS": "kubernetes",
+    }
+    settings = Settings.read(URL | said)
+    assert (settings.api_port, settings.api_token, settings.lease_ttl) == (9000, "t", 1.5)
+    assert (settings.retention, settings.max_in_flight, settings.engine_name) == (129_600.0, 7, "one")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("KOMPENSA_JOURNAL_URL", ""),
+        ("KOMPENSA_JOURNAL_URL", "mysql://host/db"),
+        ("KOMPENSA_API_PORT", "0"),
+        ("KOMPENSA_API_PORT", "http"),
+        ("KOMPENSA_API_PORT", "70000"),
+        ("KOMPENSA_LEASE_TTL", "five seconds"),
+        ("KOMPENSA_RETENTION", "7"),
+        ("KOMPENSA_RETENTION", "xd"),
+        ("KOMPENSA_STATUS", "docker"),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_what_was_expected(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        Settings.read(URL | {variable: value})
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(Settings.read(URL | {"KOMPENSA_API_TOKEN": "hush"}))
+    assert "secret" not in shown
+    assert "hush" not in shown

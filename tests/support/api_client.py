@@ -1,0 +1,53 @@
+"""Asking the engine's API as a program does, without a socket between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from kompensa.api.app import application
+from tests.support.engine_world import NAMESPACE, World
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API of a world's first engine."""
+
+    world: World
+    client: httpx.AsyncClient
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, world: World, *, token: str | None = None) -> AsyncIterator[Self]:
+        transport = httpx.ASGITransport(application(world.first, token=token), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=300) as client:
+            yield cls(world, client)
+
+    async def start(self, *, wait: str | None = None, **body: Any) -> httpx.Response:
+        """POST .../sagas of the definition `order`, unless the body names another."""
+        query = {} if wait is None else {"wait": wait}
+        return await self.client.post(
+            f"/v1/namespaces/{NAMESPACE}/sagas", params=query, json={"definition": "order", **body}
+        )
+
+    async def get(self, path: str, **query: Any) -> httpx.Response:
+        return await self.client.get(path, params=query)
+
+    async def post(self, path: str, body: Any = None) -> httpx.Response:
+        return await self.client.post(path, json=body)
+
+
+def slug(response: httpx.Response) -> tuple[int, str]:
+    """Status and slug of a refusal, which must be a problem document with a sentence."""
+    assert response.headers["content-type"] == MEDIA_TYPE, response.text
+    problem = response.json()
+    assert problem["status"] == response.status_code
+    assert problem["title"]
+    assert problem["detail"]
+    return response.status_code, problem["type"].rpartition(":")[2]

@@ -1,0 +1,27 @@
+"""A face that keeps what it was shown, and fails or waits as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kompensa.model.view import SagaView
+
+
+class RecordingFace:
+    """See `Face`. `fail_with` is raised by everything that is published, until it is None."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        """Phases, in the order in which they were shown."""
+        self.generations: list[int | None] = []
+        self.fail_with: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def publish(self, view: SagaView, generation: int | None = None) -> None:
+        """See `Face.publish`."""
+        await self.gate.wait()
+        if self.fail_with is not None:
+            raise self.fail_with
+        self.shown.append(view.phase)
+        self.generations.append(generation)
