@@ -23,6 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.fspath).is_relative_to(ROOT / "tests" / "e2e"):
             item.add_marker(pytest.mark.e2e)
+            if item.get_closest_marker("timeout") is None:
+                # The tests are timed, not the fixtures: the first of them may build a cluster from nothing.
+                item.add_marker(pytest.mark.timeout(300, func_only=True))
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +41,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     found = getattr(item, "funcargs", {}).get("cluster")
     if report.when == "call" and report.failed and isinstance(found, Cluster):
         folder = ROOT / "artifacts" / item.name.replace("/", "_").replace("[", "-").rstrip("]")
-        collect(found.kubectl, folder)
+        collect(found.kubectl, folder, shop=found.namespace)
         report.sections.append(("what was collected", f"logs, events and objects: {os.path.relpath(folder)}"))
     return report

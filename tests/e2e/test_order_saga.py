@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import SHOP, Cluster
-from tests.support.shop import PASSPORT, Scene, saga
+from tests.support.cluster import Cluster
+from tests.support.shop import PASSPORT, Scene
 
 STEPS = ("reserve-inventory", "process-payment", "create-order", "issue-invoice")
 FAULTS = ("refuse; status=422", "fail-before-commit; status=500", "fail-after-commit; status=500")
@@ -52,10 +52,10 @@ def scene(cluster: Cluster) -> Scene:
 
 def test_the_order_of_the_seed_succeeds_whole(cluster: Cluster, scene: Scene) -> None:
     name = unique("order")
-    created = cluster.kubectl.create(saga(name, scene.order()))
+    saga_id = cluster.start(name, scene.order())
     status = cluster.saga_ends(name)
     assert status["phase"] == "Succeeded", status
-    assert kept_of(cluster, created["metadata"]["uid"]) == ["reservation", "payment", "order", "invoice"]
+    assert kept_of(cluster, saga_id) == ["reservation", "payment", "order", "invoice"]
     order = cluster.shop.call("orders", "GET", f"/orders/{status['result']['orderId']}").ok()
     assert (order["status"], order["totalAmount"]) == ("confirmed", "209.97")
     invoice = cluster.shop.call("invoices", "GET", f"/invoices/{status['result']['invoiceId']}").ok()
@@ -64,9 +64,11 @@ def test_the_order_of_the_seed_succeeds_whole(cluster: Cluster, scene: Scene) ->
 
 def test_kubectl_get_tells_the_truth_in_its_columns(cluster: Cluster, scene: Scene) -> None:
     name = unique("columns")
-    cluster.kubectl.create(saga(name, scene.order()))
-    cluster.kubectl.run("wait", "-n", SHOP, f"saga/{name}", "--for=condition=Succeeded", "--timeout=60s", timeout=70)
-    header, row = cluster.kubectl.run("get", "sagas", "-n", SHOP, name).splitlines()
+    cluster.start(name, scene.order())
+    cluster.kubectl.run(
+        "wait", "-n", cluster.namespace, f"saga/{name}", "--for=condition=Succeeded", "--timeout=60s", timeout=70
+    )
+    header, row = cluster.kubectl.run("get", "sagas", "-n", cluster.namespace, name).splitlines()
     assert header.split() == ["NAME", "DEFINITION", "PHASE", "STEP", "PROGRESS", "REASON", "AGE"]
     assert row.split()[:5] == [name, "create-order", "Succeeded", "confirm-order", "5/5"]
 
@@ -75,29 +77,29 @@ def test_a_declined_payment_undoes_the_reservation(cluster: Cluster) -> None:
     poor = cluster.shop.scene(balance="0.00")
     before = cluster.shop.kept_of(poor)
     name = unique("declined")
-    created = cluster.kubectl.create(saga(name, poor.order()))
+    saga_id = cluster.start(name, poor.order())
     status = cluster.saga_ends(name)
     assert (status["phase"], status["reason"]) == ("Compensated", "PaymentDeclined"), status
     assert undone_in_order(status) == ["reserve-inventory"]
     assert cluster.shop.kept_of(poor) == before
-    assert kept_of(cluster, created["metadata"]["uid"]) == []
+    assert kept_of(cluster, saga_id) == []
 
 
 def test_an_invoice_that_cannot_be_issued_undoes_all_three_steps_in_reverse(cluster: Cluster) -> None:
     foreign = cluster.shop.scene(document=PASSPORT)
     before = cluster.shop.kept_of(foreign)
     name = unique("unbillable")
-    created = cluster.kubectl.create(saga(name, foreign.order()))
+    saga_id = cluster.start(name, foreign.order())
     status = cluster.saga_ends(name)
     assert (status["phase"], status["reason"]) == ("Compensated", "DocumentNotBillable"), status
     assert undone_in_order(status) == ["create-order", "process-payment", "reserve-inventory"]
     assert cluster.shop.kept_of(foreign) == before
-    assert kept_of(cluster, created["metadata"]["uid"]) == []
+    assert kept_of(cluster, saga_id) == []
 
 
 def faulty_definition(cluster: Cluster, step: str, fault: str, *, attempts: int = 2) -> str:
     """`create-order` with a fault at one step's action, and little patience; the object's name."""
-    shipped = cluster.kubectl.json("get", "sagadefinition", "-n", SHOP, "create-order")
+    shipped = cluster.kubectl.json("get", "sagadefinition", "-n", cluster.namespace, "create-order")
     spec = copy.deepcopy(shipped["spec"])
     faulty = next(each for each in spec["steps"] if each["name"] == step)
     faulty["action"]["http"].setdefault("headers", {})["Kompensa-Fault"] = f"{fault}; direction=action"
@@ -107,12 +109,12 @@ def faulty_definition(cluster: Cluster, step: str, fault: str, *, attempts: int 
         {
             "apiVersion": shipped["apiVersion"],
             "kind": "SagaDefinition",
-            "metadata": {"name": name, "namespace": SHOP},
+            "metadata": {"name": name, "namespace": cluster.namespace},
             "spec": spec,
         }
     )
     cluster.kubectl.run(
-        "wait", "-n", SHOP, f"sagadefinition/{name}", "--for=condition=Ready", "--timeout=60s", timeout=70
+        "wait", "-n", cluster.namespace, f"sagadefinition/{name}", "--for=condition=Ready", "--timeout=60s", timeout=70
     )
     return name
 
@@ -124,11 +126,11 @@ def test_whichever_step_fails_nothing_is_left_behind(cluster: Cluster, scene: Sc
     before = cluster.shop.kept_of(scene)
     definition = faulty_definition(cluster, step, fault)
     name = unique("fails")
-    created = cluster.kubectl.create(saga(name, scene.order(), definition=definition))
+    saga_id = cluster.start(name, scene.order(), definition=definition)
     status = cluster.saga_ends(name)
     reached = STEPS[: STEPS.index(step) + (0 if fault.startswith("refuse") else 1)]
     assert status["phase"] == "Compensated", status
     assert undone_in_order(status) == list(reversed(reached))
-    assert kept_of(cluster, created["metadata"]["uid"]) == []
+    assert kept_of(cluster, saga_id) == []
     assert cluster.shop.kept_of(scene) == before
-    cluster.kubectl.run("delete", "sagadefinition", "-n", SHOP, definition)
+    cluster.kubectl.run("delete", "sagadefinition", "-n", cluster.namespace, definition)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from typing import Any
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
 from tests.support.kubectl import Kubectl, eventually
-from tests.support.shop import Shop
+from tests.support.shop import Shop, saga
 
 SYSTEM = "kompensa-system"
 SHOP = "shop"
 SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 API = "http://127.0.0.1:18080"
+PUBLISHED = {name: f"http://127.0.0.1:{18081 + n}" for n, name in enumerate(SERVICES)}
 ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")
 
 
@@ -33,21 +33,30 @@ def shell_environment(root: Path) -> dict[str, str]:
 class Cluster:
     """kubectl, the services on their loopback ports, the engine's API and every service's database."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, namespace: str = SHOP, shop_urls: Mapping[str, str] = PUBLISHED
+    ) -> None:
+        """`namespace` is that of the shop to look at; `shop_urls` is where its services are reached."""
+        self.environment = environment
+        self.namespace = namespace
         self.kubectl = Kubectl(environment)
-        self.shop = Shop({name: f"http://127.0.0.1:{18081 + n}" for n, name in enumerate(SERVICES)})
-        self.databases = ClusterDatabases(self.kubectl)
+        self.shop = Shop(shop_urls)
+        self.databases = ClusterDatabases(self.kubectl, namespace)
         self._token: str | None = None
 
     def api(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """The engine's API with the token that the chart generated."""
         if self._token is None:
-            secret = self.kubectl.json("get", "secret", "-n", SYSTEM, "kompensa-api")
-            self._token = base64.b64decode(secret["data"]["token"]).decode()
+            self._token = self.kubectl.secret("kompensa-api", SYSTEM)["token"]
         return call(method, API + path, body, headers={"Authorization": f"Bearer {self._token}"}, **options)
 
     def saga(self, name: str) -> dict[str, Any]:
-        return self.kubectl.json("get", "saga", "-n", SHOP, name)
+        return self.kubectl.json("get", "saga", "-n", self.namespace, name)
+
+    def start(self, name: str, order: Mapping[str, Any], **spec: Any) -> str:
+        """Create a Saga in the shop's namespace, as `tests.support.shop.saga` describes it; its id."""
+        made = self.kubectl.create(saga(name, order, namespace=self.namespace, **spec))
+        return str(made["metadata"]["uid"])
 
     def saga_ends(self, name: str, *, seconds: float = 90) -> dict[str, Any]:
         """The Saga object's status once it has ended or is parked."""
@@ -57,6 +66,16 @@ class Cluster:
             return status if status.get("phase") in ENDED else None
 
         return eventually(ended, what=f"Saga {name} to end", seconds=seconds)
+
+    def condition(self, what: str, kind: str) -> dict[str, Any]:
+        """The condition of that type of an object in the shop's namespace; empty while there is none."""
+        found = self.kubectl.json("get", "-n", self.namespace, what).get("status", {}).get("conditions", [])
+        return next((condition for condition in found if condition["type"] == kind), {})
+
+    def said(self, what: str, kind: str, reason: str) -> dict[str, Any] | None:
+        """The condition once it has that reason."""
+        found = self.condition(what, kind)
+        return found if found.get("reason") == reason else None
 
     def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         return self.kubectl.items("pods", "-n", namespace, "-l", selector)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from tests.support.kubectl import Kubectl, KubectlError
 
-NAMESPACES = ("kompensa-system", "shop")
+SYSTEM = "kompensa-system"
 KINDS = "sagas,sagadefinitions,participants,outboxes,replicas,pods,deployments,statefulsets,services,jobs"
 
 
-def collect(kubectl: Kubectl, folder: Path) -> None:
-    """Write everything into `folder`. What cannot be had is named in the file instead: a broken cluster is likely."""
+def collect(kubectl: Kubectl, folder: Path, *, shop: str = "shop") -> None:
+    """Write everything of Kompensa and of the shop in namespace `shop` into `folder`.
+
+    What cannot be had is named in the file instead: a broken cluster is likely.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for namespace in NAMESPACES:
+    for namespace in (SYSTEM, shop):
         _write(folder / f"{namespace}-objects.yaml", kubectl, "get", KINDS, "-n", namespace, "-o", "yaml")
         _write(
             folder / f"{namespace}-events.txt", kubectl, "get", "events", "-n", namespace, "--sort-by=.lastTimestamp"

@@ -5,7 +5,6 @@ Queries run through psql in a PostgreSQL pod: what is looked at never passes thr
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -17,15 +16,15 @@ SHOP = "shop"
 class ClusterDatabases:
     """`rows("orders", "SELECT ...")` as orders' own role."""
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    def __init__(self, kubectl: Kubectl, namespace: str = SHOP) -> None:
         self.kubectl = kubectl
+        self.namespace = namespace
         self._urls: dict[str, str] = {}
 
     def url(self, service: str) -> str:
         """The URL in the service's Secret, as the service itself gets it."""
         if service not in self._urls:
-            secret = self.kubectl.json("get", "secret", "-n", SHOP, f"{service}-postgres")
-            self._urls[service] = base64.b64decode(secret["data"]["url"]).decode()
+            self._urls[service] = self.kubectl.secret(f"{service}-postgres", self.namespace)["url"]
         return self._urls[service]
 
     def rows(self, service: str, query: str, *, login: str | None = None) -> list[dict[str, Any]]:
@@ -33,16 +32,20 @@ class ClusterDatabases:
         url = self.url(service)
         if login is not None:
             url = _with_credentials(url, self.url(login))
-        found = self._psql(url, f"SELECT coalesce(json_agg(t), '[]') FROM ({query}) t")
+        found = self.psql(url, f"SELECT coalesce(json_agg(t), '[]') FROM ({query}) t")
         rows: list[dict[str, Any]] = json.loads(found)
         return rows
 
-    def _psql(self, url: str, statement: str) -> str:
-        pods = self.kubectl.items("pods", "-n", SHOP, "-l", "app.kubernetes.io/component=postgres")
+    def execute(self, service: str, statement: str) -> None:
+        """One statement with the service's own login."""
+        self.psql(self.url(service), statement)
+
+    def psql(self, url: str, statement: str) -> str:
+        pods = self.kubectl.items("pods", "-n", self.namespace, "-l", "app.kubernetes.io/component=postgres")
         running = [p["metadata"]["name"] for p in pods if p["status"]["phase"] == "Running"]
         # The URL is an argument of psql in the pod of a test cluster: it is the login of a throw-away database.
         return self.kubectl.execute(
-            SHOP, running[0], "psql", url, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement
+            self.namespace, running[0], "psql", url, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement
         )
 
 

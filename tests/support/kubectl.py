@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
@@ -23,7 +24,25 @@ class Kubectl:
     environment: Mapping[str, str]
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 60) -> str:
-        done = subprocess.run(
+        done = self._ended(arguments, stdin, timeout)
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def warnings(self, *arguments: str) -> str:
+        """What the API server warns of while the command succeeds."""
+        done = self._ended(arguments, None, 60)
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stderr.strip()
+
+    def may(self, verb: str, what: str, account: str) -> bool:
+        """Whether the account has the right, in any way that the API server knows."""
+        asked = ("auth", "can-i", verb, what, "--as", account, "--all-namespaces")
+        return self._ended(asked, None, 60).stdout.strip() == "yes"
+
+    def _ended(self, arguments: Sequence[str], stdin: str | None, timeout: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["kubectl", *arguments],
             input=stdin,
             env=dict(self.environment),
@@ -32,9 +51,6 @@ class Kubectl:
             timeout=timeout,
             check=False,
         )
-        if done.returncode != 0:
-            raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
 
     def json(self, *arguments: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run(*arguments, "-o", "json"))
@@ -52,6 +68,16 @@ class Kubectl:
     def create(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         created: dict[str, Any] = json.loads(self.run("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest)))
         return created
+
+    def secret(self, name: str, namespace: str) -> dict[str, str]:
+        """The Secret's keys with their values in plain."""
+        data = self.json("get", "secret", "-n", namespace, name)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def wait(self, what: str, condition: str, *, namespace: str, seconds: int = 90) -> None:
+        """`kubectl wait` for a condition that shall be True, as `Ready`, or otherwise, as `Ready=False`."""
+        limit = f"--timeout={seconds}s"
+        self.run("wait", "-n", namespace, what, f"--for=condition={condition}", limit, timeout=seconds + 10)
 
     def execute(self, namespace: str, pod: str, *command: str, stdin: str | None = None) -> str:
         interactive = ["-i"] if stdin is not None else []

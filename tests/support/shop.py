@@ -89,11 +89,13 @@ class Shop:
         }
 
 
-def saga(name: str, order: Mapping[str, Any], *, definition: str = "create-order", **spec: Any) -> dict[str, Any]:
+def saga(
+    name: str, order: Mapping[str, Any], *, definition: str = "create-order", namespace: str = "shop", **spec: Any
+) -> dict[str, Any]:
     """A Saga object in the shop's namespace."""
     return {
         "apiVersion": "kompensa.dev/v1alpha1",
         "kind": "Saga",
-        "metadata": {"name": name, "namespace": "shop"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"definitionRef": {"name": definition}, "input": dict(order), **spec},
     }

@@ -1,0 +1,140 @@
+"""The other isolation: one PostgreSQL with a schema and a role a service (S8-S10).
+
+A second shop, in a namespace of its own beside the first, and the very tests that the first one passes: only the
+`cluster` that they are given is another. It starts from nothing and is removed without a trace.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_copies import (  # noqa: F401 -- collected here again, for the cluster below
+    test_a_new_customer_arrives_with_only_the_fields_each_service_needs,
+    test_changes_and_deletions_reach_the_copies,
+)
+from tests.e2e.test_isolation import (  # noqa: F401
+    test_no_foreign_key_crosses_a_service,
+    test_no_service_reads_anothers_tables,
+    test_two_phase_commit_is_switched_off,
+)
+from tests.e2e.test_order_saga import (  # noqa: F401
+    faulty_definition,
+    kept_of,
+    scene,
+    test_a_declined_payment_undoes_the_reservation,
+    test_an_invoice_that_cannot_be_issued_undoes_all_three_steps_in_reverse,
+    test_the_order_of_the_seed_succeeds_whole,
+    undone_in_order,
+    unique,
+)
+from tests.support.cluster import SERVICES, SHOP, Cluster
+from tests.support.helm import Helm, laid_over
+from tests.support.shop import Scene
+
+NAMESPACE = "shop-schema"
+RELEASE = "shop-schema"
+OTHERS_RIGHTS = """
+    SELECT grantee, table_schema, table_name FROM information_schema.role_table_grants
+     WHERE table_schema = '{schema}' AND grantee NOT IN ('{schema}', '{schema}_capture', 'postgres')
+"""
+FOREIGN_VIEWS = """
+    SELECT view_schema, view_name, table_schema, table_name FROM information_schema.view_table_usage
+     WHERE view_schema <> table_schema AND view_schema NOT IN ('pg_catalog', 'information_schema')
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(cluster: Cluster) -> Iterator[Cluster]:
+    """The same cluster, seen through a shop in schema mode."""
+    helm = Helm(cluster.environment)
+    helm.upgrade(RELEASE, NAMESPACE, schema_values(helm.values(SHOP, SHOP)), chart="shop")
+    with api_proxy(cluster.environment) as address:
+        urls = {name: f"{address}/api/v1/namespaces/{NAMESPACE}/services/{name}:8080/proxy" for name in SERVICES}
+        other = Cluster(cluster.environment, namespace=NAMESPACE, shop_urls=urls)
+        other.kubectl.wait("outbox/orders", "Ready", namespace=NAMESPACE)
+        yield other
+    # The Outbox before its database: it takes its replication slot down.
+    cluster.kubectl.run("delete", "outbox", "-n", NAMESPACE, "orders", "--timeout=100s", timeout=120)
+    helm.uninstall(RELEASE, NAMESPACE)
+    cluster.kubectl.run("delete", "namespace", NAMESPACE, "--timeout=150s", timeout=170)
+
+
+def schema_values(first: Mapping[str, Any]) -> dict[str, Any]:
+    """The first shop's images and switches; topics of its own, and no ports on the node."""
+    services = {name: {"nodePort": None} for name in SERVICES}
+    return laid_over(first, {"isolation": "schema", "kompensa": {"topicPrefix": "schema-mode."}, "services": services})
+
+
+@contextmanager
+def api_proxy(environment: Mapping[str, str]) -> Iterator[str]:
+    """`kubectl proxy`: the way to Services that are published nowhere."""
+    command = ["kubectl", "proxy", "--port=0"]
+    with subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            assert proxy.stdout is not None
+            started = proxy.stdout.readline()
+            assert started.startswith("Starting to serve on "), started
+            yield f"http://{started.split()[-1]}"
+        finally:
+            proxy.terminate()
+
+
+def test_all_services_share_one_server_and_one_database(cluster: Cluster) -> None:
+    servers = cluster.kubectl.items("statefulsets", "-n", NAMESPACE)
+    assert [server["metadata"]["name"] for server in servers] == ["shop-postgres"]
+    urls = {name: cluster.databases.url(name) for name in SERVICES}
+    assert len({url.rpartition("@")[2] for url in urls.values()}) == 1
+    assert len({url.partition("@")[0] for url in urls.values()}) == len(SERVICES), "a login each"
+
+
+def test_a_step_that_fails_after_its_commit_is_undone_here_too(
+    cluster: Cluster,
+    scene: Scene,  # noqa: F811
+) -> None:
+    before = cluster.shop.kept_of(scene)
+    definition = faulty_definition(cluster, "create-order", "fail-after-commit; status=500")
+    name = unique("fails")
+    saga_id = cluster.start(name, scene.order(), definition=definition)
+    status = cluster.saga_ends(name)
+    assert status["phase"] == "Compensated", status
+    assert undone_in_order(status) == ["create-order", "process-payment", "reserve-inventory"]
+    assert kept_of(cluster, saga_id) == []
+    assert cluster.shop.kept_of(scene) == before
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_grant_reaches_into_a_schema_and_no_view_out_of_it(cluster: Cluster, service: str) -> None:
+    """S13."""
+    assert cluster.databases.rows(service, OTHERS_RIGHTS.format(schema=service)) == []
+    assert cluster.databases.rows(service, FOREIGN_VIEWS) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_can_make_nothing_outside_its_schema(cluster: Cluster, service: str) -> None:
+    rights = cluster.databases.rows(
+        service,
+        "SELECT nspname FROM pg_namespace WHERE has_schema_privilege(nspname, 'CREATE')"
+        " AND nspname !~ '^pg_(toast_)?temp'",
+    )
+    assert rights == [{"nspname": service}]
+    assert cluster.databases.rows(
+        service, "SELECT has_database_privilege(current_database(), 'CREATE') AS may_make_schemas"
+    ) == [{"may_make_schemas": False}]
+
+
+def test_two_shops_on_one_kafka_do_not_see_each_others_customers(cluster: Cluster) -> None:
+    customer = cluster.shop.customer()
+    copied = lambda: cluster.shop.call("invoices", "GET", f"/customers/{customer['id']}").status == 200  # noqa: E731
+    cluster.eventually(copied, what="the copy in this shop")
+    first = Cluster(cluster.environment)
+    witness = first.shop.customer()
+    first.eventually(
+        lambda: first.shop.call("invoices", "GET", f"/customers/{witness['id']}").status == 200,
+        what="a later customer's copy in the first shop",
+    )
+    assert first.shop.call("invoices", "GET", f"/customers/{customer['id']}").status == 404
