@@ -71,6 +71,13 @@ def test_controls_default_to_off() -> None:
     assert controls(saga()) == (False, False)
 
 
+def test_an_object_that_waits_for_its_finalizers_asks_to_be_undone_unless_it_is_to_be_orphaned() -> None:
+    for policy, undone in (("Compensate", True), ("Orphan", False)):
+        seen = saga({"deletionPolicy": policy})
+        seen.raw["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+        assert controls(seen) == (False, undone)
+
+
 def test_a_ttl_counts_from_completion() -> None:
     status = {"phase": "Succeeded", "completionTime": "2026-03-01T12:00:00Z"}
     assert due_at(saga({"ttlSecondsAfterFinished": 60}, status)) == 1_772_366_460.0

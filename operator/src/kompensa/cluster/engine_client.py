@@ -124,9 +124,9 @@ class EngineClient:
         """One page of views, newest first; `query` as the API takes it (namespace, phase, definition, limit, ...)."""
         return list((await self._request("GET", "/v1/sagas", query=query)).get("items") or [])
 
-    async def ask(self, saga: str, what: Ask, *, generation: int | None = None) -> None:
+    async def ask(self, saga: str, what: Ask, *, reason: str = "", generation: int | None = None) -> None:
         """Ask something of a saga; `generation` is that of the object that asks, when one does."""
-        await self._request("POST", _saga_path(saga, what), {} if generation is None else {"generation": generation})
+        await self._request("POST", _saga_path(saga, what), _given(reason=reason or None, generation=generation))
 
     async def object_deleted(self, saga: str, policy: DeletionPolicy | None) -> None:
         """Settle a saga whose object is gone, by this policy or by the one it was started with.

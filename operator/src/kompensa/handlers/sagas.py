@@ -60,9 +60,9 @@ class Sagas:
             self.delivered.add(seen.uid)
         if is_finished(seen):
             self._finished(seen)
-        elif is_unwanted(seen) or self._told.get(seen.uid) != controls(seen):
+        elif seen.deleted or self._told.get(seen.uid) != controls(seen):
             known = self.queue.item(seen.uid)
-            news = known is None or (is_unwanted(known), controls(known)) != (is_unwanted(seen), controls(seen))
+            news = known is None or (known.deleted, controls(known)) != (seen.deleted, controls(seen))
             await self.queue.offer(seen.uid, seen, wake=news)
 
     async def repeat(self, seen: Seen) -> None:
@@ -87,19 +87,21 @@ class Sagas:
 
     async def _work(self, seen: Seen, attempt: int) -> float | None:
         try:
-            if is_unwanted(seen):
+            if seen.deleted:
                 await self._settle(seen)
                 return None
             return await (self._control(seen) if seen.uid in self._told else self._start(seen))
         except (EngineUnreachableError, EngineProblemError) as error:
             # A problem that is not about this Saga (a wrong URL, say) is no verdict on it.
-            if attempt >= PATIENCE and not is_unwanted(seen) and not seen.status.get("phase"):
+            if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
                 await self._say(seen, waiting_for_engine())
             raise RetryLaterError(str(error)) from error
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
 
     async def _start(self, seen: Seen) -> float | None:
+        if seen.being_deleted and await self._running(seen) is None:
+            return None  # it has not begun, and nobody wants it to any more
         try:
             view = msgspec.convert(await self._engine.start_saga(seen.namespace, start_request(seen)), SagaView)
         except EngineProblemError as problem:
@@ -160,8 +162,9 @@ class Sagas:
         return None
 
     async def _ask(self, seen: Seen, what: Ask) -> None:
+        reason = "its Saga object is being deleted" if what == "cancel" and seen.being_deleted else ""
         try:
-            await self._engine.ask(seen.uid, what, generation=seen.generation)
+            await self._engine.ask(seen.uid, what, reason=reason, generation=seen.generation)
         except EngineProblemError as problem:
             if problem.slug == "unknown-saga":
                 # A journal restored from a backup: the next attempt starts the saga again.
@@ -186,13 +189,14 @@ def is_finished(seen: Seen) -> bool:
     return seen.status.get("phase") in TERMINAL
 
 
-def is_unwanted(seen: Seen) -> bool:
-    """Deleted, or asked to be and held by somebody's finalizer."""
-    return seen.deleted or seen.being_deleted
-
-
 def controls(seen: Seen) -> Controls:
-    return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel"))
+    """Whether to hold, and whether to undo it.
+
+    An object that somebody's finalizer keeps, or a deletion in the foreground, is undone like a cancelled one: while it
+    is there it shows how that goes.
+    """
+    undone = seen.being_deleted and deletion_policy(seen.spec) == "Compensate"
+    return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel")) or undone
 
 
 def deletion_policy(spec: dict[str, Any]) -> DeletionPolicy:
