@@ -36,7 +36,8 @@ class GoProgram:
         return IMAGES / self.module
 
     def key(self) -> str:
-        return key_of(self.folder / "go.mod", self.folder / "go.sum", *self.packages, self.ldflags, *BUILD_FLAGS)
+        sources = (self.folder / "go.mod", self.folder / "go.sum", *sorted(self.folder.glob("*.go")))
+        return key_of(*sources, *self.packages, self.ldflags, *BUILD_FLAGS)
 
 
 def kind() -> GoProgram:
@@ -58,7 +59,8 @@ def etcd() -> GoProgram:
 
 
 def coredns() -> GoProgram:
-    return GoProgram("coredns", "coredns", ("github.com/coredns/coredns",))
+    """With the plugins of images/coredns/main.go only."""
+    return GoProgram("coredns", "coredns", ("kompensa.dev/images/coredns",))
 
 
 NODE_COMMANDS = (
