@@ -78,3 +78,8 @@ def tables(page: str) -> list[list[str]]:
 def named(rows: Iterable[list[str]], column: int = 0) -> list[str]:
     """What stands in backticks in one column of a table."""
     return [word for row in rows for word in re.findall(r"`([^`]+)`", row[column])]
+
+
+def verb(shown: str) -> str:
+    """The command without its arguments: `kompensa sagas get SAGA` becomes `kompensa sagas get`."""
+    return " ".join(word for word in shown.split() if word.islower())
