@@ -94,14 +94,15 @@ class _Leases:
 
     async def renew(self, lease: Lease, *, ttl: float) -> Grant:
         await self._journal.answered()
-        self._check(lease)
+        if not self.held(lease):
+            raise StaleLeaseError(f"engine {lease.engine} no longer holds epoch {lease.epoch}")
         self._engines[lease.engine] = (lease.epoch, self._clock() + ttl)
         return self._grant(lease, joined=False)
 
     async def release(self, lease: Lease, shards: Collection[int]) -> None:
         await self._journal.answered()
-        self._check(lease)
-        self._owners.update((shard, None) for shard in shards if self._owners[shard] == lease.engine)
+        if self.held(lease):
+            self._owners.update((shard, None) for shard in shards if self._owners[shard] == lease.engine)
         self._journal.tell("shards")
 
     async def leave(self, lease: Lease) -> None:
@@ -109,10 +110,6 @@ class _Leases:
         if self.held(lease):
             await self.release(lease, [shard for shard, owner in self._owners.items() if owner == lease.engine])
             del self._engines[lease.engine]
-
-    def _check(self, lease: Lease) -> None:
-        if not self.held(lease):
-            raise StaleLeaseError(f"engine {lease.engine} no longer holds epoch {lease.epoch}")
 
     def _grant(self, lease: Lease, *, joined: bool) -> Grant:
         fenced = [n for n, (_, end) in self._engines.items() if end < self._clock() and n != lease.engine]
@@ -143,16 +140,23 @@ class _Writer:
         await self._journal.answered()
         if not self._journal.leases.held(self._lease):
             raise StaleLeaseError(f"engine {self._lease.engine} no longer holds epoch {self._lease.epoch}")
-        sagas = self._journal.sagas
         return frozenset(
             write.row.id if isinstance(write, Acceptance) else write.id
             for write in batch
-            if not (
-                sagas.accept(write, self._lease.epoch)
-                if isinstance(write, Acceptance)
-                else sagas.move(write, self._lease.epoch)
-            )
+            if not self._written(write) and not (repeated and self._is_there(write))
         )
+
+    def _written(self, write: Write) -> bool:
+        sagas = self._journal.sagas
+        if isinstance(write, Acceptance):
+            return sagas.accept(write, self._lease.epoch)
+        return sagas.move(write, self._lease.epoch)
+
+    def _is_there(self, write: Write) -> bool:
+        saga_id, version = (
+            (write.row.id, write.row.version) if isinstance(write, Acceptance) else (write.id, write.version)
+        )
+        return self._journal.sagas.stands_at(saga_id, version, self._lease.epoch)
 
 
 class _Sagas:
@@ -190,6 +194,10 @@ class _Sagas:
         self._logs[write.id].append(LogRow(write.version, epoch, write.log))
         self._journal.signals.answer(write.signals)
         return True
+
+    def stands_at(self, saga_id: str, version: int, epoch: int) -> bool:
+        row = self._rows.get(saga_id)
+        return row is not None and (row.version, row.epoch) == (version, epoch)
 
     def _by_key(self, namespace: str, definition: str, key: str | None) -> SagaRow | None:
         wanted = (namespace, definition, key)
@@ -236,7 +244,8 @@ class _Sagas:
     async def prune(self, *, limit: int) -> int:
         await self._journal.answered()
         now = self._clock()
-        over = [r.id for r in self._rows.values() if r.settled and r.expires_at is not None and r.expires_at < now]
+        ends = {r.id: r.expires_at for r in self._rows.values() if r.settled and r.expires_at is not None}
+        over = sorted((saga_id for saga_id, end in ends.items() if end < now), key=lambda saga_id: ends[saga_id])
         for saga_id in over[:limit]:
             del self._rows[saga_id], self._logs[saga_id]
         return len(over[:limit])
@@ -289,6 +298,7 @@ class _Catalogue:
         if row is None or object_uid not in (None, row.object_uid):
             return False
         del self._participants[namespace, name]
+        self._journal.tell("catalogue")
         return True
 
     async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
@@ -313,4 +323,5 @@ class _Catalogue:
         ]
         for key in current:
             self._definitions[key] = msgspec.structs.replace(self._definitions[key], current=False)
+        self._journal.tell("catalogue")
         return bool(current)

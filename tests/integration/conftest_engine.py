@@ -1,0 +1,44 @@
+"""Fixtures around the engine and its journal.
+
+journal     Journal: the contract's tests get it twice, in memory and in a fresh database
+journals    makes further journals on the same database, as further engines have them
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from kompensa.dev.postgres import Login
+from kompensa.journal.memory import MemoryJournal
+from kompensa.journal.port import Journal
+from kompensa.journal.postgres import PostgresJournal
+
+Journals = Callable[[], Journal]
+
+
+@pytest.fixture
+async def journals(request: pytest.FixtureRequest) -> AsyncIterator[Journals]:
+    """Journals that share what they keep. Indirectly parametrised with `memory`, it needs no server."""
+    opened: list[PostgresJournal] = []
+    if getattr(request, "param", "postgres") == "memory":
+        shared = MemoryJournal(time.time)
+        yield lambda: shared
+        return
+    database: Login = request.getfixturevalue("database")
+
+    def made() -> Journal:
+        opened.append(PostgresJournal(database.url))
+        return opened[-1]
+
+    yield made
+    for journal in opened:
+        await journal.close()
+
+
+@pytest.fixture
+async def journal(journals: Journals) -> Journal:
+    """One that is open."""
+    made = journals()
+    await made.open()
+    return made
