@@ -1,7 +1,8 @@
 """Handing objects to an engine over its API, in the place of the operator.
 
-The engine cannot tell who calls: participants and definitions go in as they stand in the YAML, a Saga is started under
-its own name. Outboxes and Replicas are no business of the engine; the local stack serves them itself.
+Participants and definitions go in as they stand in the YAML, without an object's uid, so that no operator withdraws
+them; a Saga is started under its own name. Outboxes and Replicas are no business of the engine; the local stack serves
+them itself.
 """
 
 from collections.abc import Callable, Sequence
