@@ -18,6 +18,8 @@ from kompensa.engine.face import NoFace
 from kompensa.engine.settings import Settings
 from kompensa.handlers.sagas import FINAL
 from kompensa.journal.memory import MemoryJournal
+from kompensa.model.saga import Phase, StepPhase
+from kompensa.model.view import SUSPENDED
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
 from tests.support.documentation import DOCS, named, reasons, tables, texts, trees, variables, verb
@@ -88,6 +90,17 @@ def test_every_reason_is_explained(page: str, folders: tuple[str, ...]) -> None:
     else:
         given |= {refusal(EngineProblemError(422, slug, "", {}))[0] for slug in FINAL}
     assert {word for word in named(tables(page)) if word[0].isupper()} == given
+
+
+def test_the_pictures_of_the_state_machines_have_every_state() -> None:
+    text = (DOCS / "concepts/sagas.md").read_text(encoding="utf-8")
+    saga, step = (set(re.findall(r"\b[A-Z][A-Za-z]+\b(?= -->| *$|:)", part, re.MULTILINE)) for part in pictures(text))
+    assert saga == {str(phase) for phase in Phase} | {SUSPENDED}
+    assert step == {str(phase) for phase in StepPhase}
+
+
+def pictures(text: str) -> list[str]:
+    return re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", text, re.DOTALL)
 
 
 def test_every_page_is_listed() -> None:
