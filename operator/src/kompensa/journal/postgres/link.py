@@ -34,11 +34,8 @@ async def journal_errors() -> AsyncIterator[None]:
         if state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
             raise JournalUnavailableError(f"PostgreSQL: {error}") from error
         raise RejectedError(f"PostgreSQL refuses the statement ({state}): {error}") from error
-    except asyncpg.InterfaceError as error:
-        if isinstance(error, ValueError):  # an argument that cannot be sent; it never will be
-            raise RejectedError(f"PostgreSQL cannot take a value: {error}") from error
-        raise JournalUnavailableError(f"PostgreSQL cannot be reached: {error}") from error
-    except (TimeoutError, OSError) as error:
+    except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        # The last is what asyncpg says of a connection on which the server's farewell came between two statements.
         raise JournalUnavailableError(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
 
 

@@ -1,0 +1,205 @@
+"""What only the journal in PostgreSQL has: migrations, errors of the server, and the fence's mutant."""
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
+from kompensa.journal.group_commit import GroupCommit
+from kompensa.journal.port import Journal
+from kompensa.journal.postgres import PostgresJournal, commit
+from kompensa.journal.postgres.migrate import JournalTooNewError
+from kompensa.journal.records import Lease, SagaFilter
+from tests.integration.conftest_engine import Journals
+from tests.support.journal_rows import acceptance, joined, new_id, transition, written
+
+
+async def stale_writes_that_landed(journal: Journal) -> int:
+    """How many sagas a lease that another one has followed could still write."""
+    stale = await joined(journal)
+    await joined(journal)
+    for _ in range(3):
+        try:
+            await written(journal, stale, acceptance())
+        except StaleLeaseError:
+            continue
+    return len(await journal.sagas.page(SagaFilter()))
+
+
+async def test_the_commit_statement_is_fenced(journal: Journal) -> None:
+    assert await stale_writes_that_landed(journal) == 0
+
+
+@pytest.fixture
+def unfenced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The mutant: a commit statement that takes its epoch for granted."""
+    lease = "lease AS MATERIALIZED (SELECT ?::text AS name, ?::bigint AS epoch)"
+    commit._statement.cache_clear()
+    monkeypatch.setattr(commit, "_LEASE", lease)
+    yield
+    commit._statement.cache_clear()
+
+
+async def test_a_commit_without_the_fence_is_found(unfenced: None, journal: Journal) -> None:
+    assert await stale_writes_that_landed(journal) == 3
+
+
+async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
+    journal: Journal, database: Login
+) -> None:
+    """The commit holds the lease's row; whoever fences the lease either waits for it or makes it fail."""
+    lease = await joined(journal)
+    blocker = await asyncpg.connect(database.url)
+    first = acceptance()
+    await written(journal, lease, first)
+    async with blocker.transaction():
+        await blocker.execute("SELECT FROM kompensa.sagas WHERE id = $1 FOR UPDATE", first.row.id)
+        commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
+        await _until_one_waits_for_a_lock(blocker)
+        taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
+        done, _ = await asyncio.wait([taking_over], timeout=0.3)
+        assert not done, "the lease was taken while a commit under it could still land"
+    assert await commit_under_way == frozenset()
+    await taking_over
+    (row,) = await journal.sagas.unsettled([0], after=None, limit=10)
+    assert row.version == 2
+    await blocker.close()
+
+
+async def _until_one_waits_for_a_lock(connection: asyncpg.Connection) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_migrations_are_applied_once_however_often_they_are_asked_for(database: Login) -> None:
+    journal = PostgresJournal(database.url)
+    assert await journal.migrate() != []
+    await journal.open()
+    lease = await joined(journal)
+    await written(journal, lease, acceptance())
+    assert await journal.migrate() == []
+    assert len(await journal.sagas.page(SagaFilter())) == 1
+    await journal.close()
+
+
+async def test_engines_that_start_together_migrate_once(database: Login) -> None:
+    applied = await asyncio.gather(*(PostgresJournal(database.url).migrate() for _ in range(5)))
+    assert sorted(len(names) > 0 for names in applied) == [False] * 4 + [True]
+
+
+async def test_a_journal_of_a_newer_version_is_left_alone(database: Login) -> None:
+    await PostgresJournal(database.url).migrate()
+    connection = await asyncpg.connect(database.url)
+    await connection.execute("INSERT INTO kompensa.migrations (name) VALUES ('9999_tomorrow.sql')")
+    await connection.close()
+    with pytest.raises(JournalTooNewError, match=r"9999_tomorrow.sql.*upgrade this engine"):
+        await PostgresJournal(database.url).migrate()
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("postgresql://nobody:wrong@{host}:{port}/{database}", RejectedError),
+        ("postgresql://{username}:{password}@{host}:{port}/nowhere", RejectedError),
+        ("postgresql://{username}:{password}@{host}:1/{database}", JournalUnavailableError),
+        ("postgresql://{username}:{password}@host.invalid:{port}/{database}", JournalUnavailableError),
+    ],
+)
+async def test_an_address_that_is_wrong_is_an_error_of_the_journal(
+    database: Login, url: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await PostgresJournal(url.format(**vars(database))).open()
+
+
+class _Silent:
+    def committed(self, size: int, seconds: float) -> None:
+        pass
+
+    def unavailable(self, error: JournalUnavailableError, attempt: int) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"saga_id": new_id() + "\n"},
+        {"saga_id": "not-a-uuid"},
+        {"idempotency_key": "a\0b"},
+        {"idempotency_key": "\ud800"},
+        {"idempotency_key": secrets.token_hex(10_000)},
+        {"namespace": "\0"},
+        {"state": '{"broken'},
+        {"shard": 2**40},
+        {"created_at": float("inf"), "expires_at": 1e300},
+    ],
+)
+async def test_what_postgresql_cannot_hold_is_refused_and_its_neighbours_are_written(
+    journal: Journal, poison: dict[str, object]
+) -> None:
+    commits = GroupCommit(journal.sagas.writer(await joined(journal)), _Silent())
+    columns: dict[str, object] = {"idempotency_key": None, **poison}
+    bad = acceptance(str(columns.pop("saga_id", new_id())), **columns)
+    writes = [acceptance(), bad, acceptance()]
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*(commits.submit(write) for write in writes), return_exceptions=True)
+    assert [type(result) for result in found] == [bool, RejectedError, bool]
+
+
+async def test_a_server_that_is_away_is_unavailable_and_used_again_once_it_is_back(
+    postgres: PostgresServer, journals: Journals
+) -> None:
+    journal = journals()
+    await journal.open()
+    lease = await joined(journal)
+    await written(journal, lease, acceptance())
+    postgres.stop()
+    with pytest.raises(JournalUnavailableError):
+        await journal.ping()
+    with pytest.raises(JournalUnavailableError):
+        await written(journal, lease, acceptance())
+    with pytest.raises(JournalUnavailableError):
+        await journal.leases.renew(lease, ttl=60)
+    postgres.start()
+    await journal.ping()
+    assert await written(journal, lease, acceptance()) == frozenset()
+    assert len(await journal.sagas.page(SagaFilter())) == 2
+
+
+async def test_a_read_only_server_is_unavailable_not_poisoned(journal: Journal, database: Login) -> None:
+    """A standby that is not yet primary says so to every write; none of them is to blame."""
+    lease = await joined(journal)
+    await written(journal, lease, acceptance())
+    connection = await asyncpg.connect(database.url)
+    name = database.database
+    await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await _end_other_sessions(connection)
+    with pytest.raises(JournalUnavailableError):
+        await written(journal, lease, acceptance())  # by the connection that was ended
+    with pytest.raises(JournalUnavailableError, match="read-only"):
+        await written(journal, lease, acceptance())
+    await connection.execute("SET default_transaction_read_only = off")
+    await connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    await _end_other_sessions(connection)
+    await connection.close()
+    await _eventually_written(journal, lease)
+
+
+async def _end_other_sessions(connection: asyncpg.Connection) -> None:
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user"
+    )
+
+
+async def _eventually_written(journal: Journal, lease: Lease) -> None:
+    commits = GroupCommit(journal.sagas.writer(lease), _Silent())
+    async with asyncio.timeout(20):
+        assert await commits.submit(acceptance())
