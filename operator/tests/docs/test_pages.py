@@ -14,6 +14,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^ *```(?:sh|bash)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 # At the beginning of a line, or where a shell or kubectl begins another.
 COMMAND = re.compile(r"(?:^ *|&& |-- |\.venv/bin/)(kompensa(?:-cdc)?)((?: [a-z]+){1,2})", re.MULTILINE)
+MODULE = re.compile(r"-m ((?:tests|images)[a-z_.]*)")
 MAKE = re.compile(r"\bmake ([a-z-]+)")
 
 
@@ -47,6 +48,9 @@ def test_commands_that_are_shown_exist(page: Path) -> None:
         for program, words in COMMAND.findall(block):
             given = f"{program}{words}"
             assert any(f"{given} ".startswith(f"{each} ") for each in verbs), f"{of_page(page)}: {given}"
+    for module in MODULE.findall(text):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{of_page(page)}: {module}"
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     shown = {target for block in BLOCK.findall(text) for target in MAKE.findall(block)}
     assert shown <= targets, of_page(page)
