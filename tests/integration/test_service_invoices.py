@@ -27,13 +27,13 @@ async def invoices(database: Login) -> AsyncIterator[Participant]:
         yield participant
 
 
-def copy(invoices: Participant, *, document: str = "12345678901", deleted: bool = False) -> None:
+def copy(invoices: Participant, *, customer: str = ANA, document: str = "12345678901", deleted: bool = False) -> None:
     """What the replica worker writes, with the service's own login."""
     with psycopg.connect(invoices.login.url) as connection:
         connection.execute(
             "INSERT INTO invoices.customers (orders_customer_id, email, document, full_name, billing_address,"
             " source_version, synced_at, deleted_at) VALUES (%s, %s, %s, %s, %s, 1, now(), %s)",
-            (ANA, "ana@example.com", document, "Ana Souza", Jsonb(ADDRESS), "2026-01-01Z" if deleted else None),
+            (customer, "ana@example.com", document, "Ana Souza", Jsonb(ADDRESS), "2026-01-01Z" if deleted else None),
         )
 
 
@@ -72,6 +72,16 @@ async def test_a_cancelled_invoice_keeps_its_row_and_number(invoices: Participan
     assert (await saga.compensation("/invoices/cancel")).status_code == 200
     (found,) = (await invoices.client.get("/invoices", params={"sagaId": saga.saga_id})).json()
     assert (found["status"], found["invoiceNumber"]) == ("cancelled", issued["invoiceNumber"])
+
+
+async def test_a_customers_invoices_are_found_by_the_id_that_orders_gave(invoices: Participant) -> None:
+    copy(invoices)
+    other = str(uuid.uuid4())
+    copy(invoices, customer=other)
+    for customer in (ANA, other):
+        assert (await invoices.saga().action("/invoices", invoice(customerId=customer))).status_code == 201
+    found = (await invoices.client.get("/invoices", params={"ordersCustomerId": other})).json()
+    assert [each["ordersCustomerId"] for each in found] == [other]
 
 
 async def test_while_the_copy_is_on_its_way_the_answer_is_ask_again(invoices: Participant) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kompensa.dev.demo.scene import FUNDED, Scene
 from kompensa.dev.demo.shop_client import ShopClient
+from kompensa.dev.demo.target import View
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ async def read_ledger(shop: ShopClient, scene: Scene, customers: Sequence[str]) 
         lines += [(f"{product.name} {word}", str(stock.get(key))) for key, word in _STOCK]
     method = await shop.get("payments", f"/payment-methods/{FUNDED}") or {}
     lines.append((f"balance of {FUNDED}", str(method.get("balance"))))
-    for service in ("orders", "invoices"):
-        lines.append((f"{service} that stand", str(await _standing(shop, service, customers))))
+    for service, filtered_by in (("orders", "customerId"), ("invoices", "ordersCustomerId")):
+        pages = [await shop.get(service, f"/{service}?{filtered_by}={customer}") or {} for customer in customers]
+        lines.append((f"{service} that stand", str(_standing(pages))))
     return Ledger(tuple(lines))
 
 
 _STOCK = (("onHand", "on hand"), ("reserved", "reserved"), ("sold", "sold"))
 
 
-async def _standing(shop: ShopClient, service: str, customers: Sequence[str]) -> int:
-    found = [await shop.get(service, f"/{service}?customerId={customer}") or {} for customer in customers]
-    return sum(item["status"] != "cancelled" for page in found for item in page.get("items", []))
+def _standing(pages: Sequence[View]) -> int:
+    return sum(item["status"] != "cancelled" for page in pages for item in page.get("items", []))

@@ -101,12 +101,15 @@ async def find(connection: Connection, invoice_id: UUID) -> dict[str, Any] | Non
         return {**invoice, "items": await cursor.fetchall()}
 
 
-async def page(connection: Connection, *, limit: int, after: UUID | None, saga_id: UUID | None) -> list[dict[str, Any]]:
+async def page(
+    connection: Connection, *, limit: int, after: UUID | None, orders_customer_id: UUID | None, saga_id: UUID | None
+) -> list[dict[str, Any]]:
     """Invoices in order of their ids, from after the given one."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "SELECT *, orders_order_id AS order_id FROM invoices WHERE (%(after)s::uuid IS NULL OR id > %(after)s)"
+            " AND (%(customer)s::uuid IS NULL OR orders_customer_id = %(customer)s)"
             " AND (%(saga)s::uuid IS NULL OR saga_id = %(saga)s) ORDER BY id LIMIT %(limit)s",
-            {"after": after, "saga": saga_id, "limit": limit},
+            {"after": after, "customer": orders_customer_id, "saga": saga_id, "limit": limit},
         )
         return await cursor.fetchall()

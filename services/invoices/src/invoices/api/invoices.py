@@ -101,9 +101,12 @@ async def listing(
     database: Database,
     limit: Limit = 100,
     after: After = None,
+    orders_customer_id: Annotated[UUID | None, Query(alias="ordersCustomerId")] = None,
     saga_id: Annotated[UUID | None, Query(alias="sagaId")] = None,
 ) -> list[InvoiceHead]:
-    rows = await invoices.page(database, limit=limit, after=after, saga_id=saga_id)
+    rows = await invoices.page(
+        database, limit=limit, after=after, orders_customer_id=orders_customer_id, saga_id=saga_id
+    )
     return [InvoiceHead(**row) for row in rows]
 
 
