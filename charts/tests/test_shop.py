@@ -170,7 +170,7 @@ def test_a_service_migrates_before_it_serves_and_leaves_in_good_order(helm: Helm
     shop = helm.render("shop")
     for name in SERVICES:
         spec = shop.pod("Deployment", name).spec
-        assert [container["args"] for container in spec["initContainers"]] == [["migrate"]]
+        assert [container["args"] for container in spec["initContainers"]] == [["migrate", "--wait", "120"]]
         assert spec["initContainers"][0]["env"] == spec["containers"][0]["env"]
         assert spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["terminationGracePeriodSeconds"]
         assert shop.one("Deployment", name)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0

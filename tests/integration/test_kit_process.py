@@ -28,9 +28,9 @@ ANA = str(uuid.UUID(int=1))
 def start(run: Run, example_folder: Path, database: Login) -> Start:
     """`python3 -m points <verb>` beside its source, as a reader of the README runs it."""
 
-    def started(verb: str, *, name: str = "", **environment: str) -> Process:
+    def started(verb: str, *options: str, name: str = "", **environment: str) -> Process:
         given = {"DATABASE_URL": database.url, "PYTHONPATH": str(example_folder), **environment}
-        argv = [sys.executable, "-m", "points", verb]
+        argv = [sys.executable, "-m", "points", verb, *options]
         return run.start(Program(name=f"{name or verb}-{database.database}", argv=argv, environment=given))
 
     return started
@@ -96,10 +96,22 @@ def test_what_keeps_it_from_starting_is_told_in_one_line(start: Start, environme
     assert told in line
 
 
+def test_migrate_can_wait_for_a_role_that_is_still_being_made(
+    start: Start, database: Login, postgres: PostgresServer
+) -> None:
+    role = f"late_{uuid.uuid4().hex[:8]}"
+    process = start("migrate", "--wait", "60", CAPTURE_ROLE=role)
+    until(lambda: "waiting for the database" in process.log.read_text(), "migrate to say that it waits")
+    with psycopg.connect(postgres.admin_of(database.database).url, autocommit=True) as admin:
+        admin.execute(f'CREATE ROLE "{role}"')
+    assert process.wait_for_status(60) == 0
+    postgres.drop_database(database.database, roles=(role,))
+
+
 def test_an_unknown_command_is_answered_with_the_usage(start: Start) -> None:
     process = start("dance")
-    assert process.wait_for_status(60) == 1
-    assert process.log.read_text() == "points: usage: python3 -m points serve | migrate\n"
+    assert process.wait_for_status(60) == 2
+    assert "usage: python3 -m points [-h] serve | migrate" in process.log.read_text()
 
 
 def test_a_request_in_flight_is_finished_before_the_process_ends(start: Start, database: Login) -> None:

@@ -68,7 +68,7 @@ spec:
       initContainers:
       - name: migrate
         {{- include "service.container" . | nindent 8 }}
-        args: [migrate]
+        args: [migrate, --wait, "120"]
       containers:
       - name: {{ .name }}
         {{- include "service.container" . | nindent 8 }}

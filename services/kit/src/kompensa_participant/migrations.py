@@ -24,6 +24,10 @@ LOCK = 0x6B6F6D70  # any number; together with the schema's name it is this serv
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
+class RoleMissingError(LookupError):
+    """A role that is to be granted something does not exist."""
+
+
 def config(package: str, *, url: str = "", schema: str = "") -> Config:
     """Alembic's configuration for the service whose revisions lie in `<package>/migrations`."""
     found = Config()
@@ -56,7 +60,9 @@ def migrate(package: str, *, url: str, schema: str, capture_role: str | None = N
     Raises
     ------
     LookupError
-        When there are no migrations, or the capture role does not exist.
+        When there are no migrations.
+    RoleMissingError
+        When the capture role does not exist.
     """
     revisions(package)
     options = f"-c lock_timeout={TURN_TIMEOUT}"
@@ -78,7 +84,9 @@ def _ensure_schema(connection: Connection, schema: str) -> None:
 def _grant_capture(connection: Connection, schema: str, role: str) -> None:
     """Let the capture role see the outbox, and nothing else."""
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-        raise LookupError(f"CAPTURE_ROLE names {role!r}, which does not exist: create it, or leave CAPTURE_ROLE out")
+        raise RoleMissingError(
+            f"CAPTURE_ROLE names {role!r}, which does not exist: create it, or leave CAPTURE_ROLE out"
+        )
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
     exists = connection.execute("SELECT to_regclass(%s)", (f'"{schema}".outbox',)).fetchone()
     if exists and exists[0]:

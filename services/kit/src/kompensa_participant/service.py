@@ -8,7 +8,9 @@ if __name__ == "__main__":
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,7 +39,11 @@ SESSION = {
     "idle_in_transaction_session_timeout": "30s",  # a process that is paused must not hold its locks for ever
 }
 GRACE = 20
-USAGE = "usage: python3 -m {name} serve | migrate"
+WAIT_PAUSE = 0.5
+
+
+class NotThereYetError(SettingsError):
+    """What may mend itself by waiting: the server, its database or a role is still being made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +97,32 @@ class Service:
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The process: `serve` or `migrate`."""
-        verb = (list(sys.argv[1:] if arguments is None else arguments) or [""])[0]
+        chosen = self._parser().parse_args(arguments)
         try:
-            if verb not in ("serve", "migrate"):
-                raise SettingsError(USAGE.format(name=self.name))
             settings = from_environment()
             logs.configure(self.name, settings.log_level)
-            self._serve(settings) if verb == "serve" else self._migrate(settings)
+            if chosen.verb == "serve":
+                self._serve(settings)
+            else:
+                self._migrate_within(chosen.wait, settings)
         except SettingsError as error:
             sys.exit(f"{self.name}: {error}")
+
+    def _parser(self) -> argparse.ArgumentParser:
+        parser = argparse.ArgumentParser(
+            prog=f"python3 -m {self.name}", description=f"{self.title}. Settings come from the environment."
+        )
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve | migrate")
+        verbs.add_parser("serve", help="answer requests until SIGTERM")
+        migrate = verbs.add_parser("migrate", help="bring the schema to the version that this code needs")
+        migrate.add_argument(
+            "--wait",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="how long to go on asking while the database or a role is not there yet (default: not at all)",
+        )
+        return parser
 
     def _serve(self, settings: Settings) -> None:
         """Serve until told to stop; requests in flight are finished within the grace time."""
@@ -112,13 +135,27 @@ class Service:
             timeout_graceful_shutdown=GRACE,
         )
 
+    def _migrate_within(self, seconds: float, settings: Settings) -> None:
+        """Beside a database that is just being set up, asking again is quicker than a restart with its back-off."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self._migrate(settings)
+            except NotThereYetError as error:
+                if time.monotonic() >= deadline:
+                    raise
+                log.info("waiting for the database", reason=str(error))
+                time.sleep(WAIT_PAUSE)
+
     def _migrate(self, settings: Settings) -> None:
         try:
             migrations.migrate(
                 self.name, url=settings.database_url, schema=self.name, capture_role=settings.capture_role
             )
         except OperationalError as error:
-            raise SettingsError(f"cannot migrate, the database of DATABASE_URL: {_last_line(error)}") from error
+            raise NotThereYetError(f"cannot migrate, the database of DATABASE_URL: {_last_line(error)}") from error
+        except migrations.RoleMissingError as error:
+            raise NotThereYetError(f"cannot migrate: {error}") from error
         except (Error, SQLAlchemyError, CommandError, LookupError) as error:
             raise SettingsError(f"cannot migrate: {_last_line(getattr(error, 'orig', None) or error)}") from error
         log.info("migrated", schema=self.name, revision=migrations.revisions(self.name)[-1])
