@@ -76,6 +76,14 @@ async def test_a_saga_whose_object_is_gone_is_settled_and_the_others_are_not() -
     assert engine.settled == ["gone"]
 
 
+async def test_a_saga_is_settled_once_however_long_it_stays_parked() -> None:
+    engine = Engine("gone")
+    sweep = sweep_of(Cluster(), engine, Sagas())
+    await sweep.once()
+    await sweep.once()
+    assert engine.settled == ["gone"]
+
+
 async def test_a_saga_of_a_namespace_that_is_not_watched_is_left_alone() -> None:
     engine = Engine("elsewhere", namespace="other")
     await sweep_of(Cluster(), engine, Sagas(), namespaces=["shop"]).once()

@@ -25,6 +25,9 @@ EVERY = 120.0
 RETRY = 5.0
 # The watch delivers within milliseconds; an object that is older than this and was not delivered never will be.
 LATE = 30.0
+# A parked saga stays active for days, and each settling is a line in its history; a journal restored from a backup has
+# forgotten some.
+SETTLE_AGAIN = 3600.0
 
 
 class Sweep:
@@ -39,6 +42,7 @@ class Sweep:
         self._vanished = vanished
         self._namespaces: list[str | None] = list(namespaces) or [None]
         self._started = time.monotonic()
+        self._settled: dict[str, float] = {}
         self.undelivered = 0
 
     async def run(self) -> None:
@@ -66,9 +70,10 @@ class Sweep:
         """
         active = {saga.id: saga.namespace async for saga in self._engine.active_object_sagas()}
         live = await self._live()
-        for uid, namespace in active.items():
-            if uid not in live and (self._namespaces == [None] or namespace in self._namespaces):
+        for uid in active.keys() - live.keys():
+            if self._namespaces == [None] or active[uid] in self._namespaces:
                 await self._settle(uid)
+        self._settled = {uid: at for uid, at in self._settled.items() if uid in active}
         for uid in self._sagas.told() & live.keys() - active.keys():
             await self._bring(live[uid], self._sagas.repeat)
         self._sagas.delivered &= live.keys()
@@ -82,8 +87,11 @@ class Sweep:
         return live
 
     async def _settle(self, uid: str) -> None:
+        if time.monotonic() - self._settled.get(uid, -SETTLE_AGAIN) < SETTLE_AGAIN:
+            return
         log.info("settling a saga whose object was deleted", saga=uid)
         await self._engine.object_deleted(uid, None)
+        self._settled[uid] = time.monotonic()
         metrics.SETTLED.inc()
 
     async def _bring_in(self, missing: list[Object]) -> None:
