@@ -45,6 +45,36 @@ def test_the_schema_knows_every_value(chart: str) -> None:
     assert not open_objects
 
 
+@pytest.mark.parametrize("chart", CHARTS_WITH_VALUES, ids=lambda path: path.name)
+def test_the_schema_knows_every_value_that_the_readme_tells(chart: Path) -> None:
+    schema = json.loads((chart / "values.schema.json").read_text())
+    for value in readme.values_of((chart / "values.yaml").read_text()):
+        found = _in_schema(schema, schema, value.path.split("."))
+        assert found or value.path.split(".")[0] == "postgres", value.path
+
+
+def _in_schema(root: Object, node: Object, path: list[str]) -> bool:
+    """Whether a schema has this path, through references and alternatives; one without fields takes anything."""
+    if "$ref" in node:
+        node = {**_at(root, node["$ref"]), **{name: value for name, value in node.items() if name != "$ref"}}
+    if not path or (node.get("type") == "object" and "properties" not in node and "allOf" not in node):
+        return True
+    below = [node["properties"][path[0]]] if path[0] in node.get("properties", {}) else []
+    if not below and isinstance(node.get("additionalProperties"), dict):
+        below = [node["additionalProperties"]]
+    alternatives = [part for group in ("allOf", "anyOf", "oneOf") for part in node.get(group, [])]
+    return any(_in_schema(root, part, path[1:]) for part in below) or any(
+        _in_schema(root, part, path) for part in alternatives
+    )
+
+
+def _at(root: Object, reference: str) -> Object:
+    node: Object = root
+    for name in reference.removeprefix("#/").split("/"):
+        node = node[name]
+    return node
+
+
 # Values of a subchart are checked by its own schema.
 OPEN = {"$.properties.postgres"}
 

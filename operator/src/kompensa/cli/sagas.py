@@ -135,7 +135,11 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
     query = {"name": saga, "limit": str(MAX_LISTED), **({"namespace": namespace} if namespace else {})}
     named = [view for view in await engine.sagas(query) if view.get("name") == saga]
     if not named:
-        raise CommandError(f"there is no saga {saga}: `kompensa sagas list` shows those there are", status=BAD_INPUT)
+        raise CommandError(
+            f"there is no saga {saga} among the newest {MAX_LISTED}: `kompensa sagas list` shows them; "
+            "give an older one by its id",
+            status=BAD_INPUT,
+        )
     if len({view["namespace"] for view in named}) > 1:
         raise CommandError(f"several namespaces have a saga {saga}: choose one with -n", status=BAD_INPUT)
     return await engine.saga(str(named[0]["id"]))
