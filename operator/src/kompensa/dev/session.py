@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.dev.checkout import checkout
+from kompensa.dev.console import paper
 from kompensa.dev.demo.checks import CheckFailedError
 from kompensa.dev.demo.local import LocalTarget
 from kompensa.dev.demo.shop_client import ShopClient
@@ -34,7 +35,7 @@ def run_session(options: StackOptions, *, demo: bool, stay: bool, watch: bool, k
     DevError, CheckFailedError
         When a part does not come up, or a stage of the demo does not show what it promises; the stack is then gone.
     """
-    console = Console(highlight=False)
+    console = paper()
     signal.signal(signal.SIGTERM, _as_interrupt)
     started = time.monotonic()
     with Run.open(keep) as run:

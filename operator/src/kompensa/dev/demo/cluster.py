@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-
 from kompensa.cluster.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import DEPLOYMENTS, PODS, REPLICAS, SAGAS, Object
 from kompensa.dev.cluster_access import token_of_cluster, use_own_kubeconfig
+from kompensa.dev.console import paper
 from kompensa.dev.demo.checks import wait_for
 from kompensa.dev.demo.shop_client import NOT_FOUND, ShopClient
 from kompensa.dev.demo.story import tell
@@ -35,7 +34,7 @@ async def _run(namespace: str, system_namespace: str) -> None:
         token = await token_of_cluster(kube, system_namespace)
         async with EngineClient.connect(published.api_url, token) as engine:
             target = ClusterTarget(kube, shop, engine, namespace=namespace, system_namespace=system_namespace)
-            await tell(target, Console(highlight=False))
+            await tell(target, paper())
 
 
 class ClusterTarget:
