@@ -92,10 +92,13 @@ def test_our_own_manifests_are_taken(apiserver: ApiServer, namespace: str, folde
         ("spec.steps.1.dependsOn", ["confirm"], "dependsOn must name other steps"),
         ("spec.steps.0.timeouts", {"attempt": "3s", "total": "2s"}, "attempt is longer than total"),
         ("spec.retryPolicy", {"initialInterval": "1m"}, "initialInterval is longer than maximumInterval"),
-        ("spec.deadline", "5 minutes", "spec.deadline"),
+        ("spec.deadline", "5 minutes", "write a duration such as 200ms, 2s, 5m or 1h30m"),
+        ("spec.retryPolicy", {"initialInterval": "soon"}, "write a duration such as"),
+        ("spec.steps.0.timeouts", {"attempt": "2"}, "write a duration such as"),
+        ("spec.steps.0.name", "Reserve It", "write lower-case letters, digits and dashes"),
         ("spec.steps", [], "should have at least 1 items"),
         ("spec.steps.0.kind", "Pivot", 'supported values: "Compensatable", "Retriable"'),
-        ("spec.steps.0.action.http.path", "reservations", "should match '^/'"),
+        ("spec.steps.0.action.http.path", "reservations", "write a path that begins with /"),
         ("spec.steps.0.actoin", {}, 'unknown field "spec.steps[0].actoin"'),
     ],
 )
@@ -140,8 +143,8 @@ def test_a_cancellation_is_not_taken_back(apiserver: ApiServer, namespace: str) 
     ("url", "advice"),
     [
         ("http://user:secret@inventory:8080", "must hold no user or password"),
-        ("inventory:8080", "spec.url"),
-        ("http://inventory:8080?x=1", "spec.url"),
+        ("inventory:8080", "write http:// or https://, a host"),
+        ("http://inventory:8080?x=1", "without a query"),
     ],
 )
 def test_a_participant_needs_a_plain_address(apiserver: ApiServer, namespace: str, url: str, advice: str) -> None:
@@ -166,7 +169,8 @@ def of_kind(kind: str) -> Object:
     ("path", "value", "advice"),
     [
         ("spec.target.deletedAtColumn", None, "name that column, or use onDelete Delete"),
-        ("spec.target.table", "customers", "spec.target.table"),
+        ("spec.target.table", "customers", "write the table with its schema, as schema.table"),
+        ("spec.batch", {"maxWait": "now"}, "write one number with a unit"),
         ("spec.target.columns.0.name", "source_version", "columns must not name keyColumn or versionColumn"),
         ("spec.target.columns.1.name", "email", "Duplicate value"),
         ("spec.target.columns.0.type", "money", "Unsupported value"),
@@ -190,7 +194,8 @@ def test_a_replica_keeps_its_table(apiserver: ApiServer, namespace: str) -> None
 @pytest.mark.parametrize(
     ("path", "value", "advice"),
     [
-        ("spec.table", "outbox", "spec.table"),
+        ("spec.table", "outbox", "write the table with its schema in lower case"),
+        ("spec.retention", "a week", "write one number with a unit"),
         ("spec.events", [], "should have at least 1 items"),
         ("spec.events", ["a", "a"], "Duplicate value"),
         ("spec.events", ["a b"], "spec.events[0]"),
