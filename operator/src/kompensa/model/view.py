@@ -6,6 +6,7 @@ Built from the state alone, so that it can be built again after any crash.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -110,7 +111,14 @@ def shown_phase(saga: Saga) -> str:
 
 def timestamp(seconds: float) -> str:
     """UTC with milliseconds, e.g. 2026-01-31T10:00:00.123Z."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{_to_the_second(whole)}.{milliseconds:03d}Z"
+
+
+# A view has a dozen times, most of them within the same second.
+@lru_cache(maxsize=64)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _timestamp(seconds: float | None) -> str | None:
