@@ -105,7 +105,9 @@ def test_our_own_manifests_are_taken(apiserver: ApiServer, namespace: str, folde
 def test_a_wrong_definition_is_refused_with_advice(
     apiserver: ApiServer, namespace: str, path: str, value: Any, advice: str
 ) -> None:
-    assert advice in said(apiserver, namespace, changed(DEFINITION, path, value))
+    answer = said(apiserver, namespace, changed(DEFINITION, path, value))
+    assert advice in answer
+    assert "evaluating rule" not in answer, "a rule that cannot be evaluated says nothing to anybody"
 
 
 @pytest.mark.parametrize(
