@@ -1,6 +1,7 @@
 """Fixtures around the engine and its journal.
 
 journal     Journal: the contract's tests get it twice, in memory and in a fresh database
+ledger      LedgerParticipant: a process with the kit's promise; effects(saga) is the judge
 journals    makes further journals on the same database, as further engines have them
 """
 
@@ -9,12 +10,20 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from kompensa.dev.postgres import Login
+from kompensa.dev.postgres import Login, PostgresServer
+from kompensa.dev.run import Run
 from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal
+from tests.integration.ledger_participant import LedgerParticipant
 
 Journals = Callable[[], Journal]
+
+
+@pytest.fixture(scope="session")
+def ledger(run: Run, postgres: PostgresServer) -> LedgerParticipant:
+    """A participant for the session, with a database of its own."""
+    return LedgerParticipant.started(run, postgres)
 
 
 @pytest.fixture

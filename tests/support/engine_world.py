@@ -61,6 +61,9 @@ def crash(engine: Engine) -> None:
         task.cancel()
     if engine.tenure is not None:
         engine.tenure.end(StaleLeaseError("killed"))
+        writing = engine.tenure._commits._task
+        if writing is not None:
+            writing.cancel()
 
 
 def tenure_of(engine: Engine) -> Tenure:
