@@ -31,6 +31,18 @@ def variables(*folders: str) -> set[str]:
     return {text for text in found if re.fullmatch(r"KOMPENSA_[A-Z_]*[A-Z]", text)}
 
 
+def metrics(*folders: str) -> set[str]:
+    """Names given to Prometheus."""
+    kinds = {"Counter", "Gauge", "Histogram", "_gauge"}
+    return {
+        name
+        for tree in trees(*folders)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in kinds
+        for name in _direct(node.args[0] if node.args else None)
+    }
+
+
 def reasons(*folders: str) -> set[str]:
     """CamelCase words that are given as a reason."""
     found = {text for tree in trees(*folders) for node in ast.walk(tree) for text in _stated(node)}

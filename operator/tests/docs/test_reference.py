@@ -22,7 +22,7 @@ from kompensa.model.saga import Phase, StepPhase
 from kompensa.model.view import SUSPENDED
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
-from tests.support.documentation import DOCS, named, reasons, tables, texts, trees, variables, verb
+from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, trees, variables, verb
 
 CODE = ("operator/src", "cdc/src", "images")
 IN_EXAMPLES = {"reserve-inventory", "create-order", "pm-abc"}
@@ -90,6 +90,10 @@ def test_every_reason_is_explained(page: str, folders: tuple[str, ...]) -> None:
     else:
         given |= {refusal(EngineProblemError(422, slug, "", {}))[0] for slug in FINAL}
     assert {word for word in named(tables(page)) if word[0].isupper()} == given
+
+
+def test_every_metric_is_listed() -> None:
+    assert set(named(tables("metrics.md"))) == metrics("operator/src", "cdc/src", "services/kit/src")
 
 
 def test_the_pictures_of_the_state_machines_have_every_state() -> None:
