@@ -19,6 +19,10 @@ from tests.support.collect import collect
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--as-is", action="store_true", help="test the cluster as it is, without `make up` before")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.fspath).is_relative_to(ROOT / "tests" / "e2e"):
@@ -29,9 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
+def cluster(pytestconfig: pytest.Config) -> Cluster:
     """A healthy cluster with the charts of this checkout installed and the fault switch on."""
-    subprocess.run([sys.executable, "-m", "images", "up"], cwd=ROOT, check=True, timeout=3000)
+    if not pytestconfig.getoption("--as-is"):
+        subprocess.run([sys.executable, "-m", "images", "up"], cwd=ROOT, check=True, timeout=3000)
     return Cluster(shell_environment(ROOT))
 
 

@@ -63,7 +63,11 @@ JUDGED = {
     "a cycle": (wait_in_a_ring, "steps wait for each other: "),
     "an unknown root": (
         lambda spec: body_of(spec, 0).update(items="${inptu.items}"),
-        "step reserve-inventory: action.http.body.items: ${inptu.items} is not to be had here",
+        "${inptu.items} does not compile: ERROR: <input>:1:6: undeclared reference to 'inptu.items'",
+    ),
+    "a root of another place": (
+        lambda spec: body_of(spec, 0).update(items="${reply.items}"),
+        "step reserve-inventory: action.http.body: ${reply.items} is not to be had here; this place knows input,",
     ),
     "an unknown step's output": (
         lambda spec: body_of(spec, 3).update(orderId="${steps['make-order'].orderId}"),
@@ -96,7 +100,7 @@ def test_a_definition_that_cannot_work_says_why_in_its_condition(
         ready = cluster.condition(what, "Ready")
         assert (ready["status"], ready["reason"]) == ("False", "LintFailed")
         assert advice in ready["message"]
-        assert len(ready["message"].splitlines()) == 1, "one mistake, one line"
+        assert sum(line.startswith("step") for line in ready["message"].splitlines()) == 1, "one mistake, one finding"
     finally:
         cluster.kubectl.run("delete", "-n", SHOP, what)
 
@@ -119,14 +123,28 @@ def test_a_misspelt_field_of_a_saga_is_named_by_kubectl(cluster: Cluster) -> Non
         cluster.kubectl.create(wrong)
 
 
-def test_a_megabyte_of_input_ends_at_once_with_the_bound_in_its_message(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("size", "reason", "advice"),
+    [
+        (300 * 1024, "InputTooLarge", "may have 262144 bytes; pass a reference to what is larger"),
+        (MEGABYTE, "BodyTooLarge", "more than 1048576 bytes; pass a reference to what is large"),
+    ],
+)
+def test_an_input_that_is_too_large_ends_at_once_with_the_bound_in_its_message(
+    cluster: Cluster, size: int, reason: str, advice: str
+) -> None:
     name = unique("large")
-    cluster.start(name, {"customerId": str(uuid.uuid4()), "paymentMethodId": "x" * MEGABYTE})
+    cluster.start(name, {"customerId": str(uuid.uuid4()), "paymentMethodId": "x" * size})
     status = cluster.saga_ends(name)
-    assert (status["phase"], status["reason"]) == ("Terminated", "InputTooLarge"), status
-    assert "262144 bytes; pass a reference" in status["message"]
+    assert (status["phase"], status["reason"]) == ("Terminated", reason), status
+    assert advice in status["message"]
     assert len(str(status)) < 4096, "the input is not told back"
     cluster.kubectl.run("delete", "saga", "-n", SHOP, name)
+
+
+def test_kubectl_itself_refuses_what_no_object_can_hold(cluster: Cluster) -> None:
+    with pytest.raises(KubectlError, match=r"(?i)too (large|long)"):
+        cluster.start(unique("huge"), {"paymentMethodId": "x" * (4 * MEGABYTE)})
 
 
 def test_a_negative_quantity_and_a_wrong_sum_are_told_by_http_as_well(cluster: Cluster) -> None:

@@ -109,6 +109,17 @@ async def test_an_input_that_does_not_fit_ends_the_saga_with_the_reason(scene: S
     assert scene.participant.calls == []
 
 
+@pytest.mark.parametrize(("size", "reason"), [(300 << 10, "InputTooLarge"), (1 << 20, "BodyTooLarge")])
+async def test_an_input_that_is_too_large_ends_the_saga_and_is_not_tried_again(
+    scene: Scene, size: int, reason: str
+) -> None:
+    await scene.definition()
+    await scene.saga("order-1", input={"order": "x" * size})
+    status = await scene.until_phase("order-1", "Terminated")
+    assert status["reason"] == reason
+    assert "pass a reference" in status["message"]
+
+
 async def test_an_idempotency_key_with_other_input_is_refused(scene: Scene) -> None:
     await scene.definition()
     await scene.saga("order-1", idempotencyKey="cart-1")

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kompensa.api.problems import MEDIA_TYPE, BadRequestError, problem_bytes
 
 BODY_LIMIT = 1 << 20
+TOO_LARGE = f"the request has more than {BODY_LIMIT} bytes; pass a reference to what is large"
 # Kubernetes and Prometheus ask without a token, and the documentation is no secret.
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 
@@ -33,7 +34,7 @@ class Door:
             detail = "show the token of KOMPENSA_API_TOKEN as 'Authorization: Bearer <token>'"
             await _refuse(send, 401, "unauthorized", detail)
         elif int(headers.get(b"content-length", b"0") or 0) > BODY_LIMIT:
-            await _refuse(send, 413, "body-too-large", f"the body is larger than {BODY_LIMIT} bytes")
+            await _refuse(send, 413, "body-too-large", TOO_LARGE)
         else:
             await self._app(scope, _bounded(receive), send)
 
@@ -51,7 +52,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > BODY_LIMIT:
-            raise BadRequestError(f"the body is larger than {BODY_LIMIT} bytes", status=413, slug="body-too-large")
+            raise BadRequestError(TOO_LARGE, status=413, slug="body-too-large")
         return message
 
     return limited

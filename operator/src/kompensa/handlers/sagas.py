@@ -26,7 +26,9 @@ from kompensa.model.view import SagaView
 
 TERMINAL = frozenset({"Succeeded", "Compensated", "Terminated"})
 # Verdicts on the Saga itself. Its spec cannot be changed, so they are final.
-FINAL = frozenset({"input-invalid", "input-too-large", "body-invalid", "not-storable", "idempotency-key-reused"})
+FINAL = frozenset(
+    {"input-invalid", "input-too-large", "body-too-large", "body-invalid", "not-storable", "idempotency-key-reused"}
+)
 WORKERS = 16
 DEFINITION_RETRY = 15.0
 MIRROR_EVERY = 2.0
