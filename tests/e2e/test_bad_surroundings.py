@@ -206,4 +206,4 @@ def said_by_the_new_engine(cluster: Cluster, old: set[str]) -> str | None:
     if not new:
         return None
     log = cluster.kubectl.run("logs", "-n", SYSTEM, new[0]["metadata"]["name"])
-    return log if "127.0.0.1" in log else None
+    return log if f"PostgreSQL at {NOWHERE}/nothing cannot be reached" in log else None

@@ -112,11 +112,15 @@ async def test_a_journal_of_a_newer_version_is_left_alone(database: Login) -> No
         ("postgresql://{username}:{password}@host.invalid:{port}/{database}", JournalUnavailableError),
     ],
 )
-async def test_an_address_that_is_wrong_is_an_error_of_the_journal(
+async def test_an_address_that_is_wrong_is_an_error_of_the_journal_that_names_it(
     database: Login, url: str, error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
-        await PostgresJournal(url.format(**vars(database))).open()
+    given = url.format(**vars(database))
+    with pytest.raises(error) as told:
+        await PostgresJournal(given).open()
+    login, _, address = given.removeprefix("postgresql://").rpartition("@")
+    assert f"PostgreSQL at {address}" in str(told.value)
+    assert login.partition(":")[2] not in str(told.value)
 
 
 class _Silent:

@@ -115,8 +115,10 @@ class Engine:
                 await self._journal.open()
                 await self.declarations.load()
             except JournalError as error:
-                self._trouble = f"waiting for the journal: {error}"
-                _log.warning("waiting for the journal", error=str(error))
+                trouble = f"waiting for the journal: {error}"
+                if trouble != self._trouble:
+                    _log.warning("waiting for the journal", error=str(error))
+                self._trouble = trouble
                 await asyncio.sleep(_PAUSE)
             else:
                 return

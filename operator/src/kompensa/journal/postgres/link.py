@@ -25,23 +25,23 @@ _PASSING_STATES = frozenset({"25006", "55P03"})
 
 
 @asynccontextmanager
-async def journal_errors() -> AsyncIterator[None]:
-    """Translate what asyncpg and the network raise."""
+async def journal_errors(server: str = "PostgreSQL") -> AsyncIterator[None]:
+    """Translate what asyncpg and the network raise; the texts begin with `server`."""
     try:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
         if state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
-            raise JournalUnavailableError(f"PostgreSQL: {error}") from error
-        raise RejectedError(f"PostgreSQL refuses the statement ({state}): {error}") from error
+            raise JournalUnavailableError(f"{server}: {error}") from error
+        raise RejectedError(f"{server} refuses the statement ({state}): {error}") from error
     except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         # The last is what asyncpg says of a connection on which the server's farewell came between two statements.
-        raise JournalUnavailableError(f"PostgreSQL cannot be reached: {error or type(error).__name__}") from error
+        raise JournalUnavailableError(f"{server} cannot be reached: {error or type(error).__name__}") from error
 
 
 async def connect(url: str, *, application: str) -> asyncpg.Connection:
     """Open a connection whose statements and lock waits are bounded."""
-    async with journal_errors():
+    async with journal_errors(f"PostgreSQL at {address_of(url)}"):
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT,
@@ -56,6 +56,11 @@ async def connect(url: str, *, application: str) -> asyncpg.Connection:
                 "jit": "off",
             },
         )
+
+
+def address_of(url: str) -> str:
+    """host:port/database of a URL, which may be shown to people; never a login."""
+    return url.partition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
 class Link:
