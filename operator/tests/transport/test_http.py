@@ -100,6 +100,15 @@ async def test_a_definition_cannot_replace_the_idempotency_key() -> None:
     assert "X-Mine: kept" in heads[0]
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding", "Connection"])
+async def test_a_definition_cannot_say_where_a_request_ends(name: str) -> None:
+    async with server(response("200 OK", b"{}")) as (url, heads):
+        reply = await attempt(url, request(headers={name: "chunked"}))
+    assert reply.outcome is Outcome.SUCCEEDED
+    framing = [line for line in heads[0].lower().splitlines() if "length" in line or "chunked" in line]
+    assert framing == ["content-length: 7"]
+
+
 def test_attempts_of_one_saga_are_spans_of_one_trace() -> None:
     first, second = traceparent(SAGA, "k", 1), traceparent(SAGA, "k", 2)
     assert first.split("-")[1] == second.split("-")[1] == SAGA.replace("-", "")

@@ -25,6 +25,8 @@ REPLY_LIMIT = 1 << 20
 _KEEP_ALIVE = 4.0
 # Said, not left to aiohttp: leaving its own headers out costs it a copy of all the others at each call.
 _ALWAYS = {"User-Agent": "kompensa", "Accept-Encoding": "identity"}
+# The client says how long a request is: a second opinion about that is how one request becomes two.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 
 Classify = Callable[[aiohttp.ClientResponse, bytes], Reply]
 
@@ -107,7 +109,7 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
 
 def _headers(participant: Participant, saga_id: str, request: Request) -> dict[str, str]:
     """The protocol's headers last: a definition cannot replace the idempotency key."""
-    headers = dict(request.headers)
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
     if request.body:
         headers["Content-Type"] = "application/json"
     headers["Idempotency-Key"] = request.key
