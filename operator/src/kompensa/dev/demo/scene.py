@@ -61,6 +61,11 @@ class Scene:
             "paymentMethods": [{"id": FUNDED, "type": "credit_card", "lastFourDigits": "4242"}],
         }
 
+    def new_home(self) -> dict[str, Any]:
+        """Both addresses of a customer who has moved."""
+        home = {**_ADDRESS, "street": "Rua Augusta", "number": "2690", "zipCode": "01412-100"}
+        return {"shippingAddress": home, "billingAddress": home}
+
     def order(self, customer: str, payment_method: str = FUNDED) -> dict[str, Any]:
         """The input of create-order: 2 x 29.99 + 1 x 149.99 = 209.97."""
         items = [{"productId": p.id, "quantity": p.quantity, "price": p.price} for p in self.products]
