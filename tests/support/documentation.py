@@ -78,9 +78,12 @@ def _direct(node: ast.AST | None) -> Iterator[str]:
                 yield from _direct(value)
 
 
-def tables(page: str) -> list[list[str]]:
-    """The rows of a page's tables, without their heads; each cell as it is written."""
-    lines = (DOCS / "reference" / page).read_text(encoding="utf-8").splitlines()
+def tables(page: str, section: str = "") -> list[list[str]]:
+    """The rows of the tables of a page, or of one section of it, without their heads; each cell as it is written."""
+    text = (DOCS / "reference" / page).read_text(encoding="utf-8")
+    if section:
+        text = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    lines = text.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")]
     rules = [number for number, row in enumerate(rows) if set(row[0].strip()) <= set("-: ")]
     heads = {number - 1 for number in rules}

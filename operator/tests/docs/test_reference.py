@@ -1,7 +1,7 @@
 """The pages of docs/reference name what there is: nothing is missing, and nothing was invented."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -17,11 +17,13 @@ from kompensa.engine.engine import Engine
 from kompensa.engine.face import NoFace
 from kompensa.engine.settings import Settings
 from kompensa.handlers.sagas import FINAL
+from kompensa.handlers.settings import OperatorSettings
 from kompensa.journal.memory import MemoryJournal
 from kompensa.model.saga import Phase, StepPhase
 from kompensa.model.view import SUSPENDED
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
+from kompensa_participant.settings import from_environment
 from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, trees, variables, verb
 
 CODE = ("operator/src", "cdc/src", "images")
@@ -74,6 +76,24 @@ def test_every_variable_is_described_and_read() -> None:
     assert {name for name in told if name.startswith("KOMPENSA_")} == variables(*CODE)
     known = {text for tree in trees(*CODE, "services/kit/src") for text in texts(tree)}
     assert told <= known
+
+
+@pytest.mark.parametrize(
+    ("section", "read", "required"),
+    [
+        ("Engine", Settings.read, {"KOMPENSA_JOURNAL_URL": "postgresql://there"}),
+        ("Operator", OperatorSettings.from_environment, {"KOMPENSA_API_URL": "http://there"}),
+        ("A service with the kit", from_environment, {"DATABASE_URL": "postgresql://there"}),
+    ],
+)
+def test_saying_the_default_that_is_described_changes_nothing(
+    section: str, read: Callable[[dict[str, str]], object], required: dict[str, str]
+) -> None:
+    rows = [(named([row])[0], named([row], 1)) for row in tables("environment.md", section)]
+    described = {name: default[0] for name, default in rows if default}
+    assert len(described) > 4
+    for name, default in described.items():
+        assert read({**required, name: default}) == read(required), name
 
 
 @pytest.mark.parametrize(
