@@ -2,19 +2,22 @@
 
 journal     Journal: the contract's tests get it twice, in memory and in a fresh database
 ledger      LedgerParticipant: a process with the kit's promise; effects(saga) is the judge
+engines     Engines: start(name) -> EngineProcess on a fresh journal; kill, pause, resume
 journals    makes further journals on the same database, as further engines have them
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
+from kompensa.dev.ports import Ports
 from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.dev.run import Run
 from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal
+from tests.integration.engine_processes import Engines
 from tests.integration.ledger_participant import LedgerParticipant
 
 Journals = Callable[[], Journal]
@@ -24,6 +27,14 @@ Journals = Callable[[], Journal]
 def ledger(run: Run, postgres: PostgresServer) -> LedgerParticipant:
     """A participant for the session, with a database of its own."""
     return LedgerParticipant.started(run, postgres)
+
+
+@pytest.fixture
+def engines(run: Run, ports: Ports, database: Login) -> Iterator[Engines]:
+    """Engine processes on a fresh journal; ended after the test."""
+    engines = Engines(run, ports, database.url)
+    yield engines
+    engines.close()
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ async def test_a_saga_ends_whole_or_undone_wherever_its_engine_dies(
     found = await CrashWorld(journal_url=database.url, ledger=ledger, keyed=keyed, **HOW[how]).crashes()
     assert found.violations == []
     assert found.boundaries.count("before sagas.write") >= 2
-    assert len(found.ends) > len(found.boundaries) // 2, "boundaries were left out"
+    if "side_by_side" not in HOW[how]:  # there the number of boundaries depends on which reply is first
+        assert len(found.ends) == len(found.boundaries) + 1, "a boundary was left out"
     assert "InterventionRequired" not in found.ends
 
 

@@ -48,6 +48,25 @@ async def test_a_commit_without_the_fence_is_found(unfenced: None, journal: Jour
     assert await stale_writes_that_landed(journal) == 3
 
 
+async def sagas_of_two_with_one_key(journal: Journal) -> int:
+    lease = await joined(journal)
+    for _ in range(2):
+        await written(journal, lease, acceptance(idempotency_key="cart-1"))
+    return len(await journal.sagas.page(SagaFilter()))
+
+
+async def test_a_key_is_kept_unique_by_the_database(journal: Journal) -> None:
+    assert await sagas_of_two_with_one_key(journal) == 1
+
+
+async def test_a_database_without_that_constraint_is_found(journal: Journal, database: Login) -> None:
+    """The mutant: the index is all that makes two concurrent starts one saga."""
+    connection = await asyncpg.connect(database.url)
+    await connection.execute("DROP INDEX kompensa.sagas_idempotency")
+    await connection.close()
+    assert await sagas_of_two_with_one_key(journal) == 2
+
+
 async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
     journal: Journal, database: Login
 ) -> None:

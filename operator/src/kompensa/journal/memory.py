@@ -90,6 +90,7 @@ class _Leases:
             raise NameTakenError(f"another engine runs under the name {engine}")
         self._epoch += 1
         self._engines[engine] = (self._epoch, now + ttl)
+        self._journal.tell("shards")
         return self._grant(Lease(engine, self._epoch), joined=True)
 
     async def renew(self, lease: Lease, *, ttl: float) -> Grant:

@@ -68,7 +68,9 @@ class PostgresLeases:
                     f"another engine runs under the name {engine}; give each its own (KOMPENSA_ENGINE_NAME), "
                     "by default the host's name"
                 )
-            return await _grant(connection, Lease(engine, epoch), joined=True)
+            grant = await _grant(connection, Lease(engine, epoch), joined=True)
+            await connection.execute(_TELL)  # so that others give up its part at once, and not at their next renewal
+            return grant
 
     async def renew(self, lease: Lease, *, ttl: float) -> Grant:
         """See `Leases.renew`."""
