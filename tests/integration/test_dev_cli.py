@@ -23,7 +23,7 @@ kind: SagaDefinition
 metadata: {name: waits, namespace: cli}
 spec:
   inputSchema: {type: object}
-  retryPolicy: {initialInterval: 1h, maximumAttempts: 5}
+  retryPolicy: {initialInterval: 1h, maximumInterval: 1h, maximumAttempts: 5}
   steps:
   - name: call
     kind: Compensatable
