@@ -65,9 +65,16 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def schema_values(first: Mapping[str, Any]) -> dict[str, Any]:
-    """The first shop's images and switches; topics of its own, and no ports on the node."""
-    services = {name: {"nodePort": None} for name in SERVICES}
-    return laid_over(first, {"isolation": "schema", "kompensa": {"topicPrefix": "schema-mode."}, "services": services})
+    """The first shop's images and switches; topics of its own, no ports on the node, and room for both on two cores:
+    what the scheduler sets aside for this one, it cannot give to a pod that is replaced meanwhile."""
+    small = {"requests": {"cpu": "5m"}}
+    changes = {
+        "isolation": "schema",
+        "kompensa": {"topicPrefix": "schema-mode."},
+        "sharedDatabase": {"resources": small},
+        "services": {name: {"nodePort": None, "resources": small} for name in SERVICES},
+    }
+    return laid_over(first, changes)
 
 
 @contextmanager
@@ -97,7 +104,7 @@ def test_a_step_that_fails_after_its_commit_is_undone_here_too(
     scene: Scene,  # noqa: F811
 ) -> None:
     before = cluster.shop.kept_of(scene)
-    definition = faulty_definition(cluster, "create-order", "fail-after-commit; status=500")
+    definition = faulty_definition(cluster, "create-order", "fail-after-commit; status=500", attempts=1)
     name = unique("fails")
     saga_id = cluster.start(name, scene.order(), definition=definition)
     status = cluster.saga_ends(name)
