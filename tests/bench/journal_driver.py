@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -158,16 +159,22 @@ async def compare(url: str, *, rounds: int, seconds: float) -> None:
         links = {driver: await link(driver, url, stack) for driver in DRIVERS}
         for number in range(rounds + 1):
             for size in SIZES:
-                for driver, at_once in DRIVERS.items():
+                # Who comes first in turn finds the server still busy with the size before.
+                for driver in _turned(list(DRIVERS), number):
                     batches = made(definition, size, count=max(40, 1000 // size))
                     cost = await measured(
-                        PostgresWriter(links[driver], lease), batches, at_once=at_once, seconds=seconds
+                        PostgresWriter(links[driver], lease), batches, at_once=DRIVERS[driver], seconds=seconds
                     )
                     if number > 0:  # the first round warms caches and prepares statements
                         costs.setdefault((size, driver), []).append(cost)
-    for (size, driver), seen in costs.items():
+    for (size, driver), seen in sorted(costs.items()):
         wall, client = (statistics.median(values) for values in zip(*seen, strict=True))
         print(f"{size:>5} {driver:<18}{wall:>9.0f}{client:>12.0f}{client / size:>12.1f}")
+
+
+def _turned(names: list[str], by: int) -> list[str]:
+    start = by % len(names)
+    return names[start:] + names[:start]
 
 
 def main() -> None:
@@ -177,6 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     with Run.open() as run:
         url = PostgresServer(run).create_database("kompensa").url
+        print(f"load {os.getloadavg()[0]:.1f}")
         print(" size driver             wall µs   client µs   a write µs   (wall, client: of one batch)")
         uvloop.run(compare(url, rounds=options.rounds, seconds=options.seconds))
 
