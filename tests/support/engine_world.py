@@ -73,9 +73,13 @@ def tenure_of(engine: Engine) -> Tenure:
 
 
 class World:
-    """Engines that share a journal and participants, each with its own link to the journal."""
+    """Engines that share a journal and participants, each with its own link to the journal.
 
-    def __init__(self, *, face: Face | None = None) -> None:
+    `settings` are those of all its engines.
+    """
+
+    def __init__(self, *, face: Face | None = None, **settings: Any) -> None:
+        self._settings = settings
         self.journal = MemoryJournal(wall_clock)
         self.transport = ScriptedTransport()
         self._face = face or NoFace()
@@ -96,7 +100,7 @@ class World:
     def new_engine(self, name: str = "one", **settings: Any) -> Engine:
         """An engine that has not been started."""
         link = JournalLink(self.journal)
-        chosen = Settings(journal_url="postgresql://nowhere", engine_name=name, **settings)
+        chosen = Settings(journal_url="postgresql://nowhere", engine_name=name, **{**self._settings, **settings})
         engine = Engine(journal=link, transport=self.transport, face=self._face, settings=chosen, clock=wall_clock)
         self.engines.append(engine)
         self.links[engine] = link

@@ -120,6 +120,19 @@ async def test_replies_that_come_together_are_taken_one_after_the_other() -> Non
         assert sorted(world.transport.calls) == sorted(f"action {name}" for name in names)
 
 
+async def test_a_fault_in_a_call_is_an_unknown_outcome_and_the_saga_goes_on() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+
+        def fail_once(_saga: str, call: str, request: Request) -> None:
+            if call == "action pay" and request.attempt == 1:
+                raise OverflowError("Python int too large to convert to C long")
+
+        world.transport.looked = fail_once
+        view = await world.until_phase(await world.start(), "Succeeded")
+        assert view.steps[1].attempts == 2
+
+
 async def test_a_write_that_the_journal_refuses_stalls_only_its_saga() -> None:
     async with World() as world:
         await world.declare("reserve", "pay", keyed=False)

@@ -108,6 +108,8 @@ def test_a_key_that_is_taken_by_another_body_says_nothing_of_the_first_body() ->
         ("٣", 0.0),
         ("soon", 0.0),
         ("Sat, 99 Foo 2026 10:00:30 GMT", 0.0),
+        ("31 Jan 99999999999999999999 10:00:00 GMT", 0.0),
+        ("Sat, 31 Jan 2026 10:00:30 +99999999999999", 0.0),
     ],
 )
 def test_retry_after_is_kept_within_bounds(header: str, seconds: float) -> None:

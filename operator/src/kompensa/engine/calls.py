@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
+import structlog
+
 from kompensa.engine.live import Live
 from kompensa.engine.metrics import attempts, call_seconds
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
@@ -20,6 +22,7 @@ from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.requests import Request, action_request, compensation_request, probe_request, unsendable
 from kompensa.transport.port import Participant, Reply, Transport
 
+_log = structlog.get_logger(__name__)
 Call = CallAction | CallCompensation | CallProbe
 
 
@@ -80,7 +83,12 @@ class Calls:
             await self._permitted()
             started = perf_counter()
             ask = self._transport.probe if probing else self._transport.call
-            reply = await ask(participant, live.saga.id, request)
+            try:
+                reply = await ask(participant, live.saga.id, request)
+            except Exception as error:
+                # It must not raise, but if it does: without an outcome nobody would ever drive this saga again.
+                _log.exception("a call failed in a way that nobody foresaw", saga=live.saga.id, step=step.name)
+                reply = Reply(outcome=Outcome.UNKNOWN, reason="TransportFault", message=repr(error))
             call_seconds(step.participant).observe(perf_counter() - started)
         return reply
 

@@ -37,12 +37,15 @@ class Upkeep:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _EVERY
         while True:
             try:
-                async with asyncio.timeout(_EVERY):
+                async with asyncio.timeout_at(due):
                     await self._changed.wait()
             except TimeoutError:
                 await self._attempt(self._look())
+                due = loop.time() + _EVERY
             self._changed.clear()
             await self._attempt(self._declarations.load())
 

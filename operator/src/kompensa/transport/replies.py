@@ -88,7 +88,7 @@ def _retry_after(value: str | None, now: datetime) -> float:
         return min(float(value), LONGEST_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max(0.0, (at - now).total_seconds()), LONGEST_RETRY_AFTER)
