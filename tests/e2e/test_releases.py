@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -41,12 +41,12 @@ def helm(cluster: Cluster) -> Helm:
 
 @contextmanager
 def orders(cluster: Cluster, scene: Scene) -> Iterator[dict[str, str]]:
-    """Two orders a second for as long as the block runs: name -> the saga's id."""
+    """An order a second for as long as the block runs: name -> the saga's id."""
     placed: dict[str, str] = {}
     enough = threading.Event()
 
     def place() -> None:
-        while not enough.wait(0.5):
+        while not enough.wait(1):
             name = unique("upgrade")
             placed[name] = cluster.start(name, scene.order())
 
@@ -71,11 +71,18 @@ def test_an_upgrade_with_changed_values_loses_nothing_of_what_runs(cluster: Clus
     assert all(found == expected for found, expected in changed.values()), changed
     assert secrets_of(cluster) == logins, "every login is as it was"
     assert helm.values(release, namespace) == before
-    phases = Counter(cluster.saga_ends(name)["phase"] for name in placed)
+    phases = cluster.eventually(lambda: how_all_ended(cluster, placed.keys()), what="every order to end")
     assert phases["Succeeded"] + phases["Compensated"] == len(placed), phases
     assert phases["Succeeded"], "a machine too slow for any order shows nothing"
     kept = kept_by_all(cluster, placed.values())
     assert kept == dict.fromkeys(WHOLE, phases["Succeeded"]), "each whole and once, or nothing of it"
+
+
+def how_all_ended(cluster: Cluster, names: Collection[str]) -> Counter[str] | None:
+    """How many ended how; None while one has not."""
+    sagas = cluster.kubectl.items("sagas", "-n", SHOP)
+    phases = Counter(saga["status"].get("phase") for saga in sagas if saga["metadata"]["name"] in names)
+    return phases if phases.total() == len(names) and set(phases) <= set(ENDED) else None
 
 
 def kept_by_all(cluster: Cluster, sagas: Iterable[str]) -> dict[str, int]:

@@ -88,10 +88,10 @@ class Cluster:
         return names
 
     def ready(self, namespace: str, selector: str, *, seconds: float = 180) -> None:
-        """Wait until every pod of the selector is Ready and there is at least one."""
+        """Wait until every pod of the selector that has not ended is Ready, and there is at least one."""
 
         def all_ready() -> bool:
-            pods = [p for p in self.pods(namespace, selector) if not p["metadata"].get("deletionTimestamp")]
+            pods = [p for p in self.pods(namespace, selector) if _is_wanted(p)]
             return bool(pods) and all(_is_ready(pod) for pod in pods)
 
         eventually(all_ready, what=f"pods {selector} in {namespace} to be Ready", seconds=seconds)
@@ -103,3 +103,8 @@ class Cluster:
 def _is_ready(pod: Mapping[str, Any]) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def _is_wanted(pod: Mapping[str, Any]) -> bool:
+    """Not on its way out, and not a Job's that has done its work."""
+    return not pod["metadata"].get("deletionTimestamp") and pod.get("status", {}).get("phase") != "Succeeded"
