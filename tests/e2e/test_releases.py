@@ -81,7 +81,7 @@ def test_an_upgrade_with_changed_values_loses_nothing_of_what_runs(cluster: Clus
 def how_all_ended(cluster: Cluster, names: Collection[str]) -> Counter[str] | None:
     """How many ended how; None while one has not."""
     sagas = cluster.kubectl.items("sagas", "-n", SHOP)
-    phases = Counter(saga["status"].get("phase") for saga in sagas if saga["metadata"]["name"] in names)
+    phases = Counter(saga.get("status", {}).get("phase") for saga in sagas if saga["metadata"]["name"] in names)
     return phases if phases.total() == len(names) and set(phases) <= set(ENDED) else None
 
 
