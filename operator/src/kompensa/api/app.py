@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from kompensa.api import declarations, problems, sagas
 from kompensa.api.documents import schemas
 from kompensa.api.door import Door
+from kompensa.api.shortcut import Shortcut
 from kompensa.engine.engine import Engine
 
 _DESCRIPTION = """
@@ -29,7 +30,7 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
     app.include_router(declarations.routes(engine))
     _add_health(app, engine)
     _describe(app, secured=token is not None)
-    return Door(app, token=token)
+    return Door(Shortcut(app, sagas.starter(engine)), token=token)
 
 
 def _add_health(app: FastAPI, engine: Engine) -> None:

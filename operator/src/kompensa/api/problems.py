@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -85,12 +85,14 @@ def problem_response(status: int, slug: str, detail: str, findings: tuple[str, .
 
 def install(app: FastAPI) -> None:
     """Have every refusal of this application be a problem document."""
-    app.add_exception_handler(EngineError, _engine_error)
-    app.add_exception_handler(JournalError, _journal_error)
-    app.add_exception_handler(BadRequestError, _bad_request)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _fault)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def refusal(request: Request, error: Exception) -> Response:
+    """What the application answers to this error."""
+    handler = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await handler(request, error)
 
 
 async def _engine_error(_request: Request, error: Exception) -> Response:
@@ -123,6 +125,16 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 async def _fault(_request: Request, error: Exception) -> Response:
     _log.error("a request failed by a fault of ours", error=repr(error), exc_info=error)
     return problem_response(500, "internal-error", "the engine failed to answer; its log says why")
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    EngineError: _engine_error,
+    JournalError: _journal_error,
+    BadRequestError: _bad_request,
+    RequestValidationError: _validation_error,
+    HTTPException: _http_error,
+    Exception: _fault,
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -66,16 +66,15 @@ Phase = Literal[
 
 
 class _Unresolved(APIRoute):
-    """A route whose function takes the request as it is: what FastAPI resolves costs the hot path more than ours."""
+    """A route whose function takes the request as it is, so that `Shortcut` can call the same one."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return handler
 
 
-def routes(engine: Engine) -> APIRouter:
-    """The routes, for this engine."""
-    router = APIRouter(prefix="/v1", tags=["sagas"])
+def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    """Starting a saga, for this engine."""
 
     async def start(request: Request) -> Response:
         patience = _wait(request.query_params.get("wait"))
@@ -86,9 +85,15 @@ def routes(engine: Engine) -> APIRouter:
         view = await engine.sagas.rested(saga_id, patience)
         return answer(view, 200 if view.phase in _ENDED or not fresh else 202)
 
+    return start
+
+
+def routes(engine: Engine) -> APIRouter:
+    """The routes, for this engine."""
+    router = APIRouter(prefix="/v1", tags=["sagas"])
     router.add_api_route(
         "/namespaces/{namespace}/sagas",
-        start,
+        starter(engine),
         methods=["POST"],
         route_class_override=_Unresolved,
         summary="Start a saga",

@@ -2,20 +2,26 @@
 
 One attempt a call: repeating is decided by the model, so that every repetition is journalled and bounded there. The
 attempt's time-out covers connecting, sending and reading. Redirects are not followed: a POST that ends elsewhere than
-declared is a configuration fault, not a reply.
+declared is a configuration fault, not a reply. No compression is asked for and none undone: a small body must not
+unfold into gigabytes.
+
+The client is our own, on llhttp: why is told in docs/decisions/calling-participants.md.
 """
 
 from __future__ import annotations
 
+import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
-
-import aiohttp
-from yarl import URL
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
 
 from kompensa.model.requests import Request
+from kompensa.transport.connection import ReplyTooLargeError, Response
+from kompensa.transport.pool import Origin, Pool
 from kompensa.transport.port import Participant, Reply
 from kompensa.transport.replies import classify, classify_probe, unanswered
 
@@ -23,122 +29,127 @@ REPLY_LIMIT = 1 << 20
 # Shorter than the five seconds after which common servers close an idle connection: reusing one in the moment in
 # which it is closed looks like a lost reply.
 _KEEP_ALIVE = 4.0
-# Said, not left to aiohttp: leaving its own headers out costs it a copy of all the others at each call.
-_ALWAYS = {"User-Agent": "kompensa", "Accept-Encoding": "identity"}
-# The client says how long a request is: a second opinion about that is how one request becomes two.
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+_DEFAULTS = {"User-Agent": "kompensa", "Accept": "*/*", "Accept-Encoding": "identity"}
+# What frames a request is ours alone: two opinions about its length are how one request becomes two.
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "expect", "te", "trailer"})
+_SAFE_IN_PATH = "/%:@!$&'()*+,;=~-._"
 
-Classify = Callable[[aiohttp.ClientResponse, bytes], Reply]
+Classify = Callable[[Response], Reply]
 
 
 class HttpTransport:
-    """See `Transport`. One connection pool for all participants."""
+    """See `Transport`. One pool of connections for all participants."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = Pool(keep=_KEEP_ALIVE, limit=REPLY_LIMIT)
 
     async def call(self, participant: Participant, saga_id: str, request: Request) -> Reply:
         """See `Transport.call`."""
 
-        def judge(response: aiohttp.ClientResponse, body: bytes) -> Reply:
-            return classify(response.status, response.headers, body, request.direction, now=datetime.now(UTC))
+        def judge(response: Response) -> Reply:
+            return classify(response.status, response.headers, response.body, request.direction, now=datetime.now(UTC))
 
         return await self._attempt(participant, saga_id, request, judge)
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
         """See `Transport.probe`."""
 
-        def judge(response: aiohttp.ClientResponse, body: bytes) -> Reply:
-            return classify_probe(response.status, response.headers, body, now=datetime.now(UTC))
+        def judge(response: Response) -> Reply:
+            return classify_probe(response.status, response.headers, response.body, now=datetime.now(UTC))
 
         return await self._attempt(participant, saga_id, request, judge)
 
     async def close(self) -> None:
         """See `Transport.close`."""
-        if self._session is not None:
-            await self._session.close()
+        self._pool.close()
 
     async def _attempt(self, participant: Participant, saga_id: str, request: Request, judge: Classify) -> Reply:
         try:
-            async with self._opened().request(
-                request.method,
-                _url(participant.url, request.path),
-                data=request.body or None,
-                headers=_headers(participant, saga_id, request),
-                timeout=_timeout(request.timeout),
-                allow_redirects=False,
-            ) as response:
-                body = await _bounded(response)
-                if body is None:
-                    return unanswered("ReplyTooLarge", f"{response.status} with more than {REPLY_LIMIT} bytes")
-                return judge(response, body)
+            address = _address(participant.url)
+            written = _written(address, request, _headers(participant, saga_id, request, address))
+            async with asyncio.timeout(request.timeout):
+                response = await self._exchange(address.origin, written)
         except TimeoutError:
             return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except ReplyTooLargeError as error:
+            return unanswered("ReplyTooLarge", f"{error.status} with more than {REPLY_LIMIT} bytes")
+        except (OSError, ValueError) as error:
             return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
+        return judge(response)
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_ALWAYS,
-                auto_decompress=False,  # we ask for none, and a small body must not unfold into gigabytes
-                middlewares=(_once,),
-            )
-        return self._session
-
-
-async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a PUT, DELETE or GET again when its connection breaks: it may have had its effect."""
-    try:
-        return await send(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientConnectionError(str(error) or type(error).__name__) from error
+    async def _exchange(self, origin: Origin, written: bytes) -> Response:
+        connection = await self._pool.take(origin)
+        try:
+            response = await connection.exchange(written)
+        except BaseException:
+            # Also when cancelled: the reply that is still to come would be taken for the next one's.
+            connection.abort()
+            raise
+        self._pool.give_back(origin, connection)
+        return response
 
 
-@lru_cache(maxsize=4096)
-def _url(base: str, path: str) -> URL:
-    return URL(base.rstrip("/") + path, encoded=True)
+class _Address(NamedTuple):
+    """What a participant's URL comes to; `credentials` is the Authorization that a user:password in it stands for."""
+
+    origin: Origin
+    authority: str
+    prefix: str
+    credentials: str | None
 
 
 @lru_cache(maxsize=1024)
-def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds)
+def _address(url: str) -> _Address:
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode("ascii")
+    tls = parts.scheme == "https"
+    authority = (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
+    credentials = None
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        credentials = "Basic " + b64encode(pair.encode()).decode("ascii")
+    prefix = quote(parts.path.rstrip("/"), safe=_SAFE_IN_PATH)
+    return _Address(Origin(host, parts.port or (443 if tls else 80), tls), authority, prefix, credentials)
 
 
-def _headers(participant: Participant, saga_id: str, request: Request) -> dict[str, str]:
-    """The protocol's headers last: a definition cannot replace the idempotency key."""
-    headers = {name: value for name, value in request.headers.items() if name.lower() not in _FRAMING}
+def _headers(participant: Participant, saga_id: str, request: Request, address: _Address) -> dict[str, str]:
+    """The protocol's headers win: a definition cannot replace the idempotency key, in whatever case it writes it."""
+    ours = {
+        "Idempotency-Key": request.key,
+        "Saga-Id": saga_id,
+        "Saga-Step": request.step,
+        "Saga-Direction": request.direction.value,
+        "Saga-Attempt": str(request.attempt),
+        "traceparent": traceparent(saga_id, request.key, request.attempt),
+    }
     if request.body:
-        headers["Content-Type"] = "application/json"
-    headers["Idempotency-Key"] = request.key
-    headers["Saga-Id"] = saga_id
-    headers["Saga-Step"] = request.step
-    headers["Saga-Direction"] = request.direction.value
-    headers["Saga-Attempt"] = str(request.attempt)
-    headers["traceparent"] = traceparent(saga_id, request.key, request.attempt)
+        ours["Content-Type"] = "application/json"
     if participant.token is not None:
-        headers["Authorization"] = f"Bearer {participant.token}"
-    return headers
+        ours["Authorization"] = f"Bearer {participant.token}"
+    elif address.credentials is not None:
+        ours["Authorization"] = address.credentials
+    defaults = {"Host": address.authority, **_DEFAULTS}
+    if not request.headers:
+        return defaults | ours
+    taken = _FRAMING | {name.lower() for name in ours}
+    theirs = {name: value for name, value in request.headers.items() if name.lower() not in taken}
+    said = {name.lower() for name in theirs}
+    return {name: value for name, value in defaults.items() if name.lower() not in said} | theirs | ours
+
+
+def _written(address: _Address, request: Request, headers: dict[str, str]) -> bytes:
+    """The request as it goes out. Raises ValueError where a line would become two."""
+    lines = [f"{request.method} {address.prefix}{request.path} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if request.body or request.method not in ("GET", "DELETE"):
+        lines.append(f"Content-Length: {len(request.body)}")
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
+        raise ValueError("a header or the path has a line break; correct the definition or the token")
+    return head.encode() + b"\r\n\r\n" + request.body
 
 
 def traceparent(saga_id: str, key: str, attempt: int) -> str:
     """W3C trace context: one trace a saga whatever crashes, one span an attempt."""
     span = blake2b(f"{key}/{attempt}".encode(), digest_size=8).hexdigest()
     return f"00-{saga_id.replace('-', '')}-{span}-01"
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:
-    """The body, or None when it is longer than the limit."""
-    length = response.content_length
-    if length is not None and length <= REPLY_LIMIT:
-        return await response.read()
-    if length is not None:
-        return None
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > REPLY_LIMIT:
-            return None
-    return bytes(body)

@@ -1,0 +1,139 @@
+"""One HTTP/1.1 connection to a participant: a request goes out, its reply comes in, and perhaps it is kept for more.
+
+The parsing is llhttp's (by httptools). Whatever goes wrong breaks the connection: a reply that was half read must
+never be taken for the beginning of the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple, cast
+
+import httptools
+
+_NO_BODY = frozenset({204, 304})
+
+
+class ReplyTooLargeError(Exception):
+    """The reply has more bytes than are read."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a reply of status {status} is too large")
+        self.status = status
+
+
+class Response(NamedTuple):
+    """A whole reply; header names in Train-Case, whatever case they came in."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """Carries one exchange at a time; `limit` bounds a reply's body and, apart from it, its head."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[Response] | None = None
+        self._clear()
+        self.reusable = False
+        """The last exchange is over, and the participant said nothing against another one."""
+
+    async def exchange(self, request: bytes) -> Response:
+        """Send a request, return its reply. Raises OSError, ReplyTooLargeError."""
+        if self._transport is None:
+            raise ConnectionResetError("the connection was closed")
+        self.reusable = False
+        self._clear()
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        try:
+            return await self._answer
+        finally:
+            self._answer = None
+
+    def abort(self) -> None:
+        """Close it at once; what it carries fails."""
+        self.reusable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None or not self._asked:
+            self.abort()  # nobody asked for it: a farewell such as 408, and the connection is of no use
+            return
+        self._read += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(ConnectionError(f"the reply is not HTTP: {error}"))
+        if self._read > 2 * self._limit:
+            self._fail(ReplyTooLargeError(self._status))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._until_close and exc is None:
+            self._settle()
+        self._fail(exc or ConnectionResetError("the connection was closed before the reply was complete"))
+        self.reusable = False
+        self._transport = None
+        self._parser = None  # they hold each other
+
+    def on_message_begin(self) -> None:
+        """Parser: a reply starts. A second one in the same breath is nobody's."""
+        if self._asked:
+            self._clear()
+        else:
+            self.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Parser: a header, or a trailer."""
+        self._headers[name.decode("latin-1").title()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """Parser: the body follows."""
+        assert self._parser is not None
+        self._status = self._parser.get_status_code()
+        length = self._headers.get("Content-Length")
+        if length is not None and int(length) > self._limit:
+            self._fail(ReplyTooLargeError(self._status))
+        unframed = length is None and "Transfer-Encoding" not in self._headers
+        self._until_close = unframed and self._status >= 200 and self._status not in _NO_BODY
+
+    def on_body(self, body: bytes) -> None:
+        """Parser: a piece of the body."""
+        self._body += body
+        if len(self._body) > self._limit:
+            self._fail(ReplyTooLargeError(self._status))
+
+    def on_message_complete(self) -> None:
+        """Parser: the reply is whole. After an interim one (100, 103) the real one follows."""
+        assert self._parser is not None
+        if self._status >= 200 and self._asked:
+            self.reusable = self._parser.should_keep_alive()
+            self._settle()
+
+    @property
+    def _asked(self) -> bool:
+        return self._answer is not None and not self._answer.done()
+
+    def _clear(self) -> None:
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._body = b""
+        self._read = 0
+        self._until_close = False
+
+    def _settle(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Response(self._status, self._headers, self._body))
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+            self.abort()

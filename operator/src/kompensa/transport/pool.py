@@ -1,0 +1,85 @@
+"""Connections that are kept for the next call, by where they lead."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import partial
+from typing import NamedTuple
+
+from kompensa.transport.connection import Connection
+
+
+class Origin(NamedTuple):
+    """Where a connection leads."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+class Pool:
+    """Lends connections, the one used last first, and closes those that nobody has used for `keep` seconds.
+
+    How many there are at once is bounded by what the callers do at once.
+    """
+
+    def __init__(self, *, keep: float, limit: int) -> None:
+        self._keep = keep
+        self._make = partial(Connection, limit=limit)
+        self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def take(self, origin: Origin) -> Connection:
+        """A connection that is kept, or a new one. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        idle = self._idle.get(origin)
+        while idle:
+            since, connection = idle.pop()
+            if connection.reusable and loop.time() - since < self._keep:
+                return connection
+            connection.abort()
+        tls = self._context() if origin.tls else None
+        _, made = await loop.create_connection(self._make, origin.host, origin.port, ssl=tls)
+        return made
+
+    def give_back(self, origin: Origin, connection: Connection) -> None:
+        """Keep a connection whose exchange is over, if it can carry another."""
+        if not connection.reusable:
+            connection.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._idle.setdefault(origin, []).append((loop.time(), connection))
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(self._keep, self._sweep)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for idle in self._idle.values():
+            for _, connection in idle:
+                connection.abort()
+        self._idle.clear()
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._keep
+        for origin, idle in list(self._idle.items()):
+            fresh = []
+            for since, connection in idle:
+                if connection.reusable and since > oldest:
+                    fresh.append((since, connection))
+                else:
+                    connection.abort()
+            if fresh:
+                self._idle[origin] = fresh
+            else:
+                del self._idle[origin]
+        self._sweeping = loop.call_later(self._keep, self._sweep) if self._idle else None
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
