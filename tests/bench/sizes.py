@@ -28,7 +28,7 @@ def images(cluster: Cluster) -> list[str]:
     sizes = {
         name: image["sizeBytes"]
         for image in node["status"]["images"]
-        for name in image.get("names", [])[:1]
-        if "kompensa" in name
+        for name in image.get("names", [])
+        if "/kompensa/" in name
     }
     return [f"{name:<70}{size / MEBIBYTE:8.0f} MiB" for name, size in sorted(sizes.items())]
