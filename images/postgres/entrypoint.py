@@ -5,14 +5,21 @@ Environment: PGDATA, where the cluster is; POSTGRES_PASSWORD_FILE, a file with t
 handed to `postgres`. Roles and databases are the business of whoever deploys it: they change over the years, this
 runs once.
 
+One server at a time has the volume: a pod that was deleted by force may still be shutting its server down when the next
+pod starts, and postmaster.pid does not tell them apart, since both are process 1 of their containers. Two servers in
+one folder lose what either wrote. So a lock of the kernel's is held on the volume until the last process of a server
+has ended.
+
 The cluster is made beside its place and renamed into it: a pod killed half-way starts over instead of serving half of
 one. Standard library only; nothing here needs a shell.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # Defaults of the cluster's own postgresql.conf; another file (`-c config_file=...`) replaces them all. Slots and
@@ -28,14 +35,37 @@ SETTINGS = {
 }
 # No line for `replication`: a role that may read a logical slot must not be able to copy the whole instance.
 HOST_RULES = "host all all all scram-sha-256\n"
+# Twice the grace that the chart gives a server to shut down.
+LOCK_SECONDS = 120.0
 
 
 def main(arguments: list[str]) -> None:
     data = Path(os.environ.get("PGDATA", "/var/lib/postgresql/data/pgdata"))
+    hold_alone(data.parent, within=LOCK_SECONDS)
     if not (data / "PG_VERSION").exists():
         make_cluster(data, password_file(os.environ.get("POSTGRES_PASSWORD_FILE")))
     command = ["postgres", "-D", str(data), *arguments]
     os.execvp(command[0], command)  # noqa: S606
+
+
+def hold_alone(volume: Path, *, within: float) -> int:
+    """Wait for the volume's lock and take it, for this process and all that it becomes or starts."""
+    lock = os.open(volume / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(lock, True)
+    deadline = time.monotonic() + within
+    told = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                sys.exit(f"another server still uses {volume}: end it first; two would destroy each other's data")
+            if not told:
+                told = True
+                print(f"waiting for the server that still uses {volume}", flush=True)
+            time.sleep(0.1)
+        else:
+            return lock
 
 
 def make_cluster(data: Path, password: Path) -> None:
