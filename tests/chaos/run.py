@@ -96,8 +96,8 @@ def all_phases(cluster: Cluster) -> dict[str, str]:
     phases: dict[str, str] = {}
     after = ""
     while True:
-        page = cluster.api("GET", f"/v1/sagas?limit={PAGE}{f'&after={after}' if after else ''}").ok()
-        phases.update({view["id"]: view["phase"] for view in page["items"]})
-        after = page.get("next") or ""
-        if not after:
+        page = cluster.api("GET", f"/v1/sagas?limit={PAGE}{f'&after={after}' if after else ''}").ok()["items"]
+        phases.update({view["id"]: view["phase"] for view in page})
+        if len(page) < PAGE:
             return phases
+        after = page[-1]["id"]

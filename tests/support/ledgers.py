@@ -32,9 +32,9 @@ EFFECTS = {
     ),
 }
 STOCK = """
-    SELECT s.product_id, on_hand, reserved, sold,
+    SELECT catalog_product_id AS product_id, on_hand, reserved, sold,
            (SELECT coalesce(sum(on_hand_change), 0) FROM inventory.stock_movements m
-             WHERE m.product_id = s.product_id AND kind = 'count') AS counted
+             WHERE m.catalog_product_id = s.catalog_product_id AND kind = 'count') AS counted
       FROM inventory.stock s
 """
 MONEY = """
@@ -43,8 +43,8 @@ MONEY = """
 """
 ENTRIES = {
     "payments": "SELECT saga_id, kind FROM payments.entries",
-    "inventory": "SELECT saga_id, kind, product_id, count(*) AS n FROM inventory.stock_movements"
-    " WHERE saga_id IS NOT NULL GROUP BY saga_id, kind, product_id",
+    "inventory": "SELECT saga_id, kind, catalog_product_id AS product_id, count(*) AS n FROM inventory.stock_movements"
+    " WHERE saga_id IS NOT NULL GROUP BY saga_id, kind, catalog_product_id",
 }
 OPERATIONS = "SELECT saga_id, step, direction, state, created_at FROM {service}.operations"
 AUTHORITY = """
