@@ -34,7 +34,12 @@ VICTIMS = {
             Victim(name, SHOP, f"app.kubernetes.io/name={name},app.kubernetes.io/component=service")
             for name in SERVICES
         ),
-        *(Victim(f"{name}-postgres", SHOP, f"app.kubernetes.io/name={name}-postgres") for name in SERVICES),
+        *(
+            Victim(
+                f"{name}-postgres", SHOP, f"app.kubernetes.io/name={name}-postgres,app.kubernetes.io/component=postgres"
+            )
+            for name in SERVICES
+        ),
         Victim("replica-workers", SHOP, "app.kubernetes.io/component=replica"),
     )
 }
