@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kompensa.model.outcomes import Direction, Outcome
-from kompensa.model.requests import Request
+from kompensa.model.outcomes import Outcome
 from kompensa.transport.connection import Connection
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.pool import Origin, Pool
 from kompensa.transport.port import Participant, Reply
+from tests.support.attempts import SAGA, paying
 
-SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"n": %d}'
 
 
@@ -59,18 +58,7 @@ class Caller:
     async def call(
         self, *, url: str = "", headers: dict[str, str] | None = None, token: str | None = None, timeout: float = 5.0
     ) -> Reply:
-        request = Request(
-            participant="stub",
-            step="pay",
-            direction=Direction.ACTION,
-            attempt=1,
-            key=f"{SAGA}/pay/action",
-            method="POST",
-            path="/payments",
-            headers=headers or {},
-            body=b"",
-            timeout=timeout,
-        )
+        request = paying(headers=headers, timeout=timeout)
         participant = Participant(namespace="shop", name="stub", url=url or self.url, max_in_flight=9, token=token)
         return await self.transport.call(participant, SAGA, request)
 

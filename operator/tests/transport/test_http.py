@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kompensa.model.outcomes import Direction, Outcome
+from kompensa.model.outcomes import Outcome
 from kompensa.model.requests import Request
 from kompensa.transport.http import REPLY_LIMIT, HttpTransport, traceparent
 from kompensa.transport.port import Participant, Reply
+from tests.support.attempts import SAGA, paying
 
-SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -46,18 +46,7 @@ def response(status: str, body: bytes = b"", *headers: str) -> Answer:
 
 
 def request(timeout: float = 5.0, headers: dict[str, str] | None = None) -> Request:
-    return Request(
-        participant="stub",
-        step="pay",
-        direction=Direction.ACTION,
-        attempt=2,
-        key=f"{SAGA}/pay/action",
-        method="POST",
-        path="/payments",
-        headers=headers or {},
-        body=b'{"a":1}',
-        timeout=timeout,
-    )
+    return paying(attempt=2, headers=headers, body=b'{"a":1}', timeout=timeout)
 
 
 async def attempt(url: str, wanted: Request | None = None, *, token: str | None = None) -> Reply:

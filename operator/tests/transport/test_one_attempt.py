@@ -4,27 +4,10 @@ import asyncio
 
 import pytest
 
-from kompensa.model.outcomes import Direction, Outcome
-from kompensa.model.requests import Request
+from kompensa.model.outcomes import Outcome
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.port import Participant
-
-SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
-
-
-def request(method: str) -> Request:
-    return Request(
-        participant="stub",
-        step="pay",
-        direction=Direction.ACTION,
-        attempt=1,
-        key=f"{SAGA}/pay/action",
-        method=method,
-        path="/payments",
-        headers={},
-        body=b"",
-        timeout=5.0,
-    )
+from tests.support.attempts import SAGA, paying
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
@@ -44,8 +27,8 @@ async def test_a_kept_connection_that_breaks_costs_one_attempt(method: str) -> N
     participant = Participant(namespace="shop", name="stub", url=url, max_in_flight=1)
     transport = HttpTransport()
     try:
-        first = await transport.call(participant, SAGA, request(method))
-        second = await transport.call(participant, SAGA, request(method))
+        first = await transport.call(participant, SAGA, paying(method))
+        second = await transport.call(participant, SAGA, paying(method))
     finally:
         await transport.close()
         listening.close()
