@@ -108,6 +108,32 @@ async def test_migrations_are_applied_once_however_often_they_are_asked_for(data
     await journal.close()
 
 
+async def test_sagas_from_before_they_had_a_column_for_it_are_found_by_name(database: Login) -> None:
+    """Also beside one whose state PostgreSQL cannot look into."""
+    await PostgresJournal(database.url).migrate()
+    states = {
+        new_id(): '{"saga":{"name":"order-1"}}',
+        (unnamed := new_id()): f'{{"saga":{{"name":"{unnamed}"}}}}',
+        new_id(): '{"saga":{"name":"order-2","reason":"\\u0000"}}',
+    }
+    connection = await asyncpg.connect(database.url)
+    await connection.execute("ALTER TABLE kompensa.sagas DROP COLUMN name")
+    await connection.execute("DELETE FROM kompensa.migrations WHERE name = '0003_saga_names.sql'")
+    await connection.executemany(
+        "INSERT INTO kompensa.sagas VALUES"
+        " ($1, 'shop', 'order', NULL, NULL, 0, 1, 1, 'Running', false, now(), NULL, NULL, '{}', $2)",
+        list(states.items()),
+    )
+    await connection.close()
+    journal = PostgresJournal(database.url)
+    assert await journal.migrate() == ["0003_saga_names.sql"]
+    await journal.open()
+    found = await journal.sagas.page(SagaFilter(name="order-1"))
+    assert [states[row.id] for row in found] == ['{"saga":{"name":"order-1"}}']
+    assert sorted(row.name or "" for row in await journal.sagas.page(SagaFilter())) == ["", "", "order-1"]
+    await journal.close()
+
+
 async def test_engines_that_start_together_migrate_once(database: Login) -> None:
     applied = await asyncio.gather(*(PostgresJournal(database.url).migrate() for _ in range(5)))
     assert sorted(len(names) > 0 for names in applied) == [False] * 4 + [True]

@@ -220,7 +220,8 @@ async def test_pages_follow_each_other_newest_first(journal: Journal) -> None:
 
 async def test_filters_are_kept_together(journal: Journal) -> None:
     lease = await joined(journal)
-    plain, born, other = acceptance(), acceptance(object_uid=new_id()), acceptance(namespace="bank", definition="pay")
+    plain, other = acceptance(), acceptance(namespace="bank", definition="pay")
+    born = acceptance(object_uid=new_id(), name="order-1")
     await written(journal, lease, plain, born, other)
     await written(journal, lease, ended(plain.row.id))
 
@@ -233,6 +234,8 @@ async def test_filters_are_kept_together(journal: Journal) -> None:
     assert await ids(active=True) == {born.row.id, other.row.id}
     assert await ids(active=False, phase="Succeeded") == {plain.row.id}
     assert await ids(phase="Compensated") == set()
+    assert await ids(name="order-1") == {born.row.id}
+    assert await ids(name="order-1", namespace="bank") == set()
 
 
 async def test_writers_at_the_same_time_take_a_key_once(journals: Journals, journal: Journal) -> None:

@@ -64,6 +64,8 @@ async def test_filters_choose_by_what_a_saga_is_now(api: Api) -> None:
     assert await ids(api, phase="Compensated") == [undone]
     assert await ids(api, phase="InterventionRequired") == [parked]
     assert await ids(api, definition="other") == [born]
+    assert await ids(api, name="o") == [born]
+    assert await ids(api, name=parked) == []
     assert await ids(api, source="object") == [born]
     assert await ids(api, source="api") == [parked, undone]
     assert await ids(api, active=True) == [parked]

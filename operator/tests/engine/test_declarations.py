@@ -1,5 +1,7 @@
 """Participants and definitions: what a saga was started with stays, where a participant is may change."""
 
+import asyncio
+
 import pytest
 
 from kompensa.engine.errors import DefinitionInvalidError, ParticipantInvalidError, UnknownDefinitionError
@@ -89,6 +91,24 @@ async def test_a_definition_is_known_at_once_to_an_engine_that_was_not_told() ->
         world.journal._watchers.clear()
         await world.declare("reserve")
         await world.until_phase(await world.start(engine=second), "Succeeded")
+
+
+async def test_a_flood_of_wrong_names_is_no_flood_of_readings() -> None:
+    """One for the first, and one for all that came while that was under way."""
+    readings = []
+
+    async def reading(question: str) -> None:
+        if question == "catalogue.definitions":
+            readings.append(question)
+            await asyncio.sleep(0.1)
+
+    async with World() as world:
+        world.links[world.first].before = reading
+        refused = await asyncio.gather(
+            *(world.start(f"wrong-{number}") for number in range(50)), return_exceptions=True
+        )
+    assert all(isinstance(error, UnknownDefinitionError) for error in refused)
+    assert len(readings) == 2
 
 
 async def test_other_engines_learn_of_a_change() -> None:

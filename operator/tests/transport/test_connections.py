@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from kompensa.model.outcomes import Outcome
-from kompensa.transport.connection import Connection
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.pool import Origin, Pool
 from kompensa.transport.port import Participant, Reply
@@ -183,9 +182,10 @@ async def test_a_connection_is_closed_when_nobody_used_it_for_long() -> None:
     listening = await asyncio.start_server(connected, "127.0.0.1", 0)
     origin = Origin("127.0.0.1", listening.sockets[0].getsockname()[1], False)
     pool = Pool(keep=0.05, limit=1000)
-    connection = await pool.take(origin)
-    assert isinstance(connection, Connection)
-    await connection.exchange(b"GET / HTTP/1.1\r\n\r\n")
+    deadline = asyncio.get_running_loop().time() + 10
+    assert pool.kept(origin) is None
+    connection = await pool.made(origin, deadline=deadline)
+    await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", deadline=deadline)
     pool.give_back(origin, connection)
     await asyncio.wait_for(closed.wait(), 10)
     pool.close()

@@ -59,6 +59,7 @@ _START_PARAMETERS = [
 ]
 
 SagaId = Annotated[str, PathParameter(pattern=UUID, description="The saga's id")]
+Name = Annotated[str | None, Query(description="The name of its Saga object, or the one it was started with")]
 After = Annotated[str | None, Query(pattern=UUID, description="The id of the last saga of the page before")]
 Phase = Literal[
     "Pending", "Running", "Suspended", "Compensating", "Succeeded", "Compensated", "InterventionRequired", "Terminated"
@@ -113,6 +114,7 @@ def routes(engine: Engine) -> APIRouter:
     )
     async def page(
         namespace: str | None = None,
+        name: Name = None,
         phase: Phase | None = None,
         definition: str | None = None,
         source: Literal["object", "api"] | None = None,
@@ -122,6 +124,7 @@ def routes(engine: Engine) -> APIRouter:
     ) -> Response:
         wanted = SagaFilter(
             namespace=namespace,
+            name=name,
             phase=phase,
             definition=definition,
             source=source,

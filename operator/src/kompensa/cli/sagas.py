@@ -132,13 +132,11 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
     except EngineProblemError as problem:
         if problem.status not in (404, 422):
             raise
-    query = {"name": saga, "limit": str(MAX_LISTED), **({"namespace": namespace} if namespace else {})}
-    named = [view for view in await engine.sagas(query) if view.get("name") == saga]
+    named = await engine.sagas({"name": saga, **({"namespace": namespace} if namespace else {})})
     if not named:
+        where = f"in namespace {namespace}" if namespace else "in any namespace"
         raise CommandError(
-            f"there is no saga {saga} among the newest {MAX_LISTED}: `kompensa sagas list` shows them; "
-            "give an older one by its id",
-            status=BAD_INPUT,
+            f"there is no saga {saga} {where}; `kompensa sagas list` shows which there are", status=BAD_INPUT
         )
     if len({view["namespace"] for view in named}) > 1:
         raise CommandError(f"several namespaces have a saga {saga}: choose one with -n", status=BAD_INPUT)

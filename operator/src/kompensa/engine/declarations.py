@@ -55,6 +55,7 @@ class Declarations:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._turn = asyncio.Lock()
+        self._loads = 0
         self._participants: dict[Key, tuple[ParticipantRow, ParticipantSpec]] = {}
         self._addresses: dict[Key, Participant] = {}
         self._current: dict[Key, Definition] = {}
@@ -68,6 +69,7 @@ class Declarations:
             await self._load()
 
     async def _load(self) -> None:
+        self._loads += 1
         participants = await self._catalogue.participants()
         definitions = await self._catalogue.definitions()
         self._participants = _readable(participants, lambda row: (row, _participant_spec(row.spec)))
@@ -117,9 +119,15 @@ class Declarations:
         return definition
 
     async def found(self, namespace: str, name: str) -> Definition:
-        """The same, also when another engine took it on a moment ago. Raises UnknownDefinitionError."""
+        """The same, also when another engine took it on a moment ago. Raises UnknownDefinitionError.
+
+        One reading serves everybody who asked before it began, so that a flood of wrong names is no flood of readings.
+        """
         if (namespace, name) not in self._current:
-            await self.load()
+            loads = self._loads
+            async with self._turn:
+                if self._loads == loads:
+                    await self._load()
         return self.current(namespace, name)
 
     async def revision(self, namespace: str, name: str, revision: str) -> Definition:

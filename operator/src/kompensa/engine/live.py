@@ -112,6 +112,7 @@ class Live:
         row = SagaRow(
             id=self.saga.id,
             namespace=self.saga.namespace,
+            name=None if self.saga.name == self.saga.id else self.saga.name,
             definition=self.saga.definition,
             idempotency_key=self.key,
             object_uid=self.object_uid,

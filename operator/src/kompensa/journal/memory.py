@@ -226,6 +226,7 @@ class _Sagas:
             row
             for row in rows
             if wanted.namespace in (None, row.namespace)
+            and wanted.name in (None, row.name)
             and wanted.phase in (None, row.phase)
             and wanted.definition in (None, row.definition)
             and (wanted.source is None or (row.object_uid is not None) == (wanted.source == "object"))

@@ -17,7 +17,8 @@ SignalKind = Literal["cancel", "suspend", "resume", "object-deleted-compensate",
 class SagaRow(msgspec.Struct, frozen=True, kw_only=True):
     """One saga at its newest durable version.
 
-    `settled` means that nobody has to do anything any more: terminal, and its object, if it has one, says so.
+    `settled` means that nobody has to do anything any more: terminal, and its object, if it has one, says so. `name` is
+    None where it is the id.
     """
 
     id: str
@@ -30,6 +31,7 @@ class SagaRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     origin: str
     state: str
+    name: str | None = None
     idempotency_key: str | None = None
     object_uid: str | None = None
     epoch: int = 0
@@ -83,6 +85,7 @@ class SagaFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     namespace: str | None = None
+    name: str | None = None
     phase: str | None = None
     definition: str | None = None
     source: Literal["object", "api"] | None = None

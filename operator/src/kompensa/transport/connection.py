@@ -42,17 +42,23 @@ class Connection(asyncio.Protocol):
         self.reusable = False
         """The last exchange is over, and the participant said nothing against another one."""
 
-    async def exchange(self, request: bytes) -> Response:
-        """Send a request, return its reply. Raises OSError, ReplyTooLargeError."""
+    async def exchange(self, request: bytes, *, deadline: float) -> Response:
+        """Send a request, return its reply, both before `deadline` (the loop's time).
+
+        Raises OSError, TimeoutError, ReplyTooLargeError.
+        """
         if self._transport is None:
             raise ConnectionResetError("the connection was closed")
         self.reusable = False
         self._clear()
-        self._answer = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        expiry = loop.call_at(deadline, self._expire)  # at a third of what asyncio.timeout costs
         self._transport.write(request)
         try:
             return await self._answer
         finally:
+            expiry.cancel()
             self._answer = None
 
     def abort(self) -> None:
@@ -128,6 +134,9 @@ class Connection(asyncio.Protocol):
         self._body = b""
         self._read = 0
         self._until_close = False
+
+    def _expire(self) -> None:
+        self._fail(TimeoutError())
 
     def _settle(self) -> None:
         if self._answer is not None and not self._answer.done():

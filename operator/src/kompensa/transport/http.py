@@ -67,8 +67,8 @@ class HttpTransport:
         try:
             address = _address(participant.url)
             written = _written(address, request, _headers(participant, saga_id, request, address))
-            async with asyncio.timeout(request.timeout):
-                response = await self._exchange(address.origin, written)
+            deadline = asyncio.get_running_loop().time() + request.timeout
+            response = await self._exchange(address.origin, written, deadline)
         except TimeoutError:
             return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s")
         except ReplyTooLargeError as error:
@@ -77,10 +77,10 @@ class HttpTransport:
             return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
         return judge(response)
 
-    async def _exchange(self, origin: Origin, written: bytes) -> Response:
-        connection = await self._pool.take(origin)
+    async def _exchange(self, origin: Origin, written: bytes, deadline: float) -> Response:
+        connection = self._pool.kept(origin) or await self._pool.made(origin, deadline=deadline)
         try:
-            response = await connection.exchange(written)
+            response = await connection.exchange(written, deadline=deadline)
         except BaseException:
             # Also when cancelled: the reply that is still to come would be taken for the next one's.
             connection.abort()

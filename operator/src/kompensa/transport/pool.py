@@ -31,17 +31,22 @@ class Pool:
         self._sweeping: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
 
-    async def take(self, origin: Origin) -> Connection:
-        """A connection that is kept, or a new one. Raises OSError."""
-        loop = asyncio.get_running_loop()
+    def kept(self, origin: Origin) -> Connection | None:
+        """A connection from an earlier call, if one is there."""
+        oldest = asyncio.get_running_loop().time() - self._keep
         idle = self._idle.get(origin)
         while idle:
             since, connection = idle.pop()
-            if connection.reusable and loop.time() - since < self._keep:
+            if connection.reusable and since > oldest:
                 return connection
             connection.abort()
+        return None
+
+    async def made(self, origin: Origin, *, deadline: float) -> Connection:
+        """A new connection, before `deadline` (the loop's time). Raises OSError, TimeoutError."""
         tls = self._context() if origin.tls else None
-        _, made = await loop.create_connection(self._make, origin.host, origin.port, ssl=tls)
+        async with asyncio.timeout_at(deadline):
+            _, made = await asyncio.get_running_loop().create_connection(self._make, origin.host, origin.port, ssl=tls)
         return made
 
     def give_back(self, origin: Origin, connection: Connection) -> None:

@@ -22,16 +22,16 @@ lease AS MATERIALIZED (
 )"""
 _STARTED = """
 coming AS MATERIALIZED (
-    SELECT * FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::uuid[], ?::int[], ?::int[], ?::text[],
-                         ?::bool[], ?::float8[], ?::float8[], ?::float8[], ?::json[], ?::json[], ?::json[])
-         AS i(id, namespace, definition, idempotency_key, object_uid, shard, version, phase, settled,
+    SELECT * FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::uuid[], ?::int[], ?::int[],
+                         ?::text[], ?::bool[], ?::float8[], ?::float8[], ?::float8[], ?::json[], ?::json[], ?::json[])
+         AS i(id, namespace, name, definition, idempotency_key, object_uid, shard, version, phase, settled,
               created_at, finished_at, expires_at, origin, state, entries)
 ), started AS (
-    INSERT INTO sagas (id, namespace, definition, idempotency_key, object_uid, shard, version, phase, settled,
+    INSERT INTO sagas (id, namespace, name, definition, idempotency_key, object_uid, shard, version, phase, settled,
                        created_at, finished_at, expires_at, origin, state, epoch)
-    SELECT i.id, i.namespace, i.definition, i.idempotency_key, i.object_uid, i.shard, i.version, i.phase, i.settled,
-           to_timestamp(i.created_at), to_timestamp(i.finished_at), to_timestamp(i.expires_at), i.origin, i.state,
-           lease.epoch
+    SELECT i.id, i.namespace, i.name, i.definition, i.idempotency_key, i.object_uid, i.shard, i.version, i.phase,
+           i.settled, to_timestamp(i.created_at), to_timestamp(i.finished_at), to_timestamp(i.expires_at), i.origin,
+           i.state, lease.epoch
     FROM lease, coming AS i
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -109,6 +109,7 @@ def _first_columns(writes: list[Acceptance]) -> tuple[list[Any], ...]:
     return (
         [row.id for row in rows],
         [row.namespace for row in rows],
+        [row.name for row in rows],
         [row.definition for row in rows],
         [row.idempotency_key for row in rows],
         [row.object_uid for row in rows],

@@ -11,7 +11,7 @@ from kompensa.journal.postgres.link import Link
 from kompensa.journal.records import Lease, LogRow, SagaFilter, SagaRow
 
 _COLUMNS = """
-id::text, namespace, definition, idempotency_key, object_uid::text, shard, epoch, version, phase, settled,
+id::text, namespace, name, definition, idempotency_key, object_uid::text, shard, epoch, version, phase, settled,
 extract(epoch FROM created_at)::float8 AS created_at, extract(epoch FROM finished_at)::float8 AS finished_at,
 extract(epoch FROM expires_at)::float8 AS expires_at, origin, state
 """
@@ -28,8 +28,9 @@ WHERE ($1::text IS NULL OR namespace = $1)
   AND ($3::text IS NULL OR definition = $3)
   AND ($4::bool IS NULL OR (object_uid IS NOT NULL) = $4)
   AND ($5::bool IS NULL OR (finished_at IS NULL) = $5)
-  AND ($6::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $6))
-ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $7
+  AND ($6::text IS NULL OR name = $6)
+  AND ($7::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $7))
+ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $8
 """
 _LOG = "SELECT version, epoch, entries FROM saga_log WHERE saga_id = $1 ORDER BY version"
 _PARKED = "SELECT count(*) FROM sagas WHERE phase = 'InterventionRequired' AND shard = ANY ($1::int[])"
@@ -78,6 +79,7 @@ class PostgresSagas:
             wanted.definition,
             of_object,
             wanted.active,
+            wanted.name,
             wanted.after,
             wanted.limit,
         )
