@@ -134,6 +134,23 @@ async def test_sagas_from_before_they_had_a_column_for_it_are_found_by_name(data
     await journal.close()
 
 
+async def test_a_commit_costs_the_same_however_many_sagas_there_are(database: Login, journals: Journals) -> None:
+    """Its plan is made once, on empty tables: it must not be one that reads them whole."""
+    journal = journals()
+    await journal.open()
+    lease = await joined(journal)
+    for _ in range(20):
+        started = [acceptance() for _ in range(20)]
+        await written(journal, lease, *started)
+        await written(journal, lease, *(transition(write.row.id) for write in started))
+    await journal.close()
+    connection = await asyncpg.connect(database.url)
+    read = await connection.fetchval("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'saga%'")
+    touched = await connection.fetchval("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'sagas'")
+    await connection.close()
+    assert (read, touched) == (0, 400)
+
+
 async def test_engines_that_start_together_migrate_once(database: Login) -> None:
     applied = await asyncio.gather(*(PostgresJournal(database.url).migrate() for _ in range(5)))
     assert sorted(len(names) > 0 for names in applied) == [False] * 4 + [True]

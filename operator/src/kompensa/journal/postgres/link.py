@@ -53,6 +53,9 @@ async def connect(url: str, *, application: str) -> asyncpg.Connection:
                 "idle_in_transaction_session_timeout": "10s",
                 # One plan for good: the arrays differ in length only, and planning costs as much as running.
                 "plan_cache_mode": "force_generic_plan",
+                # That plan may be made while the tables are empty, when reading all of them looks cheapest; minutes
+                # and many thousand sagas can pass until statistics say otherwise.
+                "enable_seqscan": "off",
                 "jit": "off",
             },
         )
