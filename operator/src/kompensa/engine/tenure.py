@@ -60,6 +60,8 @@ class Tenure:
         self.lease = grant.lease
         self.shards = grant.shards
         self.closing: frozenset[int] = frozenset()
+        self._open = tuple(grant.shards)
+        self._turn = 0
         self.live: dict[str, Live] = {}
         self.load: Counter[int] = Counter()
         self._held: set[str] = set()
@@ -73,6 +75,7 @@ class Tenure:
         self._journal = journal
         self._declarations = declarations
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
         self._commits = GroupCommit(journal.sagas.writer(grant.lease), observer)
@@ -95,6 +98,7 @@ class Tenure:
         # The last ones, so that what is kept does not move about while engines come and go.
         surplus = sorted(grant.shards)[len(grant.shards) - grant.surplus :]
         self.closing = frozenset(surplus)
+        self._open = tuple(grant.shards - self.closing)
         if grant.gained:
             self._spawn(self._recover(grant.gained))
 
@@ -103,11 +107,11 @@ class Tenure:
         return [shard for shard in self.closing if not self.load[shard]]
 
     def open_shard(self) -> int:
-        """The emptiest shard for a new saga. Raises NotReadyError when there is none."""
-        shards = self.shards - self.closing
-        if not shards or self._ended is not None or self.driver.draining:
+        """A shard for a new saga, by turns. Raises NotReadyError when there is none."""
+        if not self._open or self._ended is not None or self.driver.draining:
             raise NotReadyError("this engine owns no shard now; ask again in a moment, or ask another engine")
-        return min(shards, key=lambda shard: self.load[shard])
+        self._turn = (self._turn + 1) % len(self._open)
+        return self._open[self._turn]
 
     @property
     def busy(self) -> int:
@@ -301,7 +305,7 @@ class Tenure:
         self._timers.set(live.saga.id, None if at is None else max(at, at_least))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._until_lost(work))
+        task = self._loop.create_task(self._until_lost(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
