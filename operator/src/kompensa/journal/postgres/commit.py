@@ -16,14 +16,19 @@ from kompensa.journal.group_commit import Write
 from kompensa.journal.postgres.link import Link
 from kompensa.journal.records import Acceptance, Lease, Transition
 
+_FIRST_TYPES = (
+    *("uuid", "text", "text", "text", "text", "uuid", "int", "int", "text", "bool"),
+    *("float8", "float8", "float8", "json", "json", "json"),
+)
+_LATER_TYPES = ("uuid", "int", "text", "bool", "float8", "float8", "json", "json")
+
 _LEASE = """
 lease AS MATERIALIZED (
     SELECT epoch FROM engines WHERE name = ? AND epoch = ? FOR SHARE
 )"""
 _STARTED = """
 coming AS MATERIALIZED (
-    SELECT * FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[], ?::uuid[], ?::int[], ?::int[],
-                         ?::text[], ?::bool[], ?::float8[], ?::float8[], ?::float8[], ?::json[], ?::json[], ?::json[])
+    SELECT * FROM {rows}
          AS i(id, namespace, name, definition, idempotency_key, object_uid, shard, version, phase, settled,
               created_at, finished_at, expires_at, origin, state, entries)
 ), started AS (
@@ -41,7 +46,7 @@ coming AS MATERIALIZED (
 )"""
 _MOVED = """
 going AS MATERIALIZED (
-    SELECT * FROM unnest(?::uuid[], ?::int[], ?::text[], ?::bool[], ?::float8[], ?::float8[], ?::json[], ?::json[])
+    SELECT * FROM {rows}
          AS u(id, version, phase, settled, finished_at, expires_at, state, entries)
 ), moved AS (
     UPDATE sagas AS s
@@ -62,14 +67,29 @@ _ANSWER = """
 SELECT EXISTS (SELECT FROM lease) AS held"""
 
 
-@lru_cache(maxsize=8)
-def _statement(*, first: bool, later: bool, signals: bool) -> str:
-    """The parts that this batch needs: unused ones cost a lone saga a third of its commit."""
-    parts = [_LEASE] + [_STARTED] * first + [_MOVED] * later + [_ANSWERED] * signals
-    written = ["SELECT id FROM started"] * first + ["SELECT id FROM moved"] * later
+@lru_cache(maxsize=32)
+def _statement(*, first: int, later: int, signals: bool) -> str:
+    """The parts that this batch needs: unused ones, and arrays for one row, cost a lone saga a third of its commit.
+
+    `first` and `later` say how many rows there are: 0, 1, or 2 for more.
+    """
+    parts = [_LEASE]
+    if first:
+        parts.append(_STARTED.format(rows=_rows(_FIRST_TYPES, first)))
+    if later:
+        parts.append(_MOVED.format(rows=_rows(_LATER_TYPES, later)))
+    if signals:
+        parts.append(_ANSWERED)
+    written = ["SELECT id FROM started"] * bool(first) + ["SELECT id FROM moved"] * bool(later)
     ids = f", ARRAY(SELECT id::text FROM ({' UNION ALL '.join(written)}) AS w) AS written"
     pieces = f"WITH {', '.join(parts)}{_ANSWER}{ids}".split("?")
     return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
+
+
+def _rows(types: Sequence[str], count: int) -> str:
+    if count == 1:
+        return f"(VALUES ({', '.join(f'?::{kind}' for kind in types)}))"
+    return f"unnest({', '.join(f'?::{kind}[]' for kind in types)})"
 
 
 _VERSIONS = "SELECT id::text, version FROM sagas WHERE id = ANY ($1::uuid[]) AND epoch = $2"
@@ -87,10 +107,10 @@ class PostgresWriter:
         first = [write for write in batch if isinstance(write, Acceptance)]
         later = [write for write in batch if isinstance(write, Transition)]
         signals = [signal for write in later for signal in write.signals]
-        statement = _statement(first=bool(first), later=bool(later), signals=bool(signals))
-        columns = (_first_columns(first) if first else ()) + (_later_columns(later) if later else ())
+        statement = _statement(first=min(len(first), 2), later=min(len(later), 2), signals=bool(signals))
+        columns = [*_given(_first_columns(first)), *_given(_later_columns(later))]
         if signals:
-            columns += (signals,)
+            columns.append(signals)
         async with self._link.lent() as connection:
             row = await connection.fetchrow(statement, self._lease.engine, self._lease.epoch, *columns)
             if not row["held"]:
@@ -102,6 +122,17 @@ class PostgresWriter:
                 found = await connection.fetch(_VERSIONS, list(missing), self._lease.epoch)
                 missing -= {entry["id"] for entry in found if entry["version"] == versions[entry["id"]]}
         return frozenset(missing)
+
+
+def _given(columns: tuple[list[Any], ...]) -> list[Any]:
+    """As `_rows` takes them: nothing, one row's values, or a list for each column."""
+    match len(columns[0]):
+        case 0:
+            return []
+        case 1:
+            return [column[0] for column in columns]
+        case _:
+            return list(columns)
 
 
 def _first_columns(writes: list[Acceptance]) -> tuple[list[Any], ...]:
