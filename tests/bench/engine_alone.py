@@ -2,6 +2,7 @@
 nothing, and PostgreSQL with its default durability. Prints, judges not.
 
     .venv/bin/python -m tests.bench.engine_alone [--flight 1,16,64,200] [--journalling lazy,eager] [--rounds 3]
+        [--python /usr/bin/python3]
 
 Each saga is started over HTTP and waited for in the same request. Everything runs on this machine, over loopback: the
 load generator and the participant (in Go, to leave the processor to what is measured) take their part of it.
@@ -13,6 +14,7 @@ import argparse
 import os
 import platform
 import statistics
+import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,8 +32,8 @@ HEADER = (
 def main() -> int:
     options = _options()
     with Run.open() as run:
-        engine = LocalEngine(run)
-        print(_machine(engine), flush=True)
+        engine = LocalEngine(run, python=options.python)
+        print(_machine(engine, options.python), flush=True)
         for journalling in options.journalling:
             engine.load(journalling, flight=64, sagas=options.sagas, seconds=options.warm_up)
         print(HEADER, flush=True)
@@ -67,11 +69,12 @@ def _line(journalling: str, flight: int, load: Load, before: Counters, after: Co
     return line if not load.failures else f"{line}   {load.failures} DID NOT SUCCEED"
 
 
-def _machine(engine: LocalEngine) -> str:
+def _machine(engine: LocalEngine, python: str) -> str:
+    version = subprocess.run([python, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     durability = ", ".join(f"{name} {engine.ask(f'SHOW {name}')}" for name in ("fsync", "synchronous_commit"))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores ({platform.machine()}), {platform.system()} "
-        f"{platform.release()}, Python {platform.python_version()}, "
+        f"{platform.release()}, {version} ({python}), "
         f"PostgreSQL {engine.ask('SHOW server_version').split()[0]} ({durability}), load {os.getloadavg()[0]:.2f}"
     )
 
@@ -86,6 +89,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=6.0, help="at most this long for each row (6)")
     parser.add_argument("--warm-up", type=float, default=3.0, metavar="SECONDS", help="before the first row (3)")
     parser.add_argument("--rounds", type=int, default=1, help="how often to go through all rows (1)")
+    parser.add_argument("--python", default=sys.executable, metavar="PATH", help="the engine's interpreter (this one)")
     return parser.parse_args()
 
 

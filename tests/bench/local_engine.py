@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,10 +57,14 @@ class Counters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LocalEngine:
-    """Engine, journal and participant as processes of one run, which ends them."""
+    """Engine, journal and participant as processes of one run, which ends them.
 
-    def __init__(self, run: Run) -> None:
+    `python` is the engine's interpreter; it uses the packages of this one, so it must be of the same version.
+    """
+
+    def __init__(self, run: Run, *, python: str = sys.executable) -> None:
         self._run = run
+        self._python = python
         self._stub = stub_program()
         self._ports = Ports()
         self._postgres = PostgresServer(run)
@@ -110,8 +115,9 @@ class LocalEngine:
             "KOMPENSA_API_HOST": HOST,
             "KOMPENSA_API_PORT": str(port),
             "KOMPENSA_STATUS": "none",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path and not path.startswith(sys.base_prefix)),
         }
-        argv = [sys.executable, "-m", "kompensa", "engine", "serve"]
+        argv = [self._python, "-m", "kompensa", "engine", "serve"]
         self.engine: Process = self._run.start(Program(name="engine", argv=argv, environment=environment, tier=2))
         self.engine.wait_ready(lambda: answers_ok(f"{url}/readyz"), what="/readyz answering ok", timeout=READY_SECONDS)
         return url
