@@ -36,7 +36,7 @@ test-unit: ## pure tests, under a minute
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare try
-	$(PY) -m pytest -q tests/integration $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: ## the charts on a real kind cluster
 	@python3 -m images prepare demo

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest_participants import Participant
 
 ANA = "7f0b1f2e-4c63-4a0e-8f0a-3d3f8f3f0001"
+SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 GRANT = {"customerId": ANA, "points": 10}
 TOO_MUCH = {"customerId": ANA, "points": 1001}
 
@@ -149,7 +150,7 @@ async def test_the_probe_tells_what_became_of_each_operation(points: Participant
 
 @pytest.mark.parametrize(
     "key",
-    ["", "x", "not-a-uuid/step/action", f"{uuid.uuid4()}/step/compensation", f"{uuid.uuid4()}//action"],
+    ["", "x", "not-a-uuid/step/action", f"{SAGA}/step/compensation", f"{SAGA}//action"],
 )
 async def test_a_key_that_is_no_key_is_refused_by_name(points: Participant, key: str) -> None:
     reply = await points.client.post("/grants", json=GRANT | {"sagaId": ANA}, headers={"Idempotency-Key": key})
