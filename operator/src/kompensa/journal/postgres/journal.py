@@ -40,7 +40,7 @@ class PostgresJournal:
         """Bring the schema to this version; return the migrations applied now."""
         connection = await connect(self._url, application=self._application)
         try:
-            async with journal_errors():
+            with journal_errors():
                 return await migrate(connection)
         finally:
             connection.terminate()

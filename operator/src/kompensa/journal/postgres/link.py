@@ -7,8 +7,8 @@ Every statement has a time-out, because a connection through a dead node answers
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import asyncpg
@@ -24,8 +24,8 @@ _PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _PASSING_STATES = frozenset({"25006", "55P03"})
 
 
-@asynccontextmanager
-async def journal_errors(server: str = "PostgreSQL") -> AsyncIterator[None]:
+@contextmanager
+def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
     """Translate what asyncpg and the network raise; the texts begin with `server`."""
     try:
         yield
@@ -41,7 +41,7 @@ async def journal_errors(server: str = "PostgreSQL") -> AsyncIterator[None]:
 
 async def connect(url: str, *, application: str) -> asyncpg.Connection:
     """Open a connection whose statements and lock waits are bounded."""
-    async with journal_errors(f"PostgreSQL at {address_of(url)}"):
+    with journal_errors(f"PostgreSQL at {address_of(url)}"):
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT,
@@ -78,10 +78,11 @@ class Link:
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Any]:
         """Yield a connection; on any error but a refused statement it is dropped."""
-        async with self._turn():
+        await self._take_turn()
+        try:
             connection = await self._connected()
             try:
-                async with journal_errors():
+                with journal_errors():
                     yield connection
             except RejectedError:
                 self._idle.append(connection)
@@ -92,18 +93,18 @@ class Link:
                 raise
             else:
                 self._idle.append(connection)
+        finally:
+            self._turns.release()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _take_turn(self) -> None:
+        if not self._turns.locked():
+            await self._turns.acquire()  # at once: a time-out would cost more than the turn
+            return
         try:
             async with asyncio.timeout(STATEMENT_TIMEOUT):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise JournalUnavailableError("every connection to the journal is occupied by a slow statement") from error
-        try:
-            yield
-        finally:
-            self._turns.release()
 
     async def _connected(self) -> asyncpg.Connection:
         while self._idle:

@@ -54,7 +54,7 @@ class Notifications:
     async def _until_broken(self) -> None:
         connection = await connect(self._url, application=self._application)
         try:
-            async with journal_errors():
+            with journal_errors():
                 await connection.add_listener("kompensa", self._notified)
                 for _, changed in self._watchers:
                     changed()
