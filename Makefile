@@ -31,11 +31,11 @@ lint: ## ruff, mypy, import layers
 	.venv/bin/lint-imports
 
 test-unit: ## pure tests, under a minute
-	@python3 -m images prepare lint
+	@python3 -m images prepare unit
 	$(PY) -m pytest -q $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support $(ARGS)
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
-	@python3 -m images prepare try
+	@python3 -m images prepare integration
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: ## the charts on a real kind cluster

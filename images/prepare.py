@@ -1,7 +1,7 @@
 """What each goal needs on this machine, made sure of again and again.
 
-lint: the Python environment. try: PostgreSQL, Java and the jars besides, for real servers as local processes.
-demo: an engine and the cluster's tools besides. test: all of it.
+lint: the Python environment. unit: Helm besides. try: PostgreSQL, Java and the jars, for real servers as local
+processes. integration: Kubernetes' API server and Helm besides. demo: a container engine and the cluster's tools.
 """
 
 from pathlib import Path
@@ -13,18 +13,23 @@ from images.setup.errors import SetupError
 from images.setup.stages import Report
 from images.setup.versions import Versions
 
-GOALS = ("lint", "test", "try", "demo")
+GOALS = ("lint", "unit", "try", "integration", "demo")
 
 
 def prepare(goal: str, cache: Cache, versions: Versions, report: Report) -> None:
     """Install and build what `goal` needs; a second call finds everything and does nothing."""
     packages.ensure(report, [packages.VENV])
     venv.ensure(cache, report)
-    if goal in {"try", "test"}:
+    if goal in {"try", "integration"}:
         packages.ensure(report, [packages.POSTGRESQL])
-    if goal in {"try", "test", "demo"}:
+    if goal in {"try", "integration", "demo"}:
         ensure_jars(cache, report)
-    if goal in {"demo", "test"}:
+    if goal in {"unit", "integration"}:
+        go.ensure(go.helm(versions), cache, versions, report)
+    if goal == "integration":
+        go.ensure(go.kubernetes(versions), cache, versions, report)
+        go.ensure(go.etcd(), cache, versions, report)
+    if goal == "demo":
         ensure_engine(cache, report)
         ensure_tools(cache, versions, report)
 
