@@ -132,7 +132,8 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
     except EngineProblemError as problem:
         if problem.status not in (404, 422):
             raise
-    named = await engine.sagas({"name": saga, **({"namespace": namespace} if namespace else {})})
+    query = {"name": saga, "limit": str(MAX_LISTED), **({"namespace": namespace} if namespace else {})}
+    named = await engine.sagas(query)
     if not named:
         where = f"in namespace {namespace}" if namespace else "in any namespace"
         raise CommandError(

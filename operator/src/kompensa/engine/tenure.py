@@ -75,7 +75,6 @@ class Tenure:
         self._journal = journal
         self._declarations = declarations
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calling: set[asyncio.Task[None]] = set()
         self._commits = GroupCommit(journal.sagas.writer(grant.lease), observer)
@@ -305,7 +304,7 @@ class Tenure:
         self._timers.set(live.saga.id, None if at is None else max(at, at_least))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(self._until_lost(work))
+        task = asyncio.create_task(self._until_lost(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
