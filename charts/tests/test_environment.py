@@ -62,7 +62,7 @@ def test_no_variable_is_set_that_nobody_reads(helm: Helm) -> None:
     read: set[str] = set()
 
     class Recorded(dict[str, str]):
-        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]
+        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]  # one of dict's overloads is enough
             read.add(name)
             return super().get(name, default)
 

@@ -62,4 +62,4 @@ def _describe(app: FastAPI, *, secured: bool) -> None:
             app.openapi_schema = made
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]
+    app.openapi = document  # type: ignore[method-assign]  # how FastAPI is told of a document of one's own

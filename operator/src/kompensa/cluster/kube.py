@@ -61,9 +61,9 @@ async def load_configuration() -> Configuration:
     configuration = Configuration()
     try:
         if os.environ.get(_IN_CLUSTER):
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped there
         else:
-            # Said explicitly: the client reads the variable once, when it is imported.
+            # Said explicitly: the client reads the variable once, when it is imported. Its functions have no types.
             file = os.environ.get("KUBECONFIG")
             await load_kube_config(config_file=file, client_configuration=configuration)  # type: ignore[no-untyped-call]
     except ConfigException as error:
@@ -90,7 +90,7 @@ class Kube:
         try:
             yield cls(client, in_flight=in_flight, timeout=timeout)
         finally:
-            await client.close()  # type: ignore[no-untyped-call]
+            await client.close()  # type: ignore[no-untyped-call]  # untyped there
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         return await self._request("GET", resource.path(namespace, name))
