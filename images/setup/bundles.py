@@ -21,6 +21,8 @@ from images.setup.versions import CHECKOUT
 # Debian 12's glibc; wheels for a newer one would not load in the image.
 MANYLINUX = "manylinux_2_36"
 IMAGE_PYTHON = "3.11"
+# Bytecode, because a container can write none.
+_ENVIRONMENT = {**venv.UV_ENVIRONMENT, "UV_COMPILE_BYTECODE": "1"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def lib(requirements: str, cache: Cache, runner: Runner) -> Path:
         (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
         for_image = ["--python-version", IMAGE_PYTHON, "--python-platform", target_platform(), "--only-binary", ":all:"]
         verified: Command = ["--no-deps", "--require-hashes", "-r", folder / "requirements.txt"]
-        runner.run([*_install_into(folder / "lib"), *for_image, *verified], env=venv.UV_ENVIRONMENT)
+        runner.run([*_install_into(folder / "lib"), *for_image, *verified], env=_ENVIRONMENT)
 
     return cache.product("lib", lib_key(requirements), install) / "lib"
 
@@ -67,7 +69,7 @@ def app(bundle: Bundle, cache: Cache, runner: Runner) -> Path:
     def install(folder: Path) -> None:
         sources = [CHECKOUT / venv.DISTRIBUTIONS[name] for name in bundle.distributions]
         own: Command = ["--no-deps", "--no-build-isolation", *sources]
-        runner.run([*_install_into(folder / "app"), *own], env=venv.UV_ENVIRONMENT)
+        runner.run([*_install_into(folder / "app"), *own], env=_ENVIRONMENT)
 
     return cache.product(f"app-{bundle.name}", bundle.app_key(), install) / "app"
 

@@ -1,9 +1,10 @@
 """The Python environment `.venv`: every distribution of the checkout editable, all else as requirements.lock pins.
 
-Made by `python3 -m venv`; uv, itself pinned in the lock, does the rest. A stamp inside the environment says what it
-was made from, so that nothing is done twice.
+Made by uv, which the lock pins too and which the cache keeps: only its own first installation takes pip. A stamp inside
+the environment says what it was made from, so that nothing is done twice.
 """
 
+import platform
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,8 @@ VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin/python"
 STAMP = VENV / "kompensa-key"
 MINIMUM_PYTHON = (3, 11)
-# Certificates of the machine, also where they are not those that uv brings along; bytecode so that starts are quick.
-UV_ENVIRONMENT: Mapping[str, str] = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE": "1"}
+# Certificates of the machine, also where they are not those that uv brings along; Python only as it is here.
+UV_ENVIRONMENT: Mapping[str, str] = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 # Package name -> folder, in the order of their dependencies.
 DISTRIBUTIONS: Mapping[str, str] = {
     "kompensa-cdc": "cdc",
@@ -53,8 +54,9 @@ def ensure(cache: Cache, report: Report) -> None:
     with report.stage("python environment") as stage, cache.lock(f"venv-{key_of(str(VENV))}"):
         if is_current():
             return
-        _ensure_uv(cache, stage.runner)
-        uv = VENV / "bin/uv"
+        uv = _uv(cache, stage.runner)
+        if not PYTHON.exists():
+            stage.runner.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, VENV], env=UV_ENVIRONMENT)
         synchronize: Command = [uv, "pip", "sync", "--quiet", "--python", PYTHON, "--require-hashes", LOCK]
         stage.runner.run(synchronize, env=UV_ENVIRONMENT)
         stage.runner.run([*install_command(uv), *editable_arguments()], cwd=CHECKOUT, env=UV_ENVIRONMENT)
@@ -70,20 +72,16 @@ def editable_arguments() -> list[str]:
     return [word for folder in DISTRIBUTIONS.values() for word in ("--editable", folder)]
 
 
-def _ensure_uv(cache: Cache, runner: Runner) -> None:
-    """A working interpreter and the pinned uv in it; an environment that a Python upgrade broke is made anew."""
+def _uv(cache: Cache, runner: Runner) -> Path:
+    """The pinned uv, out of the cache; put there by the pip of an environment that is thrown away again."""
     wanted = pinned(read_lock(), ["uv"])
-    works = (VENV / "bin/uv").exists() and PYTHON.exists()
-    if works and f"uv=={_installed_uv()}" in wanted:
-        return
-    runner.run([sys.executable, "-m", "venv", "--clear", VENV])
-    with cache.scratch() as scratch:
-        requirement = scratch / "uv.txt"
-        requirement.write_text(wanted, encoding="utf-8")
-        pip: Command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-        runner.run([*pip, "-r", requirement])
 
+    def install(folder: Path) -> None:
+        with cache.scratch() as scratch:
+            runner.run([sys.executable, "-m", "venv", scratch / "venv"])
+            requirement = scratch / "uv.txt"
+            requirement.write_text(wanted, encoding="utf-8")
+            pip: Command = [scratch / "venv/bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+            runner.run([*pip, "--require-hashes", "--target", folder, "-r", requirement])
 
-def _installed_uv() -> str:
-    folders = sorted(VENV.glob("lib/python3*/site-packages/uv-*.dist-info"))
-    return folders[-1].name.removeprefix("uv-").removesuffix(".dist-info") if folders else ""
+    return cache.product("uv", key_of(wanted, platform.machine()), install) / "bin/uv"

@@ -11,9 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.run import Result, run
+from tests.chaos.run import BrokenBefore, Result, run
 from tests.chaos.victims import VICTIMS
 from tests.support.cluster import Cluster, shell_environment
+
+_SHOWN = 50
+_MEND = "mend them (`kompensa sagas get ID` says how a saga ended), or begin with a new cluster: make down, make chaos"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,15 +41,18 @@ def main() -> int:
     console = Console(stderr=options.output == "json")
     started = time.monotonic()
     cluster = Cluster(shell_environment(Path(__file__).resolve().parents[2]))
-    result = run(
-        cluster,
-        [VICTIMS[name] for name in names],
-        seconds=options.minutes * 60,
-        rate=options.rate,
-        pause=options.pause,
-        seed=options.seed,
-        say=lambda line: console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {line}"),
-    )
+    try:
+        result = run(
+            cluster,
+            [VICTIMS[name] for name in names],
+            seconds=options.minutes * 60,
+            rate=options.rate,
+            pause=options.pause,
+            seed=options.seed,
+            say=lambda line: console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {line}"),
+        )
+    except BrokenBefore as broken:
+        sys.exit("\n".join(["these do not hold, and nothing was killed yet:", *broken.args[:_SHOWN], _MEND]))
     if options.output == "json":
         print(json.dumps(result.__dict__, indent=2))
     else:
@@ -63,7 +69,7 @@ def _show(console: Console, result: Result) -> None:
             table.add_row(name, str(count))
         console.print(table)
     console.print(f"{result.accepted} sagas, {result.changes} customer changes, {result.retries} requests repeated")
-    for violation in result.violations[:50]:
+    for violation in result.violations[:_SHOWN]:
         console.print(f"[red]violated[/] {violation}")
     verdict = f"[red]{len(result.violations)} violations[/]" if result.violations else "[green]every invariant holds[/]"
     console.print(verdict)

@@ -1,4 +1,7 @@
-"""One chaos run: load and kills side by side, then quiet, then the invariants from the services' own databases."""
+"""One chaos run: load and kills side by side, then quiet, then the invariants from the services' own databases.
+
+They are checked once before, too: what does not hold then is no finding about the kills.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.chaos.load import Load, set_the_scenes
 from tests.chaos.victims import Victim
 from tests.support.cluster import ENDED, Cluster
-from tests.support.invariants import Ledgers, violations
+from tests.support.invariants import violations
 from tests.support.kubectl import KubectlError
 from tests.support.ledgers import read
 
 Say = Callable[[str], None]
 
 QUIET_SECONDS = 300.0
+QUIET_BEFORE_SECONDS = 60.0
 PAGE = 500
+ORDER = "create-order"
+
+
+class BrokenBefore(Exception):
+    """The invariants do not hold although nothing was killed yet; the arguments are the violations."""
 
 
 @dataclass
@@ -36,7 +46,15 @@ class Result:
 def run(
     cluster: Cluster, victims: Sequence[Victim], *, seconds: float, rate: float, pause: float, seed: int, say: Say
 ) -> Result:
-    """Kill the victims in turn for `seconds`, with `pause` seconds between a recovery and the next kill."""
+    """Kill the victims in turn for `seconds`, with `pause` seconds between a recovery and the next kill.
+
+    Raises:
+        BrokenBefore: what is there did not hold from the start.
+    """
+    _, found = _settle(cluster, QUIET_BEFORE_SECONDS, say)
+    if found:
+        raise BrokenBefore(*found)
+    say("every invariant holds; load and kills begin")
     result = Result()
     load = Load(cluster, set_the_scenes(cluster), rate=rate, seed=seed)
     load.start()
@@ -47,7 +65,7 @@ def run(
         tally = load.stop()
     result.accepted, result.changes, result.retries = len(tally.accepted), tally.changes, tally.retries
     result.violations += [f"I7 never acknowledged: {what}" for what in tally.given_up]
-    phases, found = _settle(cluster, say)
+    phases, found = _settle(cluster, QUIET_SECONDS, say)
     result.violations += found
     result.violations += [f"I7 accepted but unknown: saga {saga}" for saga in tally.accepted if saga not in phases]
     result.outcomes.update(phases[saga] for saga in tally.accepted if saga in phases)
@@ -71,14 +89,16 @@ def _kill_in_turn(
             result.violations.append(f"I10 {victim.name} did not come back: {error}")
 
 
-def _settle(cluster: Cluster, say: Say) -> tuple[dict[str, str], list[str]]:
-    """Wait until every saga has ended and the invariants hold, or until patience ends; then say what does not."""
-    deadline = time.monotonic() + QUIET_SECONDS
+def _settle(cluster: Cluster, seconds: float, say: Say) -> tuple[dict[str, str], list[str]]:
+    """Wait until this shop's orders have ended and the invariants hold, or until `seconds` are over.
+
+    Returns:
+        The phase of every saga by id, and what does not hold.
+    """
+    deadline = time.monotonic() + seconds
     while True:
         try:
-            phases = all_phases(cluster)
-            moving = [saga for saga, phase in phases.items() if phase not in ENDED]
-            found = violations(_ledgers(cluster, phases)) if not moving else [f"{len(moving)} sagas have not ended"]
+            phases, found = _look(cluster)
         except (OSError, KubectlError, AssertionError) as error:
             phases, found = {}, [f"cannot be checked yet: {error}"]
         if not found or time.monotonic() > deadline:
@@ -87,17 +107,23 @@ def _settle(cluster: Cluster, say: Say) -> tuple[dict[str, str], list[str]]:
         time.sleep(3)
 
 
-def _ledgers(cluster: Cluster, phases: dict[str, str]) -> Ledgers:
-    return read(cluster.databases.rows, phases)
+def _look(cluster: Cluster) -> tuple[dict[str, str], list[str]]:
+    sagas = all_sagas(cluster)
+    phases = {saga["id"]: saga["phase"] for saga in sagas}
+    orders = {s["id"] for s in sagas if (s["namespace"], s["definition"]) == (cluster.namespace, ORDER)}
+    moving = [saga for saga in orders if phases[saga] not in ENDED]
+    if moving:
+        return phases, [f"{len(moving)} sagas have not ended"]
+    return phases, violations(read(cluster.databases.rows, phases, orders))
 
 
-def all_phases(cluster: Cluster) -> dict[str, str]:
-    """The phase of every saga the engine knows, by id."""
-    phases: dict[str, str] = {}
+def all_sagas(cluster: Cluster) -> list[dict[str, Any]]:
+    """Every saga that the engine knows, of this shop and of others."""
+    sagas: list[dict[str, Any]] = []
     after = ""
     while True:
         page = cluster.api("GET", f"/v1/sagas?limit={PAGE}{f'&after={after}' if after else ''}").ok()["items"]
-        phases.update({view["id"]: view["phase"] for view in page})
+        sagas += page
         if len(page) < PAGE:
-            return phases
+            return sagas
         after = page[-1]["id"]

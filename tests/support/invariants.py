@@ -2,14 +2,14 @@
 
 The functions are pure: they take what the ledgers say and return the violations as sentences, so the same checks
 serve the end-to-end tests, the chaos run and the local stack, and can themselves be tested with planted defects.
-The engine's view is used for one thing only: which phase each saga ended in. The numbers I1..I9 are the names of
-the invariants in docs/concepts/reliability.md.
+The engine's view is used for two things only: which sagas there are, and which phase each ended in. The numbers
+I1..I9 are the names of the invariants in docs/concepts/reliability.md.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -60,9 +60,14 @@ class Operation:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledgers:
-    """Everything the invariants look at, read after quiescence."""
+    """Everything the invariants look at, read after quiescence.
+
+    `phases` is of every saga that the engine knows, by id; `orders` are the ids of those that place an order in this
+    shop. An engine serves other shops and other definitions too, and theirs leave nothing here.
+    """
 
     phases: Mapping[str, str]
+    orders: Collection[str]
     stock: Sequence[Stock] = ()
     captured: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
@@ -79,7 +84,7 @@ def violations(ledgers: Ledgers) -> list[str]:
         *money(ledgers),
         *stock(ledgers.stock),
         *orphans(ledgers),
-        *ended(ledgers.phases),
+        *ended(ledgers),
         *once(ledgers.entries),
         *order_of_compensations(ledgers.operations),
         *replicas(ledgers.authority, ledgers.copies),
@@ -105,7 +110,7 @@ def stock(products: Iterable[Stock]) -> list[str]:
 
 
 def orphans(ledgers: Ledgers) -> list[str]:
-    """I3: an effect stands exactly when its saga succeeded."""
+    """I3: an effect stands only if its saga succeeded, and an order that succeeded has one of each kind."""
     kinds = {"reservation", "payment", "order", "invoice"}
     standing: dict[str, set[str]] = {}
     for effect in ledgers.effects:
@@ -116,15 +121,16 @@ def orphans(ledgers: Ledgers) -> list[str]:
         phase = ledgers.phases.get(saga_id, "absent")
         if phase != "Succeeded":
             found.append(f"I3 orphan: saga {saga_id} is {phase}, yet {', '.join(sorted(kept))} stand")
-    for saga_id, phase in ledgers.phases.items():
+    for saga_id in ledgers.orders:
         missing = kinds - standing.get(saga_id, set())
-        if phase == "Succeeded" and missing:
+        if ledgers.phases[saga_id] == "Succeeded" and missing:
             found.append(f"I3 not whole: saga {saga_id} succeeded without {', '.join(sorted(missing))}")
     return found
 
 
-def ended(phases: Mapping[str, str]) -> list[str]:
+def ended(ledgers: Ledgers) -> list[str]:
     """I4: every saga is in a terminal phase (a parked one is reported: nobody intervened here)."""
+    phases = {saga_id: ledgers.phases[saga_id] for saga_id in ledgers.orders}
     return [f"I4 not ended: saga {saga_id} is {phase}" for saga_id, phase in phases.items() if phase not in TERMINAL]
 
 

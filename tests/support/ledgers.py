@@ -5,7 +5,7 @@ One reader for both worlds: `rows(service, query)` may ask pods of a cluster or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -59,11 +59,12 @@ COPIES = {
 }
 
 
-def read(rows: Rows, phases: Mapping[str, str]) -> Ledgers:
-    """Everything the invariants need. `phases` says how each saga ended, by id."""
+def read(rows: Rows, phases: Mapping[str, str], orders: Collection[str]) -> Ledgers:
+    """Everything the invariants need. `phases` says how each saga ended, by id; `orders` which of them place one."""
     money = rows("payments", MONEY)[0]
     return Ledgers(
         phases=phases,
+        orders=orders,
         stock=[_stock(row) for row in rows("inventory", STOCK)],
         captured=Decimal(money["captured"]),
         refunded=Decimal(money["refunded"]),

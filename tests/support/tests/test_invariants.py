@@ -27,6 +27,7 @@ def clean() -> Ledgers:
     amount = Decimal("209.97")
     return Ledgers(
         phases={"done": "Succeeded", "undone": "Compensated"},
+        orders={"done", "undone"},
         stock=[Stock(product_id="p", initial=10, on_hand=7, reserved=3, sold=0)],
         captured=2 * amount,
         refunded=amount,
@@ -76,7 +77,13 @@ def test_a_succeeded_saga_without_its_invoice_is_found(clean: Ledgers) -> None:
 
 @pytest.mark.parametrize("phase", ["Running", "Compensating", "InterventionRequired"])
 def test_a_saga_that_did_not_end_is_found(clean: Ledgers, phase: str) -> None:
-    assert any(v.startswith("I4") for v in violations(replace(clean, phases={**clean.phases, "x": phase})))
+    moving = replace(clean, phases={**clean.phases, "x": phase}, orders={*clean.orders, "x"})
+    assert any(v.startswith("I4") for v in violations(moving))
+
+
+@pytest.mark.parametrize("phase", ["Running", "InterventionRequired", "Succeeded"])
+def test_a_saga_that_places_no_order_here_owes_nothing(clean: Ledgers, phase: str) -> None:
+    assert violations(replace(clean, phases={**clean.phases, "of-another-shop": phase})) == []
 
 
 def test_an_effect_that_happened_twice_is_found(clean: Ledgers) -> None:
