@@ -11,7 +11,7 @@ from pathlib import Path
 from images import prepare, status
 from images import up as bring_up
 from images.cluster.kind import KindCluster
-from images.setup import recipes
+from images.setup import recipes, venv
 from images.setup.cache import Cache, default_root
 from images.setup.errors import CommandFailed, SetupError
 from images.setup.stages import Report
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, cache: Cache) -> None:
         case "jars":
             print(json.dumps(_jars(cache, report)))
         case "env":
-            print(export_lines(_shell_environment(cache, report), cache.bin))
+            print(export_lines(_shell_environment(cache, report), cache.bin, venv.VENV / "bin"))
 
 
 def _down(cache: Cache, report: Report) -> None:
@@ -114,7 +114,8 @@ def _shell_environment(cache: Cache, report: Report) -> Mapping[str, str]:
     return {"KUBECONFIG": str(cache.kubeconfig), **engine.environment}
 
 
-def export_lines(environment: Mapping[str, str], programs: Path) -> str:
-    """Lines for `eval`; the shell that reads them puts the folder `programs` before its own PATH."""
+def export_lines(environment: Mapping[str, str], *programs: Path) -> str:
+    """Lines for `eval`; the shell that reads them puts these folders before its own PATH."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    return "\n".join([*lines, f'export PATH={shlex.quote(str(programs))}:"$PATH"'])
+    folders = ":".join(shlex.quote(str(folder)) for folder in programs)
+    return "\n".join([*lines, f'export PATH={folders}:"$PATH"'])

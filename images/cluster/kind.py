@@ -28,6 +28,7 @@ READY_SECONDS = 180.0
 ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.5
 MODULES = Path("/lib/modules")
+OTHER_IMAGE = "but made from another node image than the one wanted now: `make down` first to change it"
 
 
 class State(Enum):
@@ -66,7 +67,7 @@ class KindCluster:
         with report.stage("cluster") as stage:
             if found is State.HEALTHY:
                 ports.require_ours(self._ports())
-                stage.note = "found healthy"
+                stage.note = "found healthy" if self._runs(node_image) else f"found healthy, {OTHER_IMAGE}"
             else:
                 self._recreate(node_image, stage.runner)
                 stage.note = "created" if found is State.ABSENT else f"was {found.value}: recreated, its data is gone"
@@ -84,6 +85,12 @@ class KindCluster:
         """Ports of the configuration that the engine does not publish: it was changed since the cluster was made."""
         published = self.engine.ask("inspect", "--format", "{{json .NetworkSettings.Ports}}", NODE)
         return ports.unpublished(self._ports(), published) if published else []
+
+    def _runs(self, node_image: NodeImage) -> bool:
+        """Whether the node was made from this image; an image that is gone from the engine cannot be told apart."""
+        wanted = self.engine.ask("image", "inspect", "--format", "{{.Id}}", node_image.name)
+        used = self.engine.ask("inspect", "--format", "{{.Image}}", NODE)
+        return not wanted or not used or wanted.removeprefix("sha256:") == used.removeprefix("sha256:")
 
     def _ports(self) -> list[ports.HostPort]:
         return ports.ports_of(CONFIG.read_text(encoding="utf-8"))

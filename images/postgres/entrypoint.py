@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Starts PostgreSQL on a mounted volume; on an empty one it first makes the database cluster.
 
-Environment: PGDATA, where the cluster is; POSTGRES_PASSWORD_FILE, a file with the superuser's password. Arguments are
-handed to `postgres`. Roles and databases are the business of whoever deploys it: they change over the years, this
-runs once.
+Environment: PGDATA, where the cluster is; POSTGRES_PASSWORD_FILE, a file whose first line is the superuser's password,
+which is set at every start, so that a new one takes a restart and no more. Arguments are handed to `postgres`. Other
+roles and databases are the business of whoever deploys it.
 
 One server at a time has the volume: a pod that was deleted by force may still be shutting its server down when the next
 pod starts, and postmaster.pid does not tell them apart, since both are process 1 of their containers. Two servers in
@@ -11,11 +11,13 @@ one folder lose what either wrote. So a lock of the kernel's is held on the volu
 has ended.
 
 The cluster is made beside its place and renamed into it: a pod killed half-way starts over instead of serving half of
-one. Standard library only; nothing here needs a shell.
+one. It may run as any user: one of another name is called `postgres` too, by nss_wrapper. Standard
+library only; nothing here needs a shell.
 """
 
 import fcntl
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -37,15 +39,36 @@ SETTINGS = {
 HOST_RULES = "host all all all scram-sha-256\n"
 # Twice the grace that the chart gives a server to shut down.
 LOCK_SECONDS = 120.0
+# Nothing of a statement that holds a password may reach the log.
+SILENT = ("log_statement=none", "log_min_error_statement=panic", "log_min_duration_statement=-1")
+NAMES = Path("/tmp")  # noqa: S108
 
 
 def main(arguments: list[str]) -> None:
     data = Path(os.environ.get("PGDATA", "/var/lib/postgresql/data/pgdata"))
+    password = password_file(os.environ.get("POSTGRES_PASSWORD_FILE"))
+    os.environ.update(names_for(os.getuid(), os.getgid(), NAMES))
     hold_alone(data.parent, within=LOCK_SECONDS)
-    if not (data / "PG_VERSION").exists():
-        make_cluster(data, password_file(os.environ.get("POSTGRES_PASSWORD_FILE")))
+    if (data / "PG_VERSION").exists():
+        set_password(data, password, arguments)
+    else:
+        make_cluster(data, password)
     command = ["postgres", "-D", str(data), *arguments]
     os.execvp(command[0], command)  # noqa: S606
+
+
+def names_for(user: int, group: int, folder: Path) -> dict[str, str]:
+    """What calls this user `postgres`, as the socket's rule wants; nothing when it is called so already."""
+    try:
+        if pwd.getpwuid(user).pw_name == "postgres":
+            return {}
+    except KeyError:
+        pass
+    passwd, groups = folder / "passwd", folder / "group"
+    passwd.write_text(f"postgres:x:{user}:{group}::/tmp:/usr/sbin/nologin\n", encoding="utf-8")
+    groups.write_text(f"postgres:x:{group}:\n", encoding="utf-8")
+    wrapped = {"NSS_WRAPPER_PASSWD": str(passwd), "NSS_WRAPPER_GROUP": str(groups)}
+    return {"LD_PRELOAD": "libnss_wrapper.so", **wrapped}
 
 
 def hold_alone(volume: Path, *, within: float) -> int:
@@ -80,6 +103,17 @@ def make_cluster(data: Path, password: Path) -> None:
     with (unfinished / "pg_hba.conf").open("a", encoding="utf-8") as rules:
         rules.write(HOST_RULES)
     unfinished.rename(data)
+
+
+def set_password(data: Path, password: Path, arguments: list[str]) -> None:
+    """Give the superuser the password of the file, before anybody can connect."""
+    literal = password.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r").replace("'", "''")
+    options = [word for setting in ("exit_on_error=on", *SILENT) for word in ("-c", setting)]
+    command = ["postgres", "--single", "-D", str(data), *arguments, *options, "postgres"]
+    statement = f"ALTER ROLE postgres PASSWORD '{literal}'\n"
+    done = subprocess.run(command, input=statement, encoding="utf-8", stdout=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        sys.exit(f"the superuser's password could not be set (status {done.returncode}); the reason is above")
 
 
 def initdb_command(target: Path, password: Path) -> list[str]:

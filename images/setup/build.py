@@ -16,6 +16,7 @@ from images.setup.stages import Report
 from images.setup.versions import IMAGES, Versions
 
 LICENSE = "Apache-2.0"
+PULL_SECONDS = 300.0
 NOT_IN_CONTEXT = shutil.ignore_patterns("__pycache__", "pom.xml")
 
 
@@ -41,12 +42,13 @@ class ImageBuilder:
         return {name: recipes.image_name(name, tags[name]) for name in names}
 
     def _debian(self) -> str:
-        """Plain Debian to stand on: pulled where Docker runs, made from packages for podman on Debian as root.
+        """Plain Debian to stand on: pulled where Docker reaches a registry, else made from packages where we may.
 
-        The split follows what is likely there: a laptop's Docker reaches a registry, a bare server has packages.
+        podman on Debian as root is not asked to pull: that is a bare server, which has packages.
         """
-        if self.engine.program == "docker" or not packages.can_install():
-            return self.versions.published_debian
+        published = self.versions.published_debian
+        if not packages.can_install() or (self.engine.program == "docker" and self._pulled(published)):
+            return published
         rootfs = RootFileSystem("base", self.versions.debian_suite, ["ca-certificates"])
         image = f"{REGISTRY}/kompensa/debian:{rootfs.key()}"
         if not self.engine.has_image(image):
@@ -55,6 +57,15 @@ class ImageBuilder:
             with self.report.stage("image debian") as stage:
                 stage.runner.run([self.engine.program, "import", tar, image], env=self.engine.environment)
         return image
+
+    def _pulled(self, image: str) -> bool:
+        if self.engine.has_image(image):
+            return True
+        with self.report.stage(f"pull {image}") as stage:
+            if self.engine.ask("pull", "--quiet", image, timeout=PULL_SECONDS) is not None:
+                return True
+            stage.note = "not to be had: made from packages"
+        return False
 
     def _build(self, recipe: Recipe, image: str, parent: str) -> None:
         with self.report.stage(f"image {recipe.name}") as stage, self.cache.scratch() as scratch:

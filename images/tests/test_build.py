@@ -59,6 +59,29 @@ def test_what_is_there_is_not_built_again(builder: ImageBuilder, tools: Tools) -
     assert built(tools) == ["jre", "kafka", "connect"]
 
 
+@pytest.mark.parametrize(
+    ("pulls", "root_on_debian", "parent"),
+    [(True, True, "published"), (False, True, "own"), (False, False, "published")],
+)
+def test_docker_without_a_registry_stands_on_a_debian_made_from_packages(
+    builder: ImageBuilder,
+    tools: Tools,
+    monkeypatch: pytest.MonkeyPatch,
+    pulls: bool,
+    root_on_debian: bool,
+    parent: str,
+) -> None:
+    registry = f'case "$1" in pull) exit {0 if pulls else 1} ;; import) exit 0 ;; esac'
+    tools.add("docker", registry + DOCKER)
+    monkeypatch.setattr("images.setup.packages.can_install", lambda: root_on_debian)
+    monkeypatch.setattr("images.setup.packages.ensure", lambda *_: None)
+    monkeypatch.setattr("images.setup.rootfs.RootFileSystem.tar", lambda *_: Path("/rootfs.tar"))
+    builder.build(("kafka",))
+    first = next(call for call in tools.calls("docker build") if "kompensa-jre" in call)
+    wanted = {"published": "PARENT=debian:bookworm-slim", "own": "PARENT=localhost/kompensa/debian:"}[parent]
+    assert wanted in first
+
+
 def test_only_a_changed_image_is_built(
     builder: ImageBuilder, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ here={folder}
 case "$*" in
 *State.Running*) test "$(cat $here/cluster)" = stopped && echo false || echo true ;;
 *NetworkSettings.Ports*) cat $here/ports ;;
+*"image inspect"*) echo sha256:wanted ;;
+*.Image*) cat $here/image ;;
 *"images list"*) cat $here/on-node ;;
 "save "*) : > "$3" ;;
 esac
@@ -59,6 +61,7 @@ def there(tools: Tools, cache: Cache, tmp_path: Path, monkeypatch: pytest.Monkey
     for name, script in (("kind", KIND), ("kubectl", KUBECTL)):
         tools.add(name, script.format(folder=folder), folder=cache.bin)
     (folder / "wanted").write_text(PUBLISHED)
+    (folder / "image").write_text("wanted")  # podman's way to write it; docker says sha256:wanted
     (folder / "cluster.yaml").write_text(CONFIG)
     monkeypatch.setattr(kind, "CONFIG", folder / "cluster.yaml")
     monkeypatch.setattr(kind, "MODULES", tmp_path)
@@ -105,6 +108,16 @@ def test_a_healthy_cluster_is_left_alone_and_cut_off_again(
     assert not tools.calls("kind create")
     assert not tools.calls("kind delete")
     assert tools.calls("docker exec --interactive kompensa-control-plane sh -s"), "its way out is taken each time"
+
+
+def test_a_cluster_of_another_node_image_is_kept_and_told(
+    cluster: KindCluster, report: Report, tools: Tools, there: Path
+) -> None:
+    """Its data is worth more than the version; whoever wants that can see how."""
+    found(there, "running")
+    (there / "image").write_text("sha256:older")
+    assert up(cluster, report).startswith("found healthy, but made from another node image")
+    assert not made(tools)
 
 
 def test_a_stopped_node_is_made_anew_and_its_loss_is_told(

@@ -70,12 +70,12 @@ AWKWARD = '/tmp/it\'s a "$HOME" `cache`; echo no'
 
 
 def test_exported_lines_survive_any_shell_word() -> None:
-    lines = export_lines({"KUBECONFIG": AWKWARD}, Path(AWKWARD))
+    lines = export_lines({"KUBECONFIG": AWKWARD}, Path(AWKWARD), Path("/second"))
     shell = f'{lines}\nprintf \'%s\\n%s\' "$KUBECONFIG" "$PATH"'
     told = subprocess.run(
         ["/bin/sh", "-c", shell], env={"PATH": "/usr/bin"}, capture_output=True, text=True, check=True
     )
-    assert told.stdout.splitlines() == [AWKWARD, f"{AWKWARD}:/usr/bin"]
+    assert told.stdout.splitlines() == [AWKWARD, f"{AWKWARD}:/second:/usr/bin"]
 
 
 def test_env_prints_nothing_but_exports(
