@@ -44,7 +44,7 @@ def cluster(pytestconfig: pytest.Config) -> Cluster:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     found = getattr(item, "funcargs", {}).get("cluster")
-    if report.when == "call" and report.failed and isinstance(found, Cluster):
+    if report.when in ("setup", "call") and report.failed and isinstance(found, Cluster):
         folder = ROOT / "artifacts" / item.name.replace("/", "_").replace("[", "-").rstrip("]")
         collect(found.kubectl, folder, shop=found.namespace)
         report.sections.append(("what was collected", f"logs, events and objects: {os.path.relpath(folder)}"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 
 from tests.e2e.test_order_saga import faulty_definition, kept_of, unique
-from tests.support.cluster import SHOP, SYSTEM, Cluster
+from tests.support.cluster import SYSTEM, Cluster
 from tests.support.kubectl import KubectlError
 from tests.support.shop import Scene, saga
 
 WHOLE = ["reservation", "payment", "order", "invoice"]
 ENGINE = "app.kubernetes.io/component=engine"
+PAYMENTS = "app.kubernetes.io/name=payments,app.kubernetes.io/component=service"
 
 
 def payments_of(cluster: Cluster, saga_id: str) -> list[dict[str, object]]:
@@ -24,6 +25,14 @@ def copied_scene(cluster: Cluster) -> Scene:
         what="the customer's copy in invoices",
     )
     return scene
+
+
+def payments_is_back(cluster: Cluster) -> None:
+    """A killed pod leaves its Service by the kubelet's word, not by its own: also the way to it must be mended."""
+    cluster.ready(cluster.namespace, PAYMENTS)
+    cluster.eventually(
+        lambda: cluster.shop.call("payments", "GET", "/healthz").status == 200, what="payments to answer"
+    )
 
 
 def test_an_engine_killed_between_two_steps_ends_the_saga_whole(cluster: Cluster) -> None:
@@ -45,18 +54,24 @@ def test_an_engine_killed_between_two_steps_ends_the_saga_whole(cluster: Cluster
 
 
 def test_a_participant_killed_before_its_commit_is_asked_again(cluster: Cluster) -> None:
+    """It dies while it works on the first call, of which nothing stays; the next call meets another process."""
     scene = copied_scene(cluster)
-    definition = faulty_definition(cluster, "process-payment", "delay; seconds=1.5; attempts=1", attempts=12)
+    definition = faulty_definition(cluster, "process-payment", "delay; seconds=5; attempts=1", attempts=30)
     name = unique("before")
     saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
-    reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
-    cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
-    assert cluster.kill(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+
+    def is_asked() -> bool:
+        steps = cluster.api("GET", f"/v1/sagas/{saga_id}").ok()["steps"]
+        return any(step["name"] == "process-payment" and step.get("attempts") == 1 for step in steps)
+
+    cluster.eventually(is_asked, what="the call that is to be cut off")
+    assert cluster.kill(cluster.namespace, PAYMENTS)
+    assert payments_of(cluster, saga_id) == [], "payments was to be killed before its commit"
     status = cluster.saga_ends(name)
-    assert status["phase"] in ("Succeeded", "Compensated"), status
-    assert kept_of(cluster, saga_id) == (WHOLE if status["phase"] == "Succeeded" else [])
-    assert len(payments_of(cluster, saga_id)) <= (1 if status["phase"] == "Succeeded" else 2)
-    cluster.ready(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+    assert status["phase"] == "Succeeded", status
+    assert kept_of(cluster, saga_id) == WHOLE
+    assert [row["kind"] for row in payments_of(cluster, saga_id)] == ["capture"]
+    payments_is_back(cluster)
 
 
 def test_a_participant_killed_after_its_commit_is_not_charged_twice(cluster: Cluster) -> None:
@@ -66,12 +81,12 @@ def test_a_participant_killed_after_its_commit_is_not_charged_twice(cluster: Clu
     name = unique("after")
     saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
     cluster.eventually(lambda: payments_of(cluster, saga_id), what="the payment's commit")
-    cluster.kill(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+    assert cluster.kill(cluster.namespace, PAYMENTS)
     status = cluster.saga_ends(name)
     assert status["phase"] in ("Succeeded", "Compensated"), status
     kinds = sorted(str(row["kind"]) for row in payments_of(cluster, saga_id))
     assert kinds == (["capture"] if status["phase"] == "Succeeded" else ["capture", "refund"])
-    cluster.ready(SHOP, "app.kubernetes.io/name=payments,app.kubernetes.io/component=service")
+    payments_is_back(cluster)
 
 
 def test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone(cluster: Cluster) -> None:
@@ -82,7 +97,7 @@ def test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone(clus
     saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
     reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
     cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
-    cluster.kubectl.run("delete", "saga", "-n", SHOP, name)
+    cluster.kubectl.run("delete", "saga", "-n", cluster.namespace, name)
     cluster.eventually(
         lambda: cluster.api("GET", f"/v1/sagas/{saga_id}").ok()["phase"] == "Compensated", what="the saga's end"
     )
@@ -106,10 +121,22 @@ def test_an_operator_that_is_down_stops_no_saga_and_catches_up(cluster: Cluster)
     assert cluster.saga_ends(name)["phase"] == "Succeeded"
 
 
+def test_a_killed_database_recovers_with_what_it_had_acknowledged(cluster: Cluster) -> None:
+    database = "app.kubernetes.io/name=orders-postgres,app.kubernetes.io/component=postgres"
+    customer = cluster.shop.customer()
+    assert cluster.kill(cluster.namespace, database)
+    cluster.ready(cluster.namespace, database)
+    log = cluster.kubectl.run("logs", "-n", cluster.namespace, "orders-postgres-0")
+    assert "was not properly shut down" in log, "the database was to be ended by a crash"
+    path = f"/customers/{customer['id']}"
+    cluster.eventually(lambda: cluster.shop.call("orders", "GET", path).status == 200, what="orders to serve again")
+    assert cluster.shop.call("orders", "GET", path).ok()["version"] == customer["version"]
+
+
 def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -> None:
     """S4: invoices loses its database; the others read and write, and the order waits instead of failing."""
     scene = copied_scene(cluster)
-    cluster.kubectl.run("scale", "statefulset", "-n", SHOP, "invoices-postgres", "--replicas=0")
+    cluster.kubectl.run("scale", "statefulset", "-n", cluster.namespace, "invoices-postgres", "--replicas=0")
     try:
         cluster.eventually(
             lambda: cluster.shop.call("invoices", "GET", "/invoices").status == 503, what="invoices to answer 503"
@@ -129,8 +156,8 @@ def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -
             lambda: len(cluster.shop.call("orders", "GET", placed).ok()) == 1, what="the first three steps"
         )
     finally:
-        cluster.kubectl.run("scale", "statefulset", "-n", SHOP, "invoices-postgres", "--replicas=1")
-    cluster.ready(SHOP, "app.kubernetes.io/name=invoices-postgres")
+        cluster.kubectl.run("scale", "statefulset", "-n", cluster.namespace, "invoices-postgres", "--replicas=1")
+    cluster.ready(cluster.namespace, "app.kubernetes.io/name=invoices-postgres")
     status = cluster.saga_ends(name, seconds=150)
     saga_id = cluster.saga(name)["metadata"]["uid"]
     assert status["phase"] in ("Succeeded", "Compensated"), status
@@ -145,7 +172,9 @@ def test_events_of_the_api_server_are_written_for_what_a_person_must_see(cluster
 
     def told() -> bool:
         try:
-            events = cluster.kubectl.items("events", "-n", SHOP, "--field-selector", f"involvedObject.name={name}")
+            events = cluster.kubectl.items(
+                "events", "-n", cluster.namespace, "--field-selector", f"involvedObject.name={name}"
+            )
         except KubectlError:
             return False
         return bool(events)

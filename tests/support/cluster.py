@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kompensa.dev.kind_node import KindNode
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
 from tests.support.kubectl import Kubectl, eventually
@@ -81,11 +82,23 @@ class Cluster:
         return self.kubectl.items("pods", "-n", namespace, "-l", selector)
 
     def kill(self, namespace: str, selector: str) -> list[str]:
-        """Delete the pods at once, without grace: the closest to a crash that the API offers."""
-        names = [pod["metadata"]["name"] for pod in self.pods(namespace, selector)]
-        if names:
+        """End every process of the pods by SIGKILL, as a crash does, and delete what is left; names of those killed.
+
+        Deletion alone, even by force, lets the kubelet end them in good order. It comes after the crash because the
+        kubelet restarts the containers of a pod more and more slowly.
+        """
+        pods = [pod for pod in self.pods(namespace, selector) if _is_wanted(pod)]
+        killed = [pod["metadata"]["name"] for pod in pods if self._node(pod).kill(pod["metadata"]["uid"])]
+        if pods:
+            names = [pod["metadata"]["name"] for pod in pods]
             self.kubectl.run("delete", "pod", "-n", namespace, "--grace-period=0", "--force", *names)
-        return names
+        return killed
+
+    def _node(self, pod: Mapping[str, Any]) -> KindNode:
+        found = self.kubectl.json("get", "node", pod["spec"]["nodeName"])
+        node = KindNode.of(found["spec"].get("providerID"))
+        assert node is not None, f"{found['metadata']['name']} is no node of a kind cluster: its pods cannot be killed"
+        return node
 
     def ready(self, namespace: str, selector: str, *, seconds: float = 180) -> None:
         """Wait until every pod of the selector that has not ended is Ready, and there is at least one."""

@@ -154,7 +154,7 @@ class Kube:
     ) -> None:
         """Delete the object with this uid; one that is gone or replaced counts as deleted.
 
-        `grace_seconds` is for pods: 0 kills as a crash would, None leaves it to the pod.
+        `grace_seconds` is for pods: 0 forgets them at once and lets the kubelet end them, None leaves it to the pod.
         """
         body: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         if grace_seconds is not None:

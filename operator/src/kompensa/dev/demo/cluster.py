@@ -1,12 +1,13 @@
 """A cluster as a target of the demo: sagas are applied as objects, the engine is a pod."""
 
 import asyncio
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kompensa.cluster.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.kube import Kube
-from kompensa.cluster.resources import DEPLOYMENTS, PODS, REPLICAS, SAGAS, Object
+from kompensa.cluster.resources import DEPLOYMENTS, NODES, PODS, REPLICAS, SAGAS, Object
 from kompensa.dev.cluster_access import token_of_cluster, use_own_kubeconfig
 from kompensa.dev.console import paper
 from kompensa.dev.demo.checks import wait_for
@@ -14,6 +15,7 @@ from kompensa.dev.demo.shop_client import NOT_FOUND, ShopClient
 from kompensa.dev.demo.story import tell
 from kompensa.dev.demo.target import Hint, ReplicaLine, View
 from kompensa.dev.http import answers_ok
+from kompensa.dev.kind_node import KindNode
 from kompensa.dev.options import wanted_ports
 
 ENGINE_LABELS = "app.kubernetes.io/component=engine"
@@ -97,14 +99,26 @@ class ClusterTarget:
         await self._scale(service, self._replicas[service])
 
     async def kill_engine(self) -> str:
+        """By SIGKILL on a kind cluster, then deleted, so that the next pod does not wait; else only deleted."""
         pods = [pod async for pod in self._kube.each(PODS, self._system_namespace, labels=ENGINE_LABELS)]
+        crashed = [await self._crash(pod) for pod in pods]
         for pod in pods:
             metadata = pod["metadata"]
             self._killed.add(metadata["uid"])
             await self._kube.delete(
                 PODS, self._system_namespace, metadata["name"], uid=metadata["uid"], grace_seconds=0
             )
-        return f"the engine's pod ({', '.join(pod['metadata']['name'] for pod in pods)}, without grace)"
+        names = ", ".join(pod["metadata"]["name"] for pod in pods)
+        return f"the engine's pod ({names}, {'kill -9' if all(crashed) else 'deleted by force'})"
+
+    async def _crash(self, pod: Object) -> bool:
+        name = pod["spec"].get("nodeName")
+        nodes = [node async for node in self._kube.each(NODES, None) if node["metadata"]["name"] == name]
+        node = KindNode.of(nodes[0]["spec"].get("providerID")) if nodes else None
+        try:
+            return node is not None and await asyncio.to_thread(node.kill, pod["metadata"]["uid"])
+        except (OSError, subprocess.SubprocessError):
+            return False
 
     async def engine_back(self) -> None:
         async def ready() -> bool | None:
