@@ -13,6 +13,7 @@ from images.setup.stages import Report
 from images.setup.versions import CHECKOUT
 
 CHARTS = CHECKOUT / "charts"
+NAMESPACES = CHECKOUT / "manifests/kind/namespaces.yaml"
 HELM_TIMEOUT = "10m"
 SYSTEM_NAMESPACE = "kompensa-system"
 SHOP_NAMESPACE = "shop"
@@ -66,6 +67,9 @@ def by_chart(settings: Sequence[str]) -> Mapping[str, list[str]]:
 
 def install(cluster: KindCluster, images: Mapping[str, str], settings: Mapping[str, list[str]], report: Report) -> None:
     """Install or upgrade each release and wait until it is ready."""
+    with report.stage("namespaces") as stage:
+        kubectl: Command = [cluster.cache.bin / "kubectl", "--kubeconfig", cluster.kubeconfig]
+        stage.runner.run([*kubectl, "apply", "--server-side", "--field-manager=kompensa", "--filename", NAMESPACES])
     for release in RELEASES:
         with report.stage(f"chart {release.chart}") as stage:
             values = cluster.cache.state / f"values-{release.chart}.json"
@@ -75,7 +79,7 @@ def install(cluster: KindCluster, images: Mapping[str, str], settings: Mapping[s
 
 def upgrade_command(release: Release, cluster: KindCluster, images: Path, settings: Sequence[str]) -> Command:
     """What the demo cluster sets (node ports), then the images, then what was asked for."""
-    target: Command = [release.chart, CHARTS / release.chart, "--namespace", release.namespace, "--create-namespace"]
+    target: Command = [release.chart, CHARTS / release.chart, "--namespace", release.namespace]
     waiting = ["--wait", "--timeout", HELM_TIMEOUT]
     values: Command = ["--values", CHARTS / release.chart / "values-demo.yaml", "--values", images]
     values += [word for setting in settings for word in ("--set", setting)]

@@ -54,10 +54,13 @@ def test_images_are_taken_apart_as_the_charts_want_them() -> None:
 
 
 def test_each_release_is_upgraded_in_order_with_its_values(cache: Cache, tools: Tools, report: Report) -> None:
-    tools.add("helm", folder=cache.bin)
+    for name in ("helm", "kubectl"):
+        tools.add(name, folder=cache.bin)
     chosen = release.by_chart(["shop.isolation=schema"])
     release.install(KindCluster(Engine("docker"), cache), IMAGES, chosen, report)
     calls = tools.calls("helm")
     assert [call.partition("--install ")[2].split()[0] for call in calls] == ["backbone", "kompensa", "shop"]
-    assert all("--wait" in call and "values-demo.yaml" in call and "--create-namespace" in call for call in calls)
+    assert all("--wait" in call and "values-demo.yaml" in call for call in calls)
+    assert tools.calls()[0].startswith("kubectl")
+    assert "namespaces.yaml" in tools.calls()[0]
     assert [call.endswith("--set isolation=schema") for call in calls] == [False, False, True]

@@ -7,7 +7,7 @@ import uuid
 from tests.e2e.test_order_saga import faulty_definition, kept_of, unique
 from tests.support.cluster import SYSTEM, Cluster
 from tests.support.kubectl import KubectlError
-from tests.support.shop import Scene, saga
+from tests.support.shop import Scene
 
 WHOLE = ["reservation", "payment", "order", "invoice"]
 ENGINE = "app.kubernetes.io/component=engine"
@@ -42,7 +42,7 @@ def test_an_engine_killed_between_two_steps_ends_the_saga_whole(cluster: Cluster
         cluster, "process-payment", "fail-before-commit; status=500; attempts=7", attempts=20
     )
     name = unique("killed")
-    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    saga_id = cluster.start(name, scene.order(), definition=definition)
     reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
     cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
     assert cluster.kill(SYSTEM, ENGINE)
@@ -58,7 +58,7 @@ def test_a_participant_killed_before_its_commit_is_asked_again(cluster: Cluster)
     scene = copied_scene(cluster)
     definition = faulty_definition(cluster, "process-payment", "delay; seconds=5; attempts=1", attempts=30)
     name = unique("before")
-    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    saga_id = cluster.start(name, scene.order(), definition=definition)
 
     def is_asked() -> bool:
         steps = cluster.api("GET", f"/v1/sagas/{saga_id}").ok()["steps"]
@@ -79,7 +79,7 @@ def test_a_participant_killed_after_its_commit_is_not_charged_twice(cluster: Clu
     scene = copied_scene(cluster)
     definition = faulty_definition(cluster, "process-payment", "fail-after-commit; status=500; attempts=1", attempts=12)
     name = unique("after")
-    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    saga_id = cluster.start(name, scene.order(), definition=definition)
     cluster.eventually(lambda: payments_of(cluster, saga_id), what="the payment's commit")
     assert cluster.kill(cluster.namespace, PAYMENTS)
     status = cluster.saga_ends(name)
@@ -94,7 +94,7 @@ def test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone(clus
     before = cluster.shop.kept_of(scene)
     definition = faulty_definition(cluster, "process-payment", "delay; seconds=1.5", attempts=6)
     name = unique("deleted")
-    saga_id = cluster.kubectl.create(saga(name, scene.order(), definition=definition))["metadata"]["uid"]
+    saga_id = cluster.start(name, scene.order(), definition=definition)
     reserved = f"SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga_id}'"
     cluster.eventually(lambda: cluster.databases.rows("inventory", reserved), what="the first step's effect")
     cluster.kubectl.run("delete", "saga", "-n", cluster.namespace, name)
@@ -113,7 +113,7 @@ def test_an_operator_that_is_down_stops_no_saga_and_catches_up(cluster: Cluster)
         view = cluster.api("POST", "/v1/namespaces/shop/sagas?wait=30s", body, timeout=40).ok()
         assert view["phase"] == "Succeeded", view
         name = unique("unattended")
-        cluster.kubectl.create(saga(name, scene.order()))
+        cluster.start(name, scene.order())
     finally:
         cluster.kubectl.run(
             "scale", "deploy", "-n", SYSTEM, "-l", "app.kubernetes.io/component=operator", "--replicas=1"
@@ -122,11 +122,12 @@ def test_an_operator_that_is_down_stops_no_saga_and_catches_up(cluster: Cluster)
 
 
 def test_a_killed_database_recovers_with_what_it_had_acknowledged(cluster: Cluster) -> None:
-    database = "app.kubernetes.io/name=orders-postgres,app.kubernetes.io/component=postgres"
+    pod = cluster.databases.pod("orders")
+    itself = f"statefulset.kubernetes.io/pod-name={pod}"
     customer = cluster.shop.customer()
-    assert cluster.kill(cluster.namespace, database)
-    cluster.ready(cluster.namespace, database)
-    log = cluster.kubectl.run("logs", "-n", cluster.namespace, "orders-postgres-0")
+    assert cluster.kill(cluster.namespace, itself) == [pod]
+    cluster.ready(cluster.namespace, itself)
+    log = cluster.kubectl.run("logs", "-n", cluster.namespace, pod)
     assert "was not properly shut down" in log, "the database was to be ended by a crash"
     path = f"/customers/{customer['id']}"
     cluster.eventually(lambda: cluster.shop.call("orders", "GET", path).status == 200, what="orders to serve again")
@@ -150,7 +151,7 @@ def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -
         ):
             cluster.shop.call(service, "GET", path).ok()
         name = unique("patient")
-        cluster.kubectl.create(saga(name, scene.order()))
+        cluster.start(name, scene.order())
         placed = f"/orders?customerId={scene.customer_id}"
         cluster.eventually(
             lambda: len(cluster.shop.call("orders", "GET", placed).ok()) == 1, what="the first three steps"
@@ -167,7 +168,7 @@ def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -
 def test_events_of_the_api_server_are_written_for_what_a_person_must_see(cluster: Cluster) -> None:
     poor = cluster.shop.scene(balance="0.00")
     name = unique("told")
-    cluster.kubectl.create(saga(name, poor.order()))
+    cluster.start(name, poor.order())
     assert cluster.saga_ends(name)["phase"] == "Compensated"
 
     def told() -> bool:

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.test_order_saga import unique
 from tests.support.cluster import SERVICES, SHOP, SYSTEM, Cluster
 from tests.support.http import call
+from tests.support.kubectl import KubectlError
 
 CONNECT = "http://127.0.0.1:18086"
 SHORTEST_SECRET = 12
@@ -41,12 +42,17 @@ def containers_of(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [*pod["spec"]["containers"], *pod["spec"].get("initContainers", [])]
 
 
-def test_every_namespace_of_ours_takes_the_standard_restricted(cluster: Cluster) -> None:
-    """Asked of the API server itself: would it warn if the namespace enforced Pod Security's highest level?"""
-    for namespace in (SYSTEM, SHOP):
-        command = ("label", "--dry-run=server", "--overwrite", "namespace", namespace)
-        said = cluster.kubectl.warnings(*command, "pod-security.kubernetes.io/enforce=restricted")
-        assert said == "", said
+@pytest.mark.parametrize("namespace", [SYSTEM, SHOP])
+def test_the_api_server_refuses_a_pod_that_is_not_restricted(cluster: Cluster, namespace: str) -> None:
+    """Pod Security's highest level is enforced where we run, so whatever runs there keeps to it."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "not-restricted", "namespace": namespace},
+        "spec": {"containers": [{"name": "root", "image": "any"}]},
+    }
+    with pytest.raises(KubectlError, match='violates PodSecurity "restricted:latest"'):
+        cluster.kubectl.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
 
 
 def test_pods_share_nothing_with_the_node_and_are_confined(cluster: Cluster) -> None:

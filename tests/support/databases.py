@@ -40,13 +40,19 @@ class ClusterDatabases:
         """One statement with the service's own login."""
         self.psql(self.url(service), statement)
 
+    def pod(self, service: str) -> str:
+        """The pod of the PostgreSQL that holds the service's tables."""
+        return _pod(self.url(service))
+
     def psql(self, url: str, statement: str) -> str:
-        pods = self.kubectl.items("pods", "-n", self.namespace, "-l", "app.kubernetes.io/component=postgres")
-        running = [p["metadata"]["name"] for p in pods if p["status"]["phase"] == "Running"]
+        """In the very server's pod, over its Service: the first of a StatefulSet that is named like the Service."""
         # The URL is an argument of psql in the pod of a test cluster: it is the login of a throw-away database.
-        return self.kubectl.execute(
-            self.namespace, running[0], "psql", url, "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement
-        )
+        options = ("-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", statement)
+        return self.kubectl.execute(self.namespace, _pod(url), "psql", url, *options)
+
+
+def _pod(url: str) -> str:
+    return f"{url.rpartition('@')[2].partition('.')[0]}-0"
 
 
 def _with_credentials(url: str, other: str) -> str:
