@@ -50,8 +50,29 @@ async def test_a_body_that_is_no_request_is_refused_and_not_kept(points: Partici
     saga = points.saga()
     headers = {"Idempotency-Key": f"{saga.saga_id}/{saga.step}/action", "Content-Type": "application/json"}
     reply = await points.client.post("/grants", content=body, headers=headers)
-    assert problem(reply)[0] in (400, 422)
+    assert problem(reply)[0] == 422
     assert (await saga.probe("action"))["state"] == "Absent"
+
+
+async def test_a_body_that_is_not_said_to_be_json_is_415_and_not_kept(points: Participant) -> None:
+    saga = points.saga()
+    headers = {"Idempotency-Key": f"{saga.saga_id}/{saga.step}/action", "Content-Type": "text/plain"}
+    reply = await points.client.post("/grants", content=b'{"customerId": "ana"}', headers=headers)
+    assert problem(reply) == (415, "unsupported-media-type")
+    assert "application/json" in reply.json()["detail"]
+    assert (await saga.probe("action"))["state"] == "Absent"
+
+
+async def test_an_attempt_of_any_length_is_no_error(points: Participant) -> None:
+    reply = await points.saga().action("/grants", GRANT, Saga_Attempt="9" * 5000, Kompensa_Fault="delay; attempts=0")
+    assert reply.status_code == 201
+
+
+async def test_a_probe_of_neither_direction_is_refused(points: Participant) -> None:
+    saga = points.saga()
+    reply = await points.client.get(f"/operations/{saga.saga_id}/{saga.step}/actoin")
+    assert problem(reply) == (422, "request-invalid")
+    assert "direction" in reply.json()["detail"]
 
 
 async def test_a_body_over_the_limit_is_refused_while_it_is_read(points: Participant) -> None:

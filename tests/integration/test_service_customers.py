@@ -10,9 +10,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from alembic import command
+from alembic.util import CommandError
 
 from kompensa.dev.postgres import Login, PostgresServer
 from kompensa_participant import OutboxEvent, publish
+from kompensa_participant.migrations import config, migrate
 from orders.adapters import customers
 from orders.app import service
 from tests.integration.conftest_participants import Participant, serve
@@ -116,6 +119,73 @@ async def test_an_email_belongs_to_one_customer(orders: Participant) -> None:
     bob = await create(orders, email="bob@example.com")
     assert slug(await orders.client.put(f"/customers/{bob['id']}", json=form())) == (409, "email-taken")
     assert len(events(orders)) == 2
+
+
+async def test_an_email_belongs_to_one_customer_in_whatever_case_it_is_written(orders: Participant) -> None:
+    ana = await create(orders)
+    assert slug(await orders.client.post("/customers", json=form(email="ANA@Example.com"))) == (409, "email-taken")
+    changed = await orders.client.put(f"/customers/{ana['id']}", json=form(email="Ana@Example.com"))
+    assert (changed.status_code, changed.json()["email"]) == (200, "Ana@Example.com")
+
+
+def test_customers_of_one_email_in_two_cases_stop_the_migration_and_stay(database: Login) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA orders")
+        command.upgrade(config("orders", url=database.url, schema="orders"), "0001")
+        connection.execute("SET search_path = orders")
+        for email in ("ana@example.com", "ANA@example.com"):
+            connection.execute(
+                "INSERT INTO customers (email, document, full_name, shipping_address, billing_address, payment_methods)"
+                " VALUES (%s, '1', 'Ana', '{}', '{}', '[]')",
+                [email],
+            )
+        with pytest.raises(CommandError, match="the same e-mail address but for its case: change or delete"):
+            migrate("orders", url=database.url, schema="orders")
+        assert connection.execute("SELECT count(*) FROM customers").fetchone() == (2,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        connection.execute("UPDATE customers SET email = 'ana.2@example.com' WHERE email = 'ANA@example.com'")
+        migrate("orders", url=database.url, schema="orders")
+
+
+async def test_a_change_can_ask_that_nobody_else_made_one(orders: Participant) -> None:
+    path = f"/customers/{(await create(orders))['id']}"
+    read = (await orders.client.get(path)).headers["etag"]
+    assert read == '"1"'
+    changed = await orders.client.put(path, json=form(fullName="Ana Lima"), headers={"If-Match": read})
+    assert (changed.status_code, changed.headers["etag"]) == (200, '"2"')
+    for stale in (read, '"99"', 'W/"2"', "2", '"x"'):
+        late = await orders.client.put(path, json=form(fullName="Ana Reis"), headers={"If-Match": stale})
+        assert slug(late) == (412, "version-mismatch"), stale
+        assert 'If-Match: "2"' in late.json()["detail"]
+        assert slug(await orders.client.delete(path, headers={"If-Match": stale})) == (412, "version-mismatch")
+    assert (await orders.client.get(path)).json()["fullName"] == "Ana Lima"
+    assert len(events(orders)) == 2
+
+
+@pytest.mark.parametrize("matched", ["*", '"1"', '"7", "1"'])
+async def test_a_change_that_matches_is_made(orders: Participant, matched: str) -> None:
+    path = f"/customers/{(await create(orders))['id']}"
+    assert (await orders.client.put(path, json=form(), headers={"If-Match": matched})).status_code == 200
+
+
+async def test_of_changes_at_once_to_one_version_one_is_made(orders: Participant) -> None:
+    path = f"/customers/{(await create(orders))['id']}"
+    once = {"If-Match": '"1"'}
+    replies = await asyncio.gather(*(orders.client.put(path, json=form(), headers=once) for _ in range(10)))
+    assert sorted(reply.status_code for reply in replies) == [200] + [412] * 9
+    assert len(events(orders)) == 2
+
+
+async def test_who_is_not_there_cannot_match(orders: Participant) -> None:
+    path, headers = f"/customers/{uuid.uuid4()}", {"If-Match": '"1"'}
+    assert slug(await orders.client.put(path, json=form(), headers=headers)) == (404, "unknown-customer")
+
+
+async def test_an_event_has_the_keys_saga_and_no_trace_of_another_form(orders: Participant) -> None:
+    key, other = uuid.uuid4(), uuid.uuid4()
+    headers = {"Idempotency-Key": f"{key}/a-step/action", "Saga-Id": str(other), "traceparent": "x" * 60_000}
+    assert (await orders.client.post("/customers", json=form(), headers=headers)).status_code == 201
+    assert [(event["saga_id"], event["traceparent"]) for event in events(orders)] == [(key, None)]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What every request passes: its token and its size; and what stays open to Kubernetes and Prometheus."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,6 +37,20 @@ async def test_with_the_token_it_is_answered(closed: Api) -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
 async def test_health_metrics_and_documentation_need_no_token(closed: Api, path: str) -> None:
     assert (await closed.get(path)).status_code == 200
+
+
+async def test_the_page_of_the_documentation_needs_no_token_and_nothing_from_elsewhere(closed: Api) -> None:
+    page = await closed.get("/docs")
+    assert "https://" not in page.text
+    files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(files) == 3
+    for file in (*files, "openapi.json"):
+        assert (await closed.get(str(page.url.join(file)))).status_code == 200, file
+
+
+async def test_no_other_file_of_the_documentation_opens_the_door(closed: Api) -> None:
+    assert (await closed.get("/docs/files/../../v1/sagas")).status_code == 401
+    assert (await closed.get("/docs/files/redoc/redoc.standalone.js")).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["//healthz", "/healthz/", "/healthz/v1/sagas", "/%2e%2e/healthz"])

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
-from kompensa.api import declarations, problems, sagas
+from kompensa.api import declarations, docs, problems, sagas
 from kompensa.api.documents import schemas
 from kompensa.api.door import Door
 from kompensa.api.shortcut import Shortcut
@@ -24,8 +24,9 @@ Refusals are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 5
 
 def application(engine: Engine, *, token: str | None) -> ASGIApp:
     """The API of this engine, behind its door."""
-    app = FastAPI(title="Kompensa", description=_DESCRIPTION, version="v1", redoc_url=None)
+    app = FastAPI(title="Kompensa", description=_DESCRIPTION, version="v1", docs_url=None, redoc_url=None)
     problems.install(app)
+    docs.install(app)
     app.include_router(sagas.routes(engine))
     app.include_router(declarations.routes(engine))
     _add_health(app, engine)

@@ -10,12 +10,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kompensa.api import docs
 from kompensa.api.problems import MEDIA_TYPE, BadRequestError, problem_bytes
 
 BODY_LIMIT = 1 << 20
 TOO_LARGE = f"the request has more than {BODY_LIMIT} bytes; pass a reference to what is large"
 # Kubernetes and Prometheus ask without a token, and the documentation is no secret.
-_OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
+_OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"}) | docs.PATHS
 
 
 class Door:

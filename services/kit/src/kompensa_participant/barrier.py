@@ -78,7 +78,7 @@ async def compensate(connection: AsyncConnection[Any], operation: Operation, und
     return await _finish(connection, operation, state="Succeeded", status=200, reply=reply)
 
 
-async def look_up(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: str) -> Stored | None:
+async def look_up(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: Direction) -> Stored | None:
     """What became of an operation, or None if it was never seen."""
     row = await _row_or_none(connection, saga_id, step, direction)
     return None if row is None else Stored(state=row["state"], status=row["status"] or 0, reply=row["reply"] or {})
@@ -133,7 +133,7 @@ async def _finish(
     return Stored(state=state, status=status, reply=reply)
 
 
-async def _row(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: str) -> dict[str, Any]:
+async def _row(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: Direction) -> dict[str, Any]:
     row = await _row_or_none(connection, saga_id, step, direction)
     if row is None:
         raise LookupError(f"operation {saga_id}/{step}/{direction} vanished; operations must never be deleted")
@@ -141,7 +141,7 @@ async def _row(connection: AsyncConnection[Any], saga_id: UUID, step: str, direc
 
 
 async def _row_or_none(
-    connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: str
+    connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: Direction
 ) -> dict[str, Any] | None:
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any
@@ -10,12 +11,14 @@ from uuid import UUID
 
 from fastapi import Header, Request
 
-from kompensa_participant import faults
+from kompensa_participant import errors, faults
 from kompensa_participant.barrier import Direction, Operation
 from kompensa_participant.problem import Problem
 
 KEY_HEADER = "Idempotency-Key"
 LONGEST_STEP = 63
+LONGEST_ATTEMPT = 9  # digits
+JSON_TYPE = re.compile(r"\s*application/([^;\s]+\+)?json\s*(;|$)", re.IGNORECASE)
 
 Key = Annotated[
     str | None,
@@ -48,7 +51,7 @@ async def read_compensation(request: Request, idempotency_key: Key = None, saga_
 
 async def _read(request: Request, direction: Direction, key: str | None, attempt: str) -> Call:
     saga_id, step = read_key(key, direction)
-    body = _json(await request.body())
+    body = _json(await request.body(), request.headers.get("content-type", ""))
     _require_same_saga(body, saga_id)
     fingerprint = fingerprint_of(request.method, request.url.path, body)
     operation = Operation(saga_id=saga_id, step=step, direction=direction, fingerprint=fingerprint)
@@ -77,11 +80,15 @@ def fingerprint_of(method: str, path: str, body: Any) -> str:
     return sha256(f"{method} {path}\n{canonical}".encode()).hexdigest()
 
 
-def _json(body: bytes) -> Any:
+def _json(body: bytes, content_type: str) -> Any:
+    if not body:
+        return None
+    if not JSON_TYPE.match(content_type):
+        raise errors.not_said_to_be_json()
     try:
-        return json.loads(body) if body else None
+        return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Problem(422, "request-invalid", "body: not valid JSON") from error
+        raise errors.not_json(error) from error
 
 
 def _require_same_saga(body: Any, saga_id: UUID) -> None:
@@ -92,7 +99,8 @@ def _require_same_saga(body: Any, saga_id: UUID) -> None:
 
 
 def _attempt(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 1
+    """1 where the header is no number: it only says which attempts a fault is for."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_ATTEMPT else 1
 
 
 def _fault(request: Request, attempt: int, direction: Direction) -> faults.Fault:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""As W3C Trace Context has it: version, trace, parent, flags."""
+
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Taken from the headers Saga-Id and traceparent; empty for requests outside a saga."""
+    """Taken from the headers Idempotency-Key, Saga-Id and traceparent; empty for requests outside a saga."""
 
     saga_id: UUID | None = None
     traceparent: str | None = None
 
     @property
     def trace_id(self) -> str | None:
-        parts = (self.traceparent or "").split("-")
-        return parts[1] if len(parts) == 4 else None
+        return self.traceparent.split("-")[1] if self.traceparent else None
 
 
 _current: ContextVar[RequestContext | None] = ContextVar("request_context", default=None)
@@ -30,13 +33,19 @@ def current() -> RequestContext:
 
 
 def enter(headers: Mapping[str, str]) -> RequestContext:
-    """Set the context for this request (each request runs in its own task, so nothing has to be undone)."""
-    context = RequestContext(_uuid(headers.get("saga-id")), headers.get("traceparent"))
+    """Set the context for this request (each request runs in its own task, so nothing has to be undone).
+
+    Where Idempotency-Key and Saga-Id name two sagas, it is the key's: that is the one whose step is done. A traceparent
+    of another form than W3C's is dropped: it would be kept in the outbox and go to every consumer.
+    """
+    saga_id = _uuid(headers.get("idempotency-key", "").partition("/")[0]) or _uuid(headers.get("saga-id", ""))
+    trace = headers.get("traceparent", "")
+    context = RequestContext(saga_id, trace if TRACEPARENT.fullmatch(trace) else None)
     _current.set(context)
     return context
 
 
-def _uuid(text: str | None) -> UUID | None:
+def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text) if text else None
     except ValueError:

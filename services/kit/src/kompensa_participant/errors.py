@@ -6,8 +6,9 @@ the database cannot hold is 422, a change that breaks one of its constraints 409
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Any
 
 import structlog
@@ -25,6 +26,8 @@ log = structlog.get_logger()
 ERRORS_SHOWN = 10
 DATABASE_FAILURES = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
 """The pool's own errors (no connection in time, too many waiting) are OperationalErrors."""
+NOT_PARSED = "There was an error parsing the body"
+"""What FastAPI says, with 400, where reading the body as JSON failed by another error than JSONDecodeError."""
 
 
 def install(app: FastAPI) -> None:
@@ -55,8 +58,32 @@ async def _problem(_: Request, error: Exception) -> JSONResponse:
     return response(error)
 
 
+def not_json(cause: BaseException) -> Problem:
+    """The problem (422) of a body that cannot be read as JSON, from the error that reading it raised.
+
+    For a saga a refusal, and rightly so: the same body will never be read.
+    """
+    match cause:
+        case JSONDecodeError():
+            message = f"not valid JSON at character {cause.pos}"
+        case UnicodeDecodeError():
+            message = f"not valid JSON at byte {cause.start}: not UTF-8"
+        case RecursionError():
+            message = "not valid JSON: nested too deeply"
+        case _:
+            message = "not valid JSON: a number has too many digits"
+    return _request_invalid([{"field": "body", "message": message}])
+
+
+def not_said_to_be_json() -> Problem:
+    """The problem (415) of a body whose Content-Type is missing or another than JSON's."""
+    return Problem(415, "unsupported-media-type", "send the body as JSON, with Content-Type: application/json")
+
+
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.detail == NOT_PARSED and isinstance(error.__cause__, ValueError | RecursionError):
+        return response(not_json(error.__cause__))
     slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
     return response(Problem(error.status_code, slug, str(error.detail), headers=error.headers))
 
@@ -64,9 +91,17 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """422: for a saga that is a refusal, and rightly so, since the same body will never fit."""
     assert isinstance(error, RequestValidationError)
-    fields = [_field(e) for e in error.errors()[:ERRORS_SHOWN]]
+    # FastAPI leaves a body as bytes where the Content-Type does not say JSON.
+    if isinstance(error.body, bytes) and any(e["loc"][0] == "body" for e in error.errors()):
+        return response(not_said_to_be_json())
+    if isinstance(error.__cause__, JSONDecodeError):
+        return response(not_json(error.__cause__))
+    return response(_request_invalid([_field(e) for e in error.errors()[:ERRORS_SHOWN]]))
+
+
+def _request_invalid(fields: Sequence[Mapping[str, str]]) -> Problem:
     detail = "; ".join(f"{field['field']}: {field['message']}" for field in fields)
-    return response(Problem(422, "request-invalid", detail, members={"errors": fields}))
+    return Problem(422, "request-invalid", detail, members={"errors": fields})
 
 
 def _field(error: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from psycopg import Error
 from psycopg.errors import UndefinedTable
 
 from kompensa_participant import barrier
+from kompensa_participant.barrier import Direction
 from kompensa_participant.endpoints import Database, Pool, pool_of
 from kompensa_participant.metrics import observe_pool
 from kompensa_participant.migrations import is_behind
@@ -60,7 +61,7 @@ async def metrics(request: Request) -> Response:
 
 
 @router.get("/operations/{saga_id}/{step}/{direction}", tags=["saga"])
-async def operation(saga_id: UUID, step: str, direction: str, database: Database) -> dict[str, Any]:
+async def operation(saga_id: UUID, step: str, direction: Direction, database: Database) -> dict[str, Any]:
     """What became of an operation: Succeeded, Failed, Tombstoned or Absent; always 200."""
     found = await barrier.look_up(database, saga_id, step, direction)
     key = f"{saga_id}/{step}/{direction}"

@@ -23,7 +23,7 @@ from psycopg import AsyncConnection, Error, OperationalError
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import SQLAlchemyError
 
-from kompensa_participant import errors, logs, migrations, openapi, probes
+from kompensa_participant import docs, errors, logs, migrations, openapi, probes
 from kompensa_participant.middleware import RequestEdge
 from kompensa_participant.settings import Settings, SettingsError, from_environment
 
@@ -70,12 +70,15 @@ class Service:
             description=self.description,
             version=self.version,
             lifespan=lifespan,
+            docs_url=None,
+            redoc_url=None,
             responses=openapi.PROBLEM_RESPONSE,
         )
         app.state.faults_enabled = settings.faults_enabled
         app.state.revisions = migrations.revisions(self.name)
         app.add_middleware(RequestEdge)
         errors.install(app)
+        docs.install(app)
         for router in (*self.routers, probes.router):
             app.include_router(router)
         return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -15,6 +16,8 @@ from orders.domain.customer import CustomerState, changed_payload, deleted_paylo
 
 Connection = AsyncConnection[Any]
 Row = dict[str, Any]
+Versions = Sequence[int] | None
+"""Of which a customer must be at one to be changed; None: at any."""
 
 _INSERT = """
 INSERT INTO customers (id, email, document, full_name, phone, shipping_address, billing_address, payment_methods)
@@ -27,40 +30,46 @@ UPDATE customers
    SET email = %(email)s, document = %(document)s, full_name = %(full_name)s, phone = %(phone)s,
        shipping_address = %(shipping_address)s, billing_address = %(billing_address)s,
        payment_methods = %(payment_methods)s, version = version + 1, updated_at = now()
- WHERE id = %(id)s AND deleted_at IS NULL
+ WHERE id = %(id)s AND deleted_at IS NULL AND (%(versions)s::bigint[] IS NULL OR version = ANY(%(versions)s))
 RETURNING *
 """
 _DELETE = """
 UPDATE customers
    SET email = 'deleted-' || id, document = '', full_name = '', phone = NULL, shipping_address = '{}',
        billing_address = '{}', payment_methods = '[]', version = version + 1, updated_at = now(), deleted_at = now()
- WHERE id = %(id)s AND deleted_at IS NULL
+ WHERE id = %(id)s AND deleted_at IS NULL AND (%(versions)s::bigint[] IS NULL OR version = ANY(%(versions)s))
 RETURNING *
 """
 
 
 async def create(connection: Connection, state: CustomerState) -> Row:
-    """A new customer, at version 1."""
-    row = await _written(connection, _INSERT, uuid4(), state)
+    """A new customer, at version 1. Raises Problem (409) where the e-mail address is another's."""
+    row = await _written(connection, _INSERT, state, {"id": uuid4()})
     assert row is not None
     await _tell(connection, "customer-created", row, _changed(row, state))
     return row
 
 
-async def update(connection: Connection, customer_id: UUID, state: CustomerState) -> Row:
-    """The new state, one version on. The version is assigned under the lock that the UPDATE takes on the row."""
-    row = await _written(connection, _UPDATE, customer_id, state)
+async def update(connection: Connection, customer_id: UUID, state: CustomerState, versions: Versions) -> Row:
+    """The new state, one version on. The version is assigned under the lock that the UPDATE takes on the row.
+
+    Raises Problem: 404, 409 where the e-mail address is another's, 412 where the customer is at another version.
+    """
+    row = await _written(connection, _UPDATE, state, {"id": customer_id, "versions": versions})
     if row is None:
-        raise _unknown(customer_id)
+        raise await _not_matched(connection, customer_id)
     await _tell(connection, "customer-updated", row, _changed(row, state))
     return row
 
 
-async def delete(connection: Connection, customer_id: UUID) -> None:
-    """Soft delete: orders keep pointing at the row, its personal fields are blanked, and the copies are told."""
-    row = await _one(connection, _DELETE, {"id": customer_id})
+async def delete(connection: Connection, customer_id: UUID, versions: Versions) -> None:
+    """Soft delete: orders keep pointing at the row, its personal fields are blanked, and the copies are told.
+
+    Raises Problem: 404, 412 where the customer is at another version.
+    """
+    row = await _one(connection, _DELETE, {"id": customer_id, "versions": versions})
     if row is None:
-        raise _unknown(customer_id)
+        raise await _not_matched(connection, customer_id)
     await _tell(connection, "customer-deleted", row, deleted_payload(customer_id, deleted_at=row["deleted_at"]))
 
 
@@ -70,7 +79,7 @@ async def find(connection: Connection, customer_id: UUID) -> Row:
         connection, "SELECT * FROM customers WHERE id = %(id)s AND deleted_at IS NULL", {"id": customer_id}
     )
     if row is None:
-        raise _unknown(customer_id)
+        raise Problem(404, "unknown-customer", f"customer {customer_id} does not exist")
     return row
 
 
@@ -93,15 +102,16 @@ async def page(connection: Connection, *, limit: int, after: UUID | None) -> lis
         return await cursor.fetchall()
 
 
-def _unknown(customer_id: UUID) -> Problem:
-    return Problem(404, "unknown-customer", f"customer {customer_id} does not exist")
+async def _not_matched(connection: Connection, customer_id: UUID) -> Problem:
+    """Why a change found no row. Raises Problem (404) where there is no such customer."""
+    version = (await find(connection, customer_id))["version"]
+    detail = f'customer {customer_id} is at version {version}: read it again, then send If-Match: "{version}"'
+    return Problem(412, "version-mismatch", detail)
 
 
-async def _written(
-    connection: Connection, statement: LiteralString, customer_id: UUID, state: CustomerState
-) -> Row | None:
+async def _written(connection: Connection, statement: LiteralString, state: CustomerState, which: Row) -> Row | None:
     values = {
-        "id": customer_id,
+        **which,
         "email": state.email,
         "document": state.document,
         "full_name": state.full_name,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
 from kompensa_participant import After, Database, Form, Limit
@@ -17,6 +18,14 @@ router = APIRouter(prefix="/customers", tags=["customers"])
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Short = Annotated[str, Field(min_length=1, max_length=50)]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="The ETag that the customer must still have, or 412. Left out, the last write wins.",
+        examples=['"3"'],
+    ),
+]
 
 
 class Address(Form):
@@ -75,9 +84,9 @@ class Customer(CustomerForm):
 
 
 @router.post("", status_code=201)
-async def create(body: CustomerForm, database: Database) -> Customer:
+async def create(body: CustomerForm, database: Database, response: Response) -> Customer:
     """Register a customer; the copies at other services follow by an event."""
-    return Customer.of(await customers.create(database, body.state()))
+    return _tagged(await customers.create(database, body.state()), response)
 
 
 @router.get("")
@@ -86,17 +95,32 @@ async def listing(database: Database, limit: Limit = 100, after: After = None) -
 
 
 @router.get("/{customer_id}")
-async def get(customer_id: UUID, database: Database) -> Customer:
-    return Customer.of(await customers.find(database, customer_id))
+async def get(customer_id: UUID, database: Database, response: Response) -> Customer:
+    """One customer. The ETag is its version in quotes."""
+    return _tagged(await customers.find(database, customer_id), response)
 
 
 @router.put("/{customer_id}")
-async def replace(customer_id: UUID, body: CustomerForm, database: Database) -> Customer:
-    """Replace a customer's whole state."""
-    return Customer.of(await customers.update(database, customer_id, body.state()))
+async def replace(
+    customer_id: UUID, body: CustomerForm, database: Database, response: Response, if_match: IfMatch = None
+) -> Customer:
+    """Replace a customer's whole state. With If-Match only the one that was read; without, the last write wins."""
+    return _tagged(await customers.update(database, customer_id, body.state(), _versions(if_match)), response)
 
 
 @router.delete("/{customer_id}", status_code=204)
-async def delete(customer_id: UUID, database: Database) -> None:
+async def delete(customer_id: UUID, database: Database, if_match: IfMatch = None) -> None:
     """Forget a customer: personal fields are blanked here and, by an event, in the copies. Orders stay."""
-    await customers.delete(database, customer_id)
+    await customers.delete(database, customer_id, _versions(if_match))
+
+
+def _tagged(row: customers.Row, response: Response) -> Customer:
+    response.headers["ETag"] = f'"{row["version"]}"'
+    return Customer.of(row)
+
+
+def _versions(if_match: str | None) -> customers.Versions:
+    """The versions that an If-Match names (RFC 9110, 13.1.1). What is no ETag of ours matches none."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    return [int(version) for version in re.findall(r'(?<!W/)"([1-9][0-9]{0,17})"', if_match)]

@@ -1,0 +1,27 @@
+"""The page /docs of every service works without the Internet."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import httpx
+import pytest
+
+from kompensa_participant import Service
+from kompensa_participant.settings import Settings
+
+
+@pytest.mark.parametrize("name", ["orders", "inventory", "payments", "invoices", "shipping"])
+async def test_the_page_needs_nothing_from_elsewhere(name: str) -> None:
+    service: Service = import_module(f"{name}.app").service
+    app = service.app(Settings(database_url="postgresql://nowhere"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client:
+        page = await client.get("/docs")
+        assert "https://" not in page.text
+        files = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(files) == 3
+        assert "url: 'openapi.json'" in page.text
+        for file in (*files, "openapi.json"):
+            assert (await client.get(page.url.join(file))).status_code == 200, file
+        assert (await client.get("/redoc")).status_code == 404
