@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,13 +105,35 @@ class Helm:
 
     program: Path
 
-    def render(self, chart: str, values: Object | None = None, *, namespace: str | None = None) -> Rendering:
-        """`helm template` of a chart under its own name; not to be changed. Raises RefusedError with Helm's words."""
-        return self._render(chart, json.dumps(values or {}), namespace or INSTALLED[chart])
+    def render(
+        self, chart: str, values: Object | None = None, *, namespace: str | None = None, name: str | None = None
+    ) -> Rendering:
+        """`helm template` of a chart, by default under its own name; not to be changed.
+
+        Raises RefusedError with Helm's words.
+        """
+        return self._render(chart, json.dumps(values or {}), namespace or INSTALLED[chart], name or chart)
 
     @functools.cache  # noqa: B019 -- one Helm a session; renderings are asked for again and again
-    def _render(self, chart: str, values: str, namespace: str) -> Rendering:
-        return Rendering(self.run("template", chart, str(CHARTS / chart), "--namespace", namespace, values=values))
+    def _render(self, chart: str, values: str, namespace: str, name: str) -> Rendering:
+        return Rendering(self.run("template", name, str(CHARTS / chart), "--namespace", namespace, values=values))
+
+    def notes(
+        self, chart: str, values: Object, folder: Path, *, namespace: str | None = None, name: str | None = None
+    ) -> str:
+        """What an install says at its end. `helm template` leaves it out, so a copy of the chart has it as a file."""
+        copy = shutil.copytree(CHARTS / chart, folder / chart)
+        copied = 'text: {{ include (printf "%s/templates/NOTES.txt" .Chart.Name) . | toJson }}\n'
+        (copy / "templates/said.yaml").write_text(copied)
+        command = ("template", name or chart, str(copy), "--namespace", namespace or INSTALLED[chart])
+        shown = self.run(*command, "--show-only", "templates/said.yaml", values=json.dumps(values))
+        return str(yaml.safe_load(shown)["text"])
+
+    def render_on(self, kubeconfig: Path, chart: str, values: Object, *, namespace: str | None = None) -> Rendering:
+        """`helm template` that looks into a cluster."""
+        command = ("template", chart, str(CHARTS / chart), "--namespace", namespace or INSTALLED[chart])
+        text = self.run(*command, "--dry-run=server", "--kubeconfig", str(kubeconfig), values=json.dumps(values))
+        return Rendering(text)
 
     def run(self, *arguments: str, values: str = "{}") -> str:
         command = [str(self.program), *arguments, "--kube-version", KUBERNETES, "--values", "-"]

@@ -1,6 +1,9 @@
 """What the charts put into each process's environment, read by the very code that reads it there."""
 
+import msgspec
+
 from charts.tests.rendering import Helm, Pod
+from kompensa.cluster.worker_site import WorkerPod
 from kompensa.engine.settings import Settings as EngineSettings
 from kompensa.handlers.settings import OperatorSettings
 from kompensa_participant.settings import from_environment
@@ -46,8 +49,26 @@ def test_the_operator_understands_its_environment(helm: Helm) -> None:
     assert settings.namespaces == ("shop", "crm")
     assert settings.capture_secret == "kompensa-capture-credentials"
     assert settings.connect_namespace == settings.lease_namespace == "kompensa-system"
+    assert settings.lease_name == "kompensa-operator"
     assert settings.replica_image == pod.containers[0]["image"]
     assert settings.probe_port == pod.containers[0]["ports"][0]["containerPort"]
+
+
+def test_replica_workers_get_what_the_chart_gives_to_pods(helm: Helm) -> None:
+    replicas = {
+        "resources": {"requests": {"cpu": 1, "memory": 268435456}, "limits": {"memory": "1Gi"}},
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "data", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}],
+    }
+    pulling = {"image": {"pullPolicy": "Always"}, "imagePullSecrets": [{"name": "registry"}]}
+    pod = helm.render("kompensa", pulling | {"replicas": replicas}).pod("Deployment", "kompensa-operator")
+    told = msgspec.to_builtins(OperatorSettings.from_environment(environment(pod)).replica_pod)
+    assert told == {"imagePullPolicy": "Always", "imagePullSecrets": [{"name": "registry"}], **replicas}
+
+
+def test_workers_have_the_same_defaults_with_and_without_the_chart(helm: Helm) -> None:
+    pod = helm.render("kompensa").pod("Deployment", "kompensa-operator")
+    assert OperatorSettings.from_environment(environment(pod)).replica_pod == WorkerPod()
 
 
 def test_a_service_understands_its_environment(helm: Helm) -> None:

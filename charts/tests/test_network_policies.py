@@ -104,6 +104,37 @@ def test_strangers_are_kept_out(helm: Helm, target: str, port: int) -> None:
     assert not whole.talk("shipping", target, port)
 
 
+def test_databases_of_the_users_may_listen_on_other_ports(helm: Helm) -> None:
+    bouncer = Party({"app": "pgbouncer"}, "data", {})
+    own = {"services": {"invoices": {"database": {"existingSecret": "our-invoices"}}}}
+    ports = {"networkPolicy": {"databasePorts": [6432]}}
+    journal = {"postgres": {"enabled": False}, "journal": {"existingSecret": "our-journal"}}
+    whole = Stack(
+        helm.render("kompensa", {**journal, **ports}), helm.render("backbone"), helm.render("shop", {**own, **ports})
+    )
+    for party in ("kompensa-engine", "invoices", WORKER):
+        assert whole.talk(party, bouncer, 6432)
+        assert not whole.talk(party, bouncer, 5432)
+    assert whole.talk("orders", "orders-postgres", 5432)
+    assert not whole.talk("orders", bouncer, 6432)
+
+
+def test_the_bundled_journal_is_reached_whatever_the_ports_of_others(helm: Helm) -> None:
+    kompensa = helm.render("kompensa", {"networkPolicy": {"databasePorts": [6432]}})
+    whole = Stack(kompensa, helm.render("backbone"), helm.render("shop"))
+    assert whole.talk("kompensa-engine", "kompensa-postgres", 5432)
+
+
+@pytest.mark.parametrize("chart", ["kompensa", "shop"])
+def test_helms_own_test_is_let_in_beside_named_callers(helm: Helm, chart: str) -> None:
+    gateway = [{"podSelector": {"matchLabels": {"app": "gateway"}}}]
+    named = {"kompensa": {"apiFrom": gateway}, "shop": {"callers": gateway}}
+    rendering = helm.render(chart, {"networkPolicy": named[chart]})
+    served = {"kompensa": "kompensa-engine", "shop": "orders"}[chart]
+    test = Party.of(rendering.pod("Job", f"{chart}-test"))
+    assert may_talk(test, Party.of(rendering.pod("Deployment", served)), 8080, rendering)
+
+
 def test_callers_of_services_and_api_can_be_named(helm: Helm) -> None:
     gateway = [{"podSelector": {"matchLabels": {"app": "gateway"}}}]
     whole = Stack(

@@ -74,6 +74,23 @@ def test_named_namespaces_turn_cluster_rights_into_rights_there(helm: Helm) -> N
     assert watched["value"] == "shop,crm"
 
 
+@pytest.mark.parametrize("release", ["kompensa", "sagas"])
+def test_each_release_contends_for_a_lease_of_its_own(helm: Helm, release: str) -> None:
+    kompensa = helm.render("kompensa", name=release)
+    (deployment,) = [item for item in kompensa.of("Deployment") if item["metadata"]["name"].endswith("-operator")]
+    name = deployment["metadata"]["name"]
+    lease = kompensa.pod("Deployment", name).environment()["KOMPENSA_LEASE_NAME"]["value"]
+    assert lease == name == ("kompensa-operator" if release == "kompensa" else "sagas-kompensa-operator")
+    granted = rights(kompensa.one("Role", f"{name}-lease")["rules"])
+    assert ("coordination.k8s.io", "leases", lease, "update") in granted
+
+
+def test_a_further_release_has_nothing_that_is_cluster_wide(helm: Helm) -> None:
+    """Its names could be those of the first, and Helm gives an object to one release only."""
+    further = {"crds": {"enabled": False}, "rbac": {"aggregate": False}, "watchNamespaces": ["crm"]}
+    assert all("namespace" in item["metadata"] for item in helm.render("kompensa", further, namespace="team-b").objects)
+
+
 def test_the_operator_may_write_one_secret_beside_connect(helm: Helm) -> None:
     backbone = helm.render("backbone")
     role = backbone.one("Role", "kompensa-capture-credentials")

@@ -100,11 +100,17 @@ def _objects_with_fields(schema: Object, path: str) -> list[str]:
         ("kompensa", {"engine": {"replicas": "two"}}, "/engine/replicas"),
         ("kompensa", {"connect": {"credentials": "Plain"}}, "/connect/credentials"),
         ("kompensa", {"kafka": {"bootstrap": "kafka"}}, "/kafka/bootstrap"),
+        ("kompensa", {"replicas": {"tolerations": [{"tolerationSecond": 30}]}}, "tolerationSecond"),
         ("kompensa", {"postgres": {"setings": {}}}, "setings"),
         ("backbone", {"kafka": {"javaOptions": ["Xmx1g"]}}, "/kafka/javaOptions/0"),
         ("postgres", {"databases": [{"database": 'x"; DROP'}]}, "/databases/0/database"),
         ("postgres", {"databases": [{"database": "crm", "existing": True}]}, "secret"),
         ("postgres", {"image": {"digest": "latest"}}, "/image/digest"),
+        ("postgres", {"resources": {"limits": {"memory": "lots"}}}, "/resources/limits/memory"),
+        ("kompensa", {"engine": {"resources": {"requests": {"cpu": -1}}}}, "/engine/resources/requests/cpu"),
+        ("backbone", {"kafka": {"resources": {"limits": {"memory": "512MB"}}}}, "/kafka/resources/limits/memory"),
+        ("shop", {"sharedDatabase": {"resources": {"requests": {"cpu": "-1"}}}}, "/resources/requests/cpu"),
+        ("shop", {"services": {"orders": {"resources": {"requests": {"cpu": True}}}}}, "/resources/requests/cpu"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(helm: Helm, chart: str, values: Object, named: str) -> None:
@@ -120,6 +126,60 @@ def test_a_wrong_value_is_refused_by_name(helm: Helm, chart: str, values: Object
     ],
 )
 def test_a_value_that_another_needs_is_asked_for(helm: Helm, chart: str, values: Object, advice: str) -> None:
+    with pytest.raises(RefusedError, match=advice):
+        helm.render(chart, values)
+
+
+@pytest.mark.parametrize("quantity", ["500m", "1", 1, 0.5, "1.5Gi", "128Mi", "2G", "1e9", 536870912])
+def test_every_form_of_a_quantity_is_taken(helm: Helm, quantity: object) -> None:
+    resources = {"requests": {"cpu": "10m", "memory": quantity}, "limits": {"memory": quantity}}
+    assert helm.render("postgres", {"resources": resources})
+
+
+def test_a_limit_can_be_taken_away(helm: Helm) -> None:
+    unbounded = {"resources": {"limits": {"memory": None}}}
+    shop = helm.render("shop", {"services": {"orders": {**unbounded, "database": {"instance": unbounded}}}})
+    for pod in (shop.pod("Deployment", "orders"), shop.pod("StatefulSet", "orders-postgres")):
+        assert not pod.spec["containers"][0]["resources"]["limits"].get("memory"), pod.name
+
+
+OWN_INSTANCE = {"storage": {"size": "10Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "advice"),
+    [
+        ("kompensa", {"journal": {"existingSecret": "our-journal"}}, "set postgres.enabled to false to use yours"),
+        ("backbone", {"kafka": {"bootstrap": "kafka.crm:9092"}}, "set kafka.enabled to false to use yours"),
+        (
+            "shop",
+            {"services": {"payments": {"database": {"existingSecret": "our", "instance": OWN_INSTANCE}}}},
+            "services.payments.database.instance is set, but services.payments.database.existingSecret",
+        ),
+        (
+            "shop",
+            {"isolation": "schema", "services": {"payments": {"database": {"instance": OWN_INSTANCE}}}},
+            "set its fields in sharedDatabase",
+        ),
+        (
+            "shop",
+            {"services": {"orders": {"database": {"existingCaptureSecret": "our-capture"}}}},
+            "set existingSecret as well, or neither",
+        ),
+        (
+            "postgres",
+            {"databases": [{"database": "crm", "owner": "app"}, {"database": "billing", "owner": "app"}]},
+            "crm and billing have the same owner, app",
+        ),
+        (
+            "postgres",
+            {"databases": [{"database": "crm"}, {"database": "all", "owner": "crm", "schema": "crm"}]},
+            "crm and all.crm have the same owner, crm",
+        ),
+        ("shop", {"services": {"orders": {"pool": {"min": 20}}}}, "services.orders.pool: min is 20 and max is 10"),
+    ],
+)
+def test_values_that_exclude_each_other_are_refused(helm: Helm, chart: str, values: Object, advice: str) -> None:
     with pytest.raises(RefusedError, match=advice):
         helm.render(chart, values)
 

@@ -5,7 +5,11 @@
 {{- end -}}
 
 {{- define "kompensa.apiSecret" -}}
-{{- .Values.api.existingSecret | default (printf "%s-api" (include "service.fullname" .)) -}}
+{{- if .Values.api.existingSecret -}}
+{{- include "service.existingSecret" (dict "root" . "secret" .Values.api.existingSecret "value" "api.existingSecret") -}}
+{{- else -}}
+{{- printf "%s-api" (include "service.fullname" .) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "kompensa.apiUrl" -}}
@@ -14,10 +18,15 @@ http://{{ include "service.fullname" . }}-api.{{ .Release.Namespace }}.svc:8080
 
 {{/* The Secret with the journal's URL: of the bundled PostgreSQL, or of the user's. */}}
 {{- define "kompensa.journalSecret" -}}
-{{- if .Values.postgres.enabled -}}
+{{- $own := .Values.journal.existingSecret -}}
+{{- if and .Values.postgres.enabled $own -}}
+{{- fail (printf "journal.existingSecret names Secret %s, but postgres.enabled brings a PostgreSQL for the journal: set postgres.enabled to false to use yours, or journal.existingSecret to nothing" $own) -}}
+{{- else if .Values.postgres.enabled -}}
 {{- printf "%s-kompensa" (include "service.fullname" .Subcharts.postgres) -}}
+{{- else if $own -}}
+{{- include "service.existingSecret" (dict "root" . "secret" $own "value" "journal.existingSecret") -}}
 {{- else -}}
-{{- required "journal.existingSecret is needed when postgres.enabled is false: name a Secret with your PostgreSQL's URL" .Values.journal.existingSecret -}}
+{{- fail "journal.existingSecret is needed when postgres.enabled is false: name a Secret with your PostgreSQL's URL" -}}
 {{- end -}}
 {{- end -}}
 

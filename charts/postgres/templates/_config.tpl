@@ -49,6 +49,6 @@ autovacuum_max_workers = 2
 idle_in_transaction_session_timeout = '5min'
 tcp_keepalives_idle = 60
 {{- range $name, $value := .Values.settings.extra }}
-{{ $name }} = '{{ $value }}'
+{{ $name }} = '{{ include "service.setting" $value }}'
 {{- end }}
 {{- end -}}

@@ -4,6 +4,7 @@ Values, Chart and Release (see charts/shop/templates/databases.yaml).
 */}}
 
 {{- define "postgres.objects" -}}
+{{- include "postgres.checkOwners" . -}}
 {{ include "postgres.secrets" . }}
 ---
 {{ include "postgres.config" . }}
@@ -40,7 +41,25 @@ Values, Chart and Release (see charts/shop/templates/databases.yaml).
 {{- end -}}
 
 {{- define "postgres.superuserSecret" -}}
-{{- .Values.superuser.existingSecret | default (printf "%s-superuser" (include "service.fullname" .)) -}}
+{{- with .Values.superuser.existingSecret -}}
+{{- include "service.existingSecret" (dict "root" $ "secret" . "value" "superuser.existingSecret") -}}
+{{- else -}}
+{{- printf "%s-superuser" (include "service.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret of a role has one database in it. */}}
+{{- define "postgres.checkOwners" -}}
+{{- $root := . -}}
+{{- $owned := dict -}}
+{{- range .Values.databases -}}
+{{- $entry := include "postgres.entry" (dict "root" $root "entry" .) | fromYaml -}}
+{{- $place := printf "%s%s" $entry.database (empty $entry.schema | ternary "" (printf ".%s" $entry.schema)) -}}
+{{- with get $owned $entry.owner -}}
+{{- fail (printf "databases: %s and %s have the same owner, %s: give each an `owner` of its own" . $place $entry.owner) -}}
+{{- end -}}
+{{- $_ := set $owned $entry.owner $place -}}
+{{- end -}}
 {{- end -}}
 
 {{/* One entry of `databases` with its defaults filled in, as YAML; dict: root, entry. */}}

@@ -49,16 +49,17 @@ spec:
 {{/* The logins as files, /etc/logins/<secret>/<key>, and a writable /tmp. */}}
 {{- define "postgres.loginMounts" -}}
 - {name: tmp, mountPath: /tmp}
-{{- range include "postgres.logins" . | fromYamlArray }}
-- {name: login-{{ .secret }}, mountPath: /etc/logins/{{ .secret }}, readOnly: true}
+{{- range $index, $login := include "postgres.logins" . | fromYamlArray }}
+- {name: login-{{ $index }}, mountPath: /etc/logins/{{ $login.secret }}, readOnly: true}
 {{- end }}
 {{- end -}}
 
 {{- define "postgres.loginVolumes" -}}
 - {{- include "service.tmpVolume" (dict) | nindent 2 }}
-{{- range include "postgres.logins" . | fromYamlArray }}
-- name: login-{{ .secret }}
-  secret: {secretName: {{ .secret }}, defaultMode: 0440}
+{{- /* Numbered, because a Secret's name may be longer than a volume's, and have dots. */}}
+{{- range $index, $login := include "postgres.logins" . | fromYamlArray }}
+- name: login-{{ $index }}
+  secret: {secretName: {{ $login.secret }}, defaultMode: 0440}
 {{- end }}
 {{- end -}}
 

@@ -8,7 +8,9 @@ password can be renewed by deleting its Secret and upgrading.
 {{ include "postgres.secret" (dict "root" $root "secret" (include "postgres.superuserSecret" .) "role" "postgres" "database" "postgres") }}
 {{- end }}
 {{- range include "postgres.logins" . | fromYamlArray }}
-{{- if not .existing }}
+{{- if .existing }}
+{{- $_ := include "service.existingSecret" (dict "root" $root "secret" .secret "value" (printf "databases: the login of role %s" .role)) }}
+{{- else }}
 ---
 {{ include "postgres.secret" (merge (dict "root" $root) .) }}
 {{- end }}

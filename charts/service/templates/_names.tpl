@@ -3,14 +3,19 @@ Names and labels. Each takes a dict: root (the chart's context), component (what
 holds several things of equal rank, name (defaults to the chart's).
 */}}
 
-{{/* The release's name, with the chart's in it: the prefix of every object of a chart that may be installed twice. */}}
+{{/*
+The release's name, with the chart's in it: the prefix of every object of a chart that may be installed twice. At most
+40 of the 63 characters that a name may have: the longest addition is `-provision-<revision>-<digest>`. What is cut is
+the release's part, or the names of two charts of one release would be the same; no dots, which a Service may not have.
+*/}}
 {{- define "service.fullname" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name $release -}}
+{{- $release | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" ($release | trunc (int (sub 39 (len .Chart.Name))) | trimSuffix "-") .Chart.Name -}}
 {{- end -}}
 {{- end -}}
 

@@ -15,9 +15,9 @@ What every pod of the project has in common. The security settings are those of 
 {{- define "service.podSecurity" -}}
 runAsNonRoot: true
 {{- with .user }}
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+runAsUser: {{ include "service.setting" . }}
+runAsGroup: {{ include "service.setting" . }}
+fsGroup: {{ include "service.setting" . }}
 fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 seccompProfile:

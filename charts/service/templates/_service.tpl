@@ -9,6 +9,11 @@ dict: root (the parent's context), name, service (its values), and what only the
   callers         peers that may call it, as in a NetworkPolicy; empty: everyone
 */}}
 {{- define "service.objects" -}}
+{{- with .service.pool }}
+{{- if gt (int .min) (int .max) }}
+{{- fail (printf "services.%s.pool: min is %d and max is %d: set min to at most max" $.name (int .min) (int .max)) }}
+{{- end }}
+{{- end -}}
 {{ include "service.deployment" . }}
 ---
 {{ include "service.clusterService" . }}
@@ -153,10 +158,5 @@ spec:
   egress:
   {{- include "service.egressDns" . | nindent 2 }}
   # Its own database and no other.
-  - ports:
-    - {protocol: TCP, port: 5432}
-    {{- with .databasePods }}
-    to:
-    {{- include "service.peer" (dict "labels" .) | nindent 4 }}
-    {{- end }}
+  {{- include "service.egressDatabase" (dict "root" .root "pods" .databasePods) | nindent 2 }}
 {{- end -}}

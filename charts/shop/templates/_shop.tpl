@@ -4,9 +4,46 @@
 orders inventory payments invoices shipping
 {{- end -}}
 
+{{/* Fields of an instance that a service does not have would be without effect; dict: root, name. */}}
+{{- define "shop.checkDatabase" -}}
+{{- $database := (get .root.Values.services .name).database -}}
+{{- $value := printf "services.%s.database" .name -}}
+{{- if and $database.instance $database.existingSecret -}}
+{{- fail (printf "%s.instance is set, but %s.existingSecret names a database of yours, so no PostgreSQL is made: remove one of the two" $value $value) -}}
+{{- else if and $database.instance (eq .root.Values.isolation "schema") -}}
+{{- fail (printf "%s.instance is set, but isolation is schema, with one PostgreSQL for all services: set its fields in sharedDatabase" $value) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A change of isolation makes new servers, and moves no data: it is refused where an instance is yet to be made and the
+data of the other isolation are there. dict: root, values (of the instance).
+*/}}
+{{- define "shop.checkIsolation" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $isolation := .root.Values.isolation -}}
+{{- $own := .values.storage.existingClaim | default (printf "%s-data" .values.fullnameOverride) -}}
+{{- if not (lookup "v1" "PersistentVolumeClaim" $namespace $own) -}}
+{{- $found := list -}}
+{{- range ternary (list "shop") (include "shop.names" . | splitList " ") (eq $isolation "instance") -}}
+{{- $claim := printf "%s-postgres-data" . -}}
+{{- if lookup "v1" "PersistentVolumeClaim" $namespace $claim -}}
+{{- $found = append $found $claim -}}
+{{- end -}}
+{{- end -}}
+{{- if $found -}}
+{{- fail (printf "isolation is %s, but namespace %s has data of the other isolation, in PersistentVolumeClaim %s, and services would start with empty databases: set isolation to %s to keep them, or move the data as the chart's README says under `How data are kept apart`" $isolation $namespace (join ", " $found) (ternary "schema" "instance" (eq $isolation "instance"))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Secret with a service's login; dict: root, name. */}}
 {{- define "shop.databaseSecret" -}}
-{{- (get .root.Values.services .name).database.existingSecret | default (printf "%s-postgres" .name) -}}
+{{- with (get .root.Values.services .name).database.existingSecret -}}
+{{- include "service.existingSecret" (dict "root" $.root "secret" . "value" (printf "services.%s.database.existingSecret" $.name)) -}}
+{{- else -}}
+{{- printf "%s-postgres" .name -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Secret with the login that reads a service's outbox; empty for a service without one. dict: root, name. */}}
@@ -14,7 +51,10 @@ orders inventory payments invoices shipping
 {{- if eq .name "orders" -}}
 {{- $database := .root.Values.services.orders.database -}}
 {{- if $database.existingSecret -}}
-{{- required "services.orders.database.existingCaptureSecret is needed beside existingSecret: name the Secret of a role with LOGIN and REPLICATION" $database.existingCaptureSecret -}}
+{{- $secret := required "services.orders.database.existingCaptureSecret is needed beside existingSecret: name the Secret of a role with LOGIN and REPLICATION" $database.existingCaptureSecret -}}
+{{- include "service.existingSecret" (dict "root" .root "secret" $secret "value" "services.orders.database.existingCaptureSecret") -}}
+{{- else if $database.existingCaptureSecret -}}
+{{- fail (printf "services.orders.database.existingCaptureSecret names Secret %s, but existingSecret names none, so a PostgreSQL is made: set existingSecret as well, or neither" $database.existingCaptureSecret) -}}
 {{- else -}}
 orders-capture
 {{- end -}}

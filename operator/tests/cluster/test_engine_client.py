@@ -47,6 +47,25 @@ async def test_an_engine_that_is_not_there_is_unreachable() -> None:
         assert not await client.ready()
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "engine:port"])
+async def test_a_login_in_the_address_is_not_told(address: str) -> None:
+    async with EngineClient.connect(f"http://user:secret@{address}", None) as client:
+        with pytest.raises(EngineUnreachableError, match=f"the engine at http://{address}") as caught:
+            await client.start_saga("shop", {})
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_login_in_the_address_is_used_where_there_is_no_token() -> None:
+    async with engine(500, None) as (plain, asked):
+        address = plain._address.replace("//", "//user:secret@")
+        for token in (None, "token"):
+            async with EngineClient.connect(address, token) as client:
+                with pytest.raises(EngineUnreachableError) as caught:
+                    await client.start_saga("shop", {})
+                assert "secret" not in str(caught.value)
+    assert [each.rpartition("sagas ")[2] for each in asked] == ["Basic dXNlcjpzZWNyZXQ=", "Bearer token"]
+
+
 async def test_a_problem_keeps_what_it_says() -> None:
     problem = {"type": "urn:kompensa:problem:input-invalid", "detail": "items: required", "errors": ["items"]}
     async with engine(422, problem) as (client, _):

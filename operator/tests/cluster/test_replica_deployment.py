@@ -1,14 +1,18 @@
 """A Replica in, its worker's objects out: compared with golden YAML, which a reader can check by eye."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from kompensa.cluster.replica_deployment import worker_objects
 from kompensa.cluster.resources import DEPLOYMENTS, Object
+from kompensa.cluster.worker_site import WorkerPod, WorkerSite
 
 GOLDEN = Path(__file__).parent / "golden"
+SITE = WorkerSite(image="kompensa:1", kafka="kafka:9092", pod=WorkerPod())
 
 
 def replica() -> Object:
@@ -17,7 +21,7 @@ def replica() -> Object:
 
 
 def worker(**changed: Any) -> list[Object]:
-    return [body for _, body in worker_objects(replica() | changed, image="kompensa:1", kafka="kafka:9092")]
+    return [body for _, body in worker_objects(replica() | changed, SITE)]
 
 
 def deployment_of(objects: list[Object]) -> Object:
@@ -27,6 +31,13 @@ def deployment_of(objects: list[Object]) -> Object:
 def test_a_replica_becomes_a_config_map_a_service_and_a_deployment() -> None:
     expected = list(yaml.safe_load_all((GOLDEN / "replica-worker.yaml").read_text()))
     assert worker() == expected
+
+
+def test_the_installation_says_how_the_pod_is_pulled_placed_and_bounded() -> None:
+    wishes = msgspec.json.decode((GOLDEN / "worker-pod.json").read_text(), type=WorkerPod)
+    site = replace(SITE, pod=wishes)
+    deployment = deployment_of([body for _, body in worker_objects(replica(), site)])
+    assert deployment["spec"]["template"]["spec"] == yaml.safe_load((GOLDEN / "replica-worker-pod.yaml").read_text())
 
 
 def test_a_changed_spec_rolls_the_worker() -> None:
@@ -40,5 +51,5 @@ def test_what_the_worker_reads_is_free_of_what_changes_by_itself() -> None:
     noisy = replica()
     noisy["metadata"] |= {"resourceVersion": "12", "annotations": {"touched": "now"}}
     noisy["status"] = {"lagRecords": 3}
-    bodies = [body for _, body in worker_objects(noisy, image="kompensa:1", kafka="kafka:9092")]
+    bodies = [body for _, body in worker_objects(noisy, SITE)]
     assert bodies == worker()

@@ -1,5 +1,6 @@
 import pytest
 
+from kompensa.cluster.worker_site import PullSecret, Toleration, WorkerPod
 from kompensa.handlers.settings import InvalidSettingError, OperatorSettings
 
 LEAST = {"KOMPENSA_API_URL": "http://kompensa-api:8080"}
@@ -24,6 +25,15 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
     assert settings.capture_secret == "kompensa-capture"
 
 
+def test_the_pods_of_workers_are_described_in_json() -> None:
+    text = '{"imagePullSecrets": [{"name": "registry"}], "tolerations": [{"operator": "Exists"}]}'
+    settings = OperatorSettings.from_environment(LEAST | {"KOMPENSA_REPLICA_POD": text})
+    assert settings.replica_pod == WorkerPod(
+        image_pull_secrets=[PullSecret(name="registry")], tolerations=[Toleration(operator="Exists")]
+    )
+    assert OperatorSettings.from_environment(LEAST).replica_pod == WorkerPod()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -31,6 +41,11 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         ("KOMPENSA_CAPTURE_CREDENTIALS", "inline"),
         ("KOMPENSA_PROBE_PORT", "many"),
         ("LOG_LEVEL", "loud"),
+        ("KOMPENSA_REPLICA_POD", "{"),
+        ("KOMPENSA_REPLICA_POD", '["registry"]'),
+        ("KOMPENSA_REPLICA_POD", '{"nodeSelectors": {}}'),
+        ("KOMPENSA_REPLICA_POD", '{"imagePullSecrets": ["registry"]}'),
+        ("KOMPENSA_REPLICA_POD", '{"tolerations": [{"tolerationSeconds": "30"}]}'),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:

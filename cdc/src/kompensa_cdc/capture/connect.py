@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from kompensa_cdc.address import without_login
 from kompensa_cdc.capture.errors import ConnectError
 
 REQUEST_TIMEOUT_SECONDS = 20.0
@@ -42,14 +43,15 @@ class Connect:
     """A session with one Connect cluster, used as an async context manager."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        address, self._login = without_login(url)
+        self.address = address.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS),
             # Without it an empty PUT goes out as octet-stream, which Connect refuses (415).
-            headers={"Content-Type": "application/json"},
+            headers={"Content-Type": "application/json", **self._login},
         )
         return self
 
@@ -120,19 +122,19 @@ class Connect:
             if status not in (HTTPStatus.CONFLICT, *retry_on):
                 break
             await asyncio.sleep(BUSY_PAUSE_SECONDS)
-        raise ConnectError(f"Kafka Connect at {self.url} refused {method} {path} ({status}): {_explain(reply)}")
+        raise ConnectError(f"Kafka Connect at {self.address} refused {method} {path} ({status}): {_explain(reply)}")
 
     async def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, dict[str, Any]]:
         if self._session is None:
             raise RuntimeError("Connect is used outside of 'async with'")
         try:
-            async with self._session.request(method, self.url + path, json=body) as response:
+            async with self._session.request(method, self.address + path, json=body) as response:
                 is_json = response.content_type == "application/json"
                 reply = await response.json() if is_json else {"message": await response.text()}
                 return response.status, reply if isinstance(reply, dict) else {}
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise ConnectError(
-                f"Kafka Connect at {self.url} does not answer ({type(error).__name__}: {error}): "
+                f"Kafka Connect at {self.address} does not answer ({type(error).__name__}: {error}): "
                 "check its address and that the worker is up"
             ) from None
 

@@ -1,5 +1,7 @@
 """Connections to the target database: bounded in every wait, and errors that name it without its password."""
 
+from typing import Any
+
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
@@ -30,10 +32,12 @@ async def connect(database_url: str) -> AsyncConnection:
 
 def address(database_url: str) -> str:
     """What may be shown of a database's URL."""
-    try:
-        parts = conninfo_to_dict(database_url)
-    except psycopg.ProgrammingError:
-        return "DATABASE_URL (not a PostgreSQL URL: expected postgresql://user:password@host:5432/database)"
+    parts = _parts(database_url)
+    if parts is None:
+        return (
+            "DATABASE_URL (not a PostgreSQL URL: expected postgresql://user:password@host:5432/database, with the "
+            "password percent-encoded)"
+        )
     return (
         f"{parts.get('user', '')}@{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
     )
@@ -41,6 +45,17 @@ def address(database_url: str) -> str:
 
 def trouble(database_url: str, error: BaseException) -> str:
     """One sentence about a failure of the target database, fit for a status."""
+    if _parts(database_url) is None:
+        return f"PostgreSQL {address(database_url)}"  # the error quotes what it could not read, the password with it
     lines = str(error).strip().splitlines()
     text = lines[0] if lines else type(error).__name__
     return f"PostgreSQL {address(database_url)}: {text}"
+
+
+def _parts(database_url: str) -> dict[str, Any] | None:
+    """The parts of a URL; None where it is none, or where a bare @ or / has made part of the password host or name."""
+    try:
+        parts = conninfo_to_dict(database_url)
+    except psycopg.ProgrammingError:
+        return None
+    return None if "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}" else parts

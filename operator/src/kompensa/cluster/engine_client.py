@@ -13,6 +13,8 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from kompensa_cdc.address import without_login
+
 Ask = Literal["cancel", "suspend", "resume"]
 DeletionPolicy = Literal["Compensate", "Orphan"]
 
@@ -55,18 +57,19 @@ class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
 class EngineClient:
     """Calls of one engine Service; each has `timeout` seconds."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session = session
-        self._url = url.rstrip("/")
+        self._address = address.rstrip("/")
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, url: str, token: str | None, *, timeout: float = 10.0) -> AsyncIterator[Self]:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        address, login = without_login(url)
+        headers = {"Authorization": f"Bearer {token}"} if token else login
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=3.0)
         connector = aiohttp.TCPConnector(limit=64)
         async with aiohttp.ClientSession(headers=headers, timeout=limits, connector=connector) as session:
-            yield cls(session, url)
+            yield cls(session, address)
 
     async def ready(self) -> bool:
         """Does the engine answer; what is wrong with it is its own probe's business."""
@@ -166,13 +169,13 @@ class EngineClient:
     ) -> dict[str, Any]:
         try:
             async with self._session.request(
-                method, self._url + path, json=body, params=query, allow_redirects=False
+                method, self._address + path, json=body, params=query, allow_redirects=False
             ) as response:
-                return _parsed(f"{method} {self._url}{path}", response.status, await response.read())
+                return _parsed(f"{method} {self._address}{path}", response.status, await response.read())
         except TimeoutError as error:
-            raise EngineUnreachableError(f"the engine at {self._url} did not answer in time") from error
+            raise EngineUnreachableError(f"the engine at {self._address} did not answer in time") from error
         except aiohttp.ClientError as error:
-            raise EngineUnreachableError(f"the engine at {self._url} cannot be reached: {error}") from error
+            raise EngineUnreachableError(f"the engine at {self._address} cannot be reached: {error}") from error
 
 
 def _given(**members: Any) -> dict[str, Any]:

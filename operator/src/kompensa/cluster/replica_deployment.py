@@ -8,7 +8,10 @@ import hashlib
 import json
 from typing import Any
 
+import msgspec
+
 from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, Object, Resource
+from kompensa.cluster.worker_site import WorkerSite
 
 PORT = 8080
 SPEC_FILE = "replica.json"
@@ -21,13 +24,13 @@ def worker_name(replica_name: str) -> str:
     return f"replica-{replica_name}"
 
 
-def worker_objects(replica: Object, *, image: str, kafka: str) -> list[tuple[Resource, Object]]:
+def worker_objects(replica: Object, site: WorkerSite) -> list[tuple[Resource, Object]]:
     """What to apply, in this order: what the pod needs comes before the pod."""
     spec_text = _spec_text(replica)
     return [
         (CONFIG_MAPS, _object(CONFIG_MAPS, replica) | {"data": {SPEC_FILE: spec_text}}),
         (SERVICES, _object(SERVICES, replica) | {"spec": _service_spec(replica)}),
-        (DEPLOYMENTS, _object(DEPLOYMENTS, replica) | {"spec": _deployment_spec(replica, spec_text, image, kafka)}),
+        (DEPLOYMENTS, _object(DEPLOYMENTS, replica) | {"spec": _deployment_spec(replica, spec_text, site)}),
     ]
 
 
@@ -84,7 +87,7 @@ def _service_spec(replica: Object) -> dict[str, Any]:
     return {"selector": _selector(replica), "ports": [port], "publishNotReadyAddresses": True}
 
 
-def _deployment_spec(replica: Object, spec_text: str, image: str, kafka: str) -> dict[str, Any]:
+def _deployment_spec(replica: Object, spec_text: str, site: WorkerSite) -> dict[str, Any]:
     digest = hashlib.sha256(spec_text.encode()).hexdigest()[:16]
     return {
         "replicas": 1,
@@ -98,7 +101,8 @@ def _deployment_spec(replica: Object, spec_text: str, image: str, kafka: str) ->
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                "containers": [_container(replica, image, kafka)],
+                **site.pod.scheduling(),
+                "containers": [_container(replica, site)],
                 "volumes": [
                     {"name": "spec", "configMap": {"name": worker_name(replica["metadata"]["name"])}},
                     {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
@@ -108,15 +112,15 @@ def _deployment_spec(replica: Object, spec_text: str, image: str, kafka: str) ->
     }
 
 
-def _container(replica: Object, image: str, kafka: str) -> dict[str, Any]:
+def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
     secret = replica["spec"]["target"]["databaseSecretRef"]["name"]
     return {
         "name": "replica",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        "image": site.image,
+        "imagePullPolicy": site.pod.image_pull_policy,
         "command": ["kompensa-cdc", "replica"],
         "env": [
-            {"name": "KOMPENSA_KAFKA", "value": kafka},
+            {"name": "KOMPENSA_KAFKA", "value": site.kafka},
             {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
             {"name": "STATUS_PORT", "value": str(PORT)},
             {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}},
@@ -124,10 +128,7 @@ def _container(replica: Object, image: str, kafka: str) -> dict[str, Any]:
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, failures=6),
         "readinessProbe": _probe("/readyz", period=5, failures=3),
-        "resources": {
-            "requests": {"cpu": "20m", "memory": "96Mi"},
-            "limits": {"memory": "256Mi"},
-        },
+        "resources": msgspec.to_builtins(site.pod.resources),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -7,6 +7,8 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
+from kompensa_cdc.address import without_login
+
 
 class WorkerUnreachableError(Exception):
     """No usable answer: the worker is starting, gone, or not to be reached from here."""
@@ -15,15 +17,16 @@ class WorkerUnreachableError(Exception):
 class WorkerClient:
     """GET /status of workers whose address follows from `url` by filling in {name} and {namespace}."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session = session
-        self._url = url
+        self._address = address
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, url: str, *, timeout: float = 3.0) -> AsyncIterator[Self]:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout)) as session:
-            yield cls(session, url)
+        address, login = without_login(url)
+        async with aiohttp.ClientSession(headers=login, timeout=aiohttp.ClientTimeout(total=timeout)) as session:
+            yield cls(session, address)
 
     async def status(self, namespace: str, name: str) -> dict[str, Any]:
         """The worker's own words.
@@ -33,7 +36,7 @@ class WorkerClient:
         WorkerUnreachableError
             Naming the address that was asked.
         """
-        address = f"{self._url.format(name=name, namespace=namespace)}/status"
+        address = f"{self._address.format(name=name, namespace=namespace)}/status"
         try:
             async with self._session.get(address, allow_redirects=False) as response:
                 raw = await response.read()

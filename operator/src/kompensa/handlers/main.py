@@ -14,16 +14,17 @@ from kompensa.cluster.lease import DURATION, Lease
 from kompensa.cluster.resources import SAGAS
 from kompensa.cluster.secrets import CaptureSecret
 from kompensa.cluster.worker_client import WorkerClient
+from kompensa.cluster.worker_site import WorkerSite
 from kompensa.handlers import metrics
 from kompensa.handlers.definitions import Definitions
 from kompensa.handlers.kind import Kind
 from kompensa.handlers.outboxes import CaptureSite, Outboxes
 from kompensa.handlers.participants import Participants
 from kompensa.handlers.probes import Health, ProbeServer, overdue_finding, queue_finding
-from kompensa.handlers.replicas import Replicas, WorkerSite
+from kompensa.handlers.replicas import Replicas
 from kompensa.handlers.sagas import Sagas
 from kompensa.handlers.seen import Seen
-from kompensa.handlers.settings import LEASE_NAME, OperatorSettings
+from kompensa.handlers.settings import OperatorSettings
 from kompensa.handlers.startup import wait_for_kinds, watch_registry, watch_settings
 from kompensa.handlers.sweep import Sweep
 from kompensa.handlers.ttl import FinishedSagas
@@ -50,7 +51,7 @@ async def operate(settings: OperatorSettings) -> None:
         engine = await stack.enter_async_context(EngineClient.connect(settings.engine_url, settings.engine_token))
         workers = await stack.enter_async_context(WorkerClient.connect(settings.replica_url))
         await wait_for_kinds(kube)
-        lease = Lease(kube, namespace=settings.lease_namespace, name=LEASE_NAME, identity=settings.identity)
+        lease = Lease(kube, namespace=settings.lease_namespace, name=settings.lease_name, identity=settings.identity)
         lost = await stack.enter_async_context(lease.held())
         health.watch_over("lease", overdue_finding("the last renewal", lambda: lease.renewed_at or 0.0, DURATION * 2))
         health.active = True
@@ -79,7 +80,8 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
     definitions = Definitions(kube, engine, on_ready=sagas.definition_ready)
     participants = Participants(kube, engine, on_change=definitions.participant_changed)
     outboxes = Outboxes(kube, capture_site(settings, kube))
-    replicas = Replicas(kube, workers, WorkerSite(image=settings.replica_image, kafka=settings.kafka))
+    site = WorkerSite(image=settings.replica_image, kafka=settings.kafka, pod=settings.replica_pod)
+    replicas = Replicas(kube, workers, site)
     kinds = (participants, definitions, outboxes, replicas)
     vanished = Vanished(kube, engine, kinds, settings.namespaces)
     sweep = Sweep(kube, engine, sagas, vanished, settings.namespaces)

@@ -12,6 +12,7 @@ from kompensa.cluster.replica_status import replica_conditions, replica_fields, 
 from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
 from kompensa.cluster.status_writer import status_of
 from kompensa.cluster.worker_client import WorkerClient, WorkerUnreachableError
+from kompensa.cluster.worker_site import WorkerSite
 from kompensa.handlers.kind import Kind
 from kompensa.handlers.seen import Seen
 from kompensa_cdc.replicas.spec import InvalidReplicaError, replica_from_object
@@ -23,14 +24,6 @@ SPEC_RETRY = 60.0
 APPLY_EVERY = 600.0
 APPLY_WHEN_SILENT = 30.0
 NUMBERS_EVERY = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSite:
-    """What workers are made of."""
-
-    image: str
-    kafka: str
 
 
 @dataclass(slots=True)
@@ -82,7 +75,7 @@ class Replicas(Kind):
         every = APPLY_WHEN_SILENT if silent else APPLY_EVERY
         if known.generation == seen.generation and time.monotonic() - known.applied_at < every:
             return
-        for resource, body in worker_objects(seen.raw, image=self._site.image, kafka=self._site.kafka):
+        for resource, body in worker_objects(seen.raw, self._site):
             await self._kube.apply(resource, seen.namespace, body, manager=MANAGER)
         known.generation, known.applied_at = seen.generation, time.monotonic()
 

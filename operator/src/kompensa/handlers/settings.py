@@ -3,10 +3,12 @@
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
-LEASE_NAME = "kompensa-operator"
+import msgspec
+
+from kompensa.cluster.worker_site import WorkerPod
 
 
 class InvalidSettingError(ValueError):
@@ -26,8 +28,12 @@ class OperatorSettings:
     capture_credentials
         Directory: connectors name keys of `capture_secret`, which Connect mounts. Inline: passwords are written into
         the connector's configuration, where anyone who reaches Connect's REST API can read them.
+    replica_pod
+        How the pods of Replicas' workers are pulled, placed and bounded.
     replica_url
         Where a worker's HTTP port is, with `{name}` and `{namespace}` of its Service to fill in.
+    lease_name
+        The Lease that operators of one release contend for; another release has another.
     identity
         Who this process is in the Lease.
     """
@@ -42,9 +48,11 @@ class OperatorSettings:
     capture_folder: str = "/etc/kompensa/capture"
     capture_credentials: Literal["Directory", "Inline"] = "Directory"
     replica_image: str = ""
+    replica_pod: WorkerPod = field(default_factory=WorkerPod)
     replica_url: str = "http://{name}.{namespace}.svc:8080"
     namespaces: tuple[str, ...] = ()
     lease_namespace: str = "default"
+    lease_name: str = "kompensa-operator"
     identity: str = ""
     probe_host: str = "0.0.0.0"  # noqa: S104 -- the kubelet asks from outside the pod
     probe_port: int = 8081
@@ -70,6 +78,7 @@ class OperatorSettings:
             namespaces=tuple(name.strip() for name in watched.split(",") if name.strip()),
             identity=environment.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
             log_level=_log_level(environment),
+            replica_pod=_worker_pod(environment),
             probe_port=_port(environment, "KOMPENSA_PROBE_PORT", 8081),
             **given,
         )
@@ -86,8 +95,12 @@ _PLAIN = {
     "replica_image": "KOMPENSA_REPLICA_IMAGE",
     "replica_url": "KOMPENSA_REPLICA_URL",
     "lease_namespace": "KOMPENSA_LEASE_NAMESPACE",
+    "lease_name": "KOMPENSA_LEASE_NAME",
     "probe_host": "KOMPENSA_PROBE_HOST",
 }
+
+
+_POD_FIELDS = WorkerPod.__struct_encode_fields__
 
 
 def _required(environment: Mapping[str, str], name: str, example: str) -> str:
@@ -102,6 +115,16 @@ def _log_level(environment: Mapping[str, str]) -> str:
     if level not in ("debug", "info", "warning", "error"):
         raise InvalidSettingError(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
     return level
+
+
+def _worker_pod(environment: Mapping[str, str]) -> WorkerPod:
+    try:
+        return msgspec.json.decode(environment.get("KOMPENSA_REPLICA_POD") or "{}", type=WorkerPod)
+    except msgspec.DecodeError as error:
+        raise InvalidSettingError(
+            f"KOMPENSA_REPLICA_POD cannot be read ({error}): expected JSON with {', '.join(_POD_FIELDS)}, each as in a "
+            "Kubernetes pod; the chart writes it from its values image, imagePullSecrets and replicas"
+        ) from error
 
 
 def _port(environment: Mapping[str, str], name: str, default: int) -> int:

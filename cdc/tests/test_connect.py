@@ -1,0 +1,49 @@
+"""What Kafka Connect's address gives away when it is used, and when it does not answer."""
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from kompensa_cdc.capture.connect import Connect
+from kompensa_cdc.capture.errors import ConnectError
+
+
+def with_login(server: TestServer) -> str:
+    return str(server.make_url("")).replace("//", "//user:secret@")
+
+
+def served(status: int) -> tuple[web.Application, list[str]]:
+    """A Connect that answers everything so, and the logins that it was shown."""
+    shown: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        shown.append(request.headers.get("Authorization", "-"))
+        return web.json_response({"message": "no"}, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app, shown
+
+
+async def test_a_login_in_the_address_is_used() -> None:
+    app, shown = served(200)
+    async with TestServer(app) as server, Connect(with_login(server)) as connect:
+        await connect.config("orders")
+    assert shown == ["Basic dXNlcjpzZWNyZXQ="]
+
+
+async def test_a_login_in_the_address_is_not_told_when_connect_refuses() -> None:
+    app, _ = served(400)
+    async with TestServer(app) as server, Connect(with_login(server)) as connect:
+        with pytest.raises(ConnectError, match=f"at http://127.0.0.1:{server.port} refused") as caught:
+            await connect.resume("orders")
+    assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "connect:port", "[connect"])
+async def test_a_login_in_the_address_is_not_told_when_connect_does_not_answer(address: str) -> None:
+    async with Connect(f"http://user:secret@{address}") as connect:
+        with pytest.raises(ConnectError, match="does not answer") as caught:
+            await connect.resume("orders")
+    assert address in caught.value.message
+    assert "secret" not in caught.value.message
