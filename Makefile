@@ -32,7 +32,7 @@ lint: ## ruff, mypy, import layers
 
 test-unit: ## pure tests, under a minute
 	@python3 -m images prepare unit
-	$(PY) -m pytest -q $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support $(ARGS)
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare integration

@@ -9,7 +9,7 @@ import pytest
 from kompensa_participant.calls import fingerprint_of, read_key
 from kompensa_participant.problem import Problem
 
-SAGA = uuid.uuid4()
+SAGA = uuid.UUID("6f1d2a3b-4c5d-4e6f-8a7b-9c0d1e2f3a4b")
 
 
 def test_a_key_names_saga_step_and_direction() -> None:
