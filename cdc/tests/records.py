@@ -20,6 +20,7 @@ class FakeRecord:
     topic_: str = "orders.customer-created"
     partition_: int = 3
     offset_: int = 42
+    timestamp_: int = 1_700_000_000_000
 
     def __bool__(self) -> bool:
         return bool(self.value_)
@@ -43,7 +44,7 @@ class FakeRecord:
         return self.headers_
 
     def timestamp(self) -> tuple[int, int]:
-        return (1, 1_700_000_000_000)
+        return (1, self.timestamp_)
 
 
 def with_headers(**changes: bytes | None) -> list[tuple[str, str | bytes | None]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kompensa_cdc.events import Event, Poison
 from kompensa_cdc.replicas import changes
-from kompensa_cdc.replicas.changes import Change, Folded, fold, plan, with_change
+from kompensa_cdc.replicas.changes import Change, Folded, fold, settle, with_change
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,17 +25,17 @@ def change(key: str, version: int, *, deletes: bool = False) -> Change:
         version="1.0",
         aggregate_version=version,
         payload=None if deletes else {"email": f"{key}-{version}"},
+        value=None,
         headers={"aggregate-version": str(version)},
         occurred_at=START,
     )
     return Change(event, None if deletes else (f"{key}-{version}",))
 
 
-def poison(key: str, version: int) -> Poison:
-    headers: dict[str, str | None] = {"aggregate-version": str(version)}
-    return Poison(
-        topic="orders.customer", partition=0, offset=version, key=key, headers=headers, value="{", error="broken"
-    )
+def poison(key: str, version: int | None) -> Poison:
+    headers: dict[str, str | None] = {} if version is None else {"aggregate-version": str(version)}
+    offset = version or 1000
+    return Poison(topic="orders.customer", partition=0, offset=offset, key=key, headers=headers, value="{", error="bad")
 
 
 def newest_version(folded: Folded) -> int:
@@ -95,36 +95,77 @@ def test_a_fold_that_goes_by_arrival_would_be_noticed(mutant: object, monkeypatc
     assert winners != {3}
 
 
-def test_a_poison_holds_back_what_follows_for_its_key_and_nothing_else() -> None:
-    made = plan([change("a", 1), poison("a", 2), change("b", 1), change("a", 3)], held={})
+class Copy:
+    """One key's copy and its parked events, as the writer keeps them in the database."""
 
-    assert [(each.key, each.state and each.state.event.aggregate_version) for each in made.folded] == [
-        ("a", 1),
-        ("b", 1),
+    def __init__(self) -> None:
+        self.newest = 0
+        self.parked: dict[int, int] = {}  # offset -> version
+
+    def take(self, batch: Sequence[Change | Poison]) -> None:
+        settled = settle(batch, {"a": self.newest})
+        self.newest = settled.newest["a"]
+        self.parked = {offset: version for offset, version in self.parked.items() if version > self.newest}
+        for each in settled.waiting:
+            self.parked.setdefault(each.poison.offset, each.version)
+
+
+@st.composite
+def poisoned_lives(draw: st.DrawFn) -> list[list[Change | Poison]]:
+    """One key's states, deletions and poison, shuffled, some of them twice, and cut into batches."""
+    kinds = draw(st.lists(st.sampled_from(["state", "deletion", "poison"]), min_size=1, max_size=7))
+    events: list[Change | Poison] = [
+        poison("a", version) if kind == "poison" else change("a", version, deletes=kind == "deletion")
+        for version, kind in enumerate(kinds, start=1)
     ]
-    assert [(each.key, each.offset) for each in made.parked] == [("a", 2), ("a", 3)]
-    assert made.parked[1].error == "held: an earlier event of this key is parked"
-    assert made.parked[1].value == '{"email":"a-3"}'
+    again = draw(st.lists(st.sampled_from(events), max_size=5))
+    order = draw(st.permutations([*events, *again]))
+    ends = sorted(draw(st.lists(st.integers(0, len(order)), max_size=4)))
+    return [order[start:end] for start, end in itertools.pairwise([0, *ends, len(order)])]
 
 
-def test_a_key_parked_earlier_stays_parked() -> None:
-    made = plan([change("a", 5), change("b", 5)], held={"a": 4})
+@given(poisoned_lives())
+def test_in_any_order_the_newest_that_fits_is_held_and_only_newer_poison_waits(
+    batches: list[list[Change | Poison]],
+) -> None:
+    copy = Copy()
+    for batch in batches:
+        copy.take(batch)
 
-    assert [each.key for each in made.folded] == ["b"]
-    assert [each.key for each in made.parked] == ["a"]
+    events = [item for batch in batches for item in batch]
+    newest = max((item.event.aggregate_version for item in events if isinstance(item, Change)), default=0)
+    poisons = {item.offset for item in events if isinstance(item, Poison)}
+    assert copy.newest == newest
+    assert copy.parked == {version: version for version in poisons if version > newest}
 
 
-def test_what_came_before_the_poison_is_still_applied_when_it_arrives_late() -> None:
-    made = plan([change("a", 3)], held={"a": 4})
+def test_a_poison_keeps_no_other_event_from_being_applied() -> None:
+    settled = settle([change("a", 1), poison("a", 2), change("b", 1), change("a", 3)], {})
 
-    assert [each.key for each in made.folded] == ["a"]
-    assert made.parked == ()
+    assert settled.newest == {"a": 3, "b": 1}
+    assert settled.waiting == ()
+    assert [(each.key, each.offset) for each in settled.superseded] == [("a", 2)]
 
 
-def test_a_poison_whose_version_nobody_can_read_holds_everything_of_its_key() -> None:
-    unreadable = Poison(topic="t", partition=0, offset=9, key="a", headers={}, value=None, error="no version")
+def test_a_deletion_supersedes_what_did_not_fit_before_it_and_nothing_after_it() -> None:
+    settled = settle([poison("a", 1), poison("a", 3), change("a", 2, deletes=True)], {})
 
-    made = plan([unreadable, change("a", 1)], held={})
+    assert [(each.poison.offset, each.version) for each in settled.waiting] == [(3, 3)]
 
-    assert made.folded == ()
-    assert len(made.parked) == 2
+
+def test_a_poison_that_is_older_than_the_copy_does_not_wait() -> None:
+    assert settle([poison("a", 3)], {"a": 4}).waiting == ()
+    assert settle([poison("a", 4)], {"a": 4}).waiting == ()
+    assert len(settle([poison("a", 5)], {"a": 4}).waiting) == 1
+
+
+def test_a_version_that_nobody_can_read_waits_until_the_copy_has_moved_on() -> None:
+    (waiting,) = settle([change("a", 5), poison("a", None), change("a", 3)], {"a": 2}).waiting
+    assert waiting.version == 6
+
+    assert settle([change("a", 5), poison("a", None), change("a", 6)], {"a": 2}).waiting == ()
+
+
+def test_a_version_of_nineteen_digits_is_read() -> None:
+    (waiting,) = settle([poison("a", 2**62)], {}).waiting
+    assert waiting.version == 2**62

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
-from kompensa_cdc.capture import Database, Directory, Inline, connector_config, outbox_from_object
+import pytest
+
+from kompensa_cdc.capture import Credentials, Database, Directory, Inline, connector_config, outbox_from_object
+from kompensa_cdc.capture.connector import database_of_connector
 
 GOLDEN = Path(__file__).parent / "golden" / "connector.json"
 OUTBOX = outbox_from_object(
@@ -31,3 +34,22 @@ def test_inline_credentials_differ_in_nothing_else() -> None:
 
     assert {key for key in named if named[key] != inline[key]} == {"database.user", "database.password"}
     assert (inline["database.user"], inline["database.password"]) == ("capture", "hush")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "login", "known"),
+    [
+        (Directory(path="/d", key="k"), ("capture", "hush"), DATABASE),
+        (Directory(path="/d", key="k"), None, None),
+        (Inline(), None, DATABASE),
+    ],
+    ids=["named, with the login at hand", "named only", "spelled out"],
+)
+def test_the_database_can_be_told_from_the_configuration(
+    credentials: Credentials, login: tuple[str, str] | None, known: Database | None
+) -> None:
+    assert database_of_connector(connector_config(OUTBOX, DATABASE, credentials), login) == known
+
+
+def test_a_configuration_without_a_database_tells_none() -> None:
+    assert database_of_connector({"database.port": "5432"}, ("capture", "hush")) is None

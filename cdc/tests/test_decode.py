@@ -59,10 +59,31 @@ def test_without_a_time_header_the_record_s_own_time_counts() -> None:
         (FakeRecord(headers_=with_headers(aggregate_version=b"two")), "aggregate-version is 'two'"),
         (FakeRecord(headers_=with_headers(aggregate_version=b"0")), "expected a whole number from 1"),
         (FakeRecord(headers_=with_headers(aggregate_version=b"9" * 30)), "expected a whole number from 1"),
+        (
+            FakeRecord(headers_=with_headers(aggregate_version=b"9" * 5000)),
+            "(5000 characters): expected a whole number",
+        ),
+        (FakeRecord(headers_=with_headers(aggregate_version=str(2**63).encode())), "expected a whole number from 1"),
         (FakeRecord(headers_=with_headers(occurred_at=b"yesterday")), "occurred-at is 'yesterday'"),
         (FakeRecord(value_=b"{"), "the value is not JSON"),
         (FakeRecord(value_=b'{"a":"\xff"}'), "the value is not JSON"),
         (FakeRecord(value_=b"[1]"), "the value is a JSON list"),
+        (
+            FakeRecord(value_=b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}"),
+            "nested too deeply: expected at most 100 levels",
+        ),
+        (
+            FakeRecord(value_=b'{"a":' + b"[" * 100 + b"]" * 100 + b"}"),
+            "nested too deeply: expected at most 100 levels",
+        ),
+        (FakeRecord(value_=b'{"a":' + b"9" * 5000 + b"}"), "the value is not JSON"),
+        (FakeRecord(value_=b'{"a":1e99999999999999999999}'), "the value is not JSON"),
+        (FakeRecord(key_=b"k" * 501), "the record's key has 501 characters"),
+        (
+            FakeRecord(headers_=with_headers(occurred_at=None), timestamp_=2**62),
+            "the record's time-stamp is 4611686018427387904 ms since 1970",
+        ),
+        (FakeRecord(headers_=with_headers(occurred_at=None), timestamp_=-(2**62)), "beyond any calendar"),
     ],
 )
 def test_what_cannot_be_read_is_poison_that_says_what_was_expected(record: FakeRecord, complaint: str) -> None:
@@ -71,3 +92,45 @@ def test_what_cannot_be_read_is_poison_that_says_what_was_expected(record: FakeR
     assert isinstance(poison, Poison)
     assert complaint in poison.error
     assert (poison.topic, poison.partition, poison.offset) == ("orders.customer-created", 3, 42)
+
+
+def test_a_payload_may_nest_as_deep_as_the_limit_and_be_as_broad_as_it_likes() -> None:
+    event = decode(FakeRecord(value_=b'{"a":' + b"[" * 99 + b"]" * 99 + b',"b":[' + b"{}," * 500 + b"{}]}"))
+    assert isinstance(event, Event)
+
+
+class UnreadableHeaders(FakeRecord):
+    def headers(self) -> list[tuple[str, str | bytes | None]] | None:
+        raise UnicodeDecodeError("utf-8", b"ana\xff", 3, 4, "invalid start byte")
+
+
+def test_what_nobody_foresaw_is_poison_too_and_does_not_quote_the_record() -> None:
+    poison = decode(UnreadableHeaders())
+
+    assert isinstance(poison, Poison)
+    assert (poison.key, poison.offset, poison.headers) == ("7d444840-9dc0-11d1-b245-5ffdce74fad2", 42, {})
+    assert poison.error == (
+        "the record cannot be read (UnicodeDecodeError): expected an event as the outbox's connector sends it"
+    )
+
+
+def test_poison_is_fit_for_the_database_and_for_a_status() -> None:
+    headers = [*with_headers(aggregate_version=None), ("na\0me", b"val\0ue")]
+    poison = decode(FakeRecord(key_=b"k" * 5000, headers_=headers, value_=b"\0"))
+
+    assert isinstance(poison, Poison)
+    assert "\0" not in f"{poison.key}{poison.headers}{poison.value}{poison.error}"
+    assert len(poison.key) <= 501
+    assert len(poison.error) <= 500
+    long = decode(FakeRecord(headers_=with_headers(occurred_at=b"x" * 50_000)))
+    assert isinstance(long, Poison)
+    assert len(long.error) <= 500
+
+
+def test_what_was_no_json_does_not_become_some_by_being_kept() -> None:
+    for value in (b'{"a":"\xff"}', b'{"a":"\0"}'):
+        poison = decode(FakeRecord(value_=value))
+        assert isinstance(poison, Poison)
+        assert isinstance(poison.value, str)
+        again = decode(FakeRecord(value_=poison.value.encode()))
+        assert isinstance(again, Poison), poison.value

@@ -5,20 +5,21 @@ from typing import Any
 import pytest
 
 from kompensa_cdc.events import Event, PoisonError
-from kompensa_cdc.replicas.rows import canonical_key, row_of
+from kompensa_cdc.replicas.rows import canonical, check_key, row_of
 from kompensa_cdc.replicas.spec import Column, ColumnType
 
 
-def event(payload: dict[str, Any] | None, key: str = "k") -> Event:
+def event(payload: dict[str, Any] | None) -> Event:
     return Event(
         topic="t",
         partition=0,
         offset=0,
-        key=key,
+        key="k",
         type="customer-updated",
         version="1.0",
         aggregate_version=1,
         payload=payload,
+        value=None,
         headers={},
         occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
@@ -86,8 +87,11 @@ def test_a_field_can_be_set_to_null_where_the_column_allows_it() -> None:
 
 
 def test_a_uuid_key_is_compared_in_one_spelling() -> None:
-    upper = event({}, key="7D444840-9DC0-11D1-B245-5FFDCE74FAD2")
-    assert canonical_key(upper, "uuid").key == "7d444840-9dc0-11d1-b245-5ffdce74fad2"
-    assert canonical_key(upper, "text").key == upper.key
+    upper = "7D444840-9DC0-11D1-B245-5FFDCE74FAD2"
+    assert canonical(upper, "uuid") == "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+    assert canonical(upper, "text") == upper
+    assert canonical("ABC", "uuid") == "ABC"
+    check_key(upper, "uuid")
+    check_key("abc", "text")
     with pytest.raises(PoisonError, match="not a uuid"):
-        canonical_key(event({}, key="abc"), "uuid")
+        check_key("abc", "uuid")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
 
 from kafka import KafkaConsumer
-from tests.support.cluster import SHOP, SYSTEM, Cluster
+from tests.support.cluster import SYSTEM, Cluster
 from tests.support.shop import CPF
 
 INVOICES = "SELECT * FROM invoices.customers"
@@ -71,13 +72,35 @@ def test_a_replica_rebuilt_from_offset_zero_changes_nothing(cluster: Cluster) ->
     customer = cluster.shop.customer()
     cluster.eventually(lambda: copy_of(cluster, "invoices", customer["id"]), what="the copy")
     before = rows_by_key(cluster, "invoices", INVOICES)
-    worker = cluster.pods(SHOP, "kompensa.dev/replica=invoices-customers")[0]["metadata"]["name"]
-    cluster.kubectl.execute(SHOP, worker, "kompensa-cdc", "rewind")
+    read = positions(cluster)
+    worker = cluster.pods(cluster.namespace, "kompensa.dev/replica=invoices-customers")[0]["metadata"]["name"]
+    cluster.kubectl.execute(cluster.namespace, worker, "kompensa-cdc", "rewind")
+
+    def read_again() -> bool:
+        now = positions(cluster)
+        return all(now[part].epoch > old.epoch and now[part].offset >= old.offset for part, old in read.items())
+
+    cluster.eventually(read_again, what="the topics to be read again from their beginning")
     last = cluster.shop.customer()
     cluster.eventually(lambda: copy_of(cluster, "invoices", last["id"]), what="a customer after the rebuild")
     after = rows_by_key(cluster, "invoices", INVOICES)
     del after[last["id"]]
     assert after == before, "every row as it was: same local id, same version, not even written again"
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a partition is read, and under which claim: a rewind starts a new one at offset 0."""
+
+    offset: int
+    epoch: int
+
+
+def positions(cluster: Cluster) -> dict[tuple[str, int], Position]:
+    query = "SELECT topic, partition, next_offset, epoch FROM invoices.kompensa_replica_offsets"
+    rows = cluster.databases.rows("invoices", query)
+    assert any(row["next_offset"] for row in rows), "nothing was read yet: a rebuild would prove nothing"
+    return {(row["topic"], row["partition"]): Position(row["next_offset"], row["epoch"]) for row in rows}
 
 
 def rows_by_key(cluster: Cluster, service: str, query: str) -> dict[str, dict[str, Any]]:
@@ -91,11 +114,13 @@ def test_the_copies_cannot_be_written_through_the_api(cluster: Cluster) -> None:
 
 def test_the_objects_tell_lag_and_readiness(cluster: Cluster) -> None:
     for kind, name in (("outbox", "orders"), ("replica", "invoices-customers"), ("replica", "shipping-customers")):
-        cluster.kubectl.run("wait", "-n", SHOP, f"{kind}/{name}", "--for=condition=Ready", "--timeout=90s", timeout=100)
-    outbox = cluster.kubectl.json("get", "outbox", "-n", SHOP, "orders")["status"]
+        cluster.kubectl.run(
+            "wait", "-n", cluster.namespace, f"{kind}/{name}", "--for=condition=Ready", "--timeout=90s", timeout=100
+        )
+    outbox = cluster.kubectl.json("get", "outbox", "-n", cluster.namespace, "orders")["status"]
     assert outbox["lagBytes"] >= 0
     assert outbox["connectorState"] == "RUNNING"
-    replica = cluster.kubectl.json("get", "replica", "-n", SHOP, "invoices-customers")["status"]
+    replica = cluster.kubectl.json("get", "replica", "-n", cluster.namespace, "invoices-customers")["status"]
     assert replica["parkedKeys"] == 0
 
 

@@ -15,7 +15,18 @@ import pytest
 
 from tests.e2e.test_copies import (  # noqa: F401 -- collected here again, for the cluster below
     test_a_new_customer_arrives_with_only_the_fields_each_service_needs,
+    test_a_replica_rebuilt_from_offset_zero_changes_nothing,
     test_changes_and_deletions_reach_the_copies,
+    test_nothing_is_lost_while_connect_is_down,
+    test_the_copies_cannot_be_written_through_the_api,
+    test_the_objects_tell_lag_and_readiness,
+)
+from tests.e2e.test_crashes import (  # noqa: F401
+    test_a_killed_database_recovers_with_what_it_had_acknowledged,
+    test_a_participant_killed_after_its_commit_is_not_charged_twice,
+    test_a_participant_killed_before_its_commit_is_asked_again,
+    test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone,
+    test_an_engine_killed_between_two_steps_ends_the_saga_whole,
 )
 from tests.e2e.test_isolation import (  # noqa: F401
     test_no_foreign_key_crosses_a_service,
@@ -23,18 +34,15 @@ from tests.e2e.test_isolation import (  # noqa: F401
     test_two_phase_commit_is_switched_off,
 )
 from tests.e2e.test_order_saga import (  # noqa: F401
-    faulty_definition,
-    kept_of,
     scene,
     test_a_declined_payment_undoes_the_reservation,
     test_an_invoice_that_cannot_be_issued_undoes_all_three_steps_in_reverse,
+    test_kubectl_get_tells_the_truth_in_its_columns,
     test_the_order_of_the_seed_succeeds_whole,
-    undone_in_order,
-    unique,
+    test_whichever_step_fails_nothing_is_left_behind,
 )
 from tests.support.cluster import SERVICES, SHOP, Cluster
 from tests.support.helm import Helm, laid_over
-from tests.support.shop import Scene
 
 NAMESPACE = "shop-schema"
 RELEASE = "shop-schema"
@@ -97,21 +105,6 @@ def test_all_services_share_one_server_and_one_database(cluster: Cluster) -> Non
     urls = {name: cluster.databases.url(name) for name in SERVICES}
     assert len({url.rpartition("@")[2] for url in urls.values()}) == 1
     assert len({url.partition("@")[0] for url in urls.values()}) == len(SERVICES), "a login each"
-
-
-def test_a_step_that_fails_after_its_commit_is_undone_here_too(
-    cluster: Cluster,
-    scene: Scene,  # noqa: F811
-) -> None:
-    before = cluster.shop.kept_of(scene)
-    definition = faulty_definition(cluster, "create-order", "fail-after-commit; status=500", attempts=1)
-    name = unique("fails")
-    saga_id = cluster.start(name, scene.order(), definition=definition)
-    status = cluster.saga_ends(name)
-    assert status["phase"] == "Compensated", status
-    assert undone_in_order(status) == ["create-order", "process-payment", "reserve-inventory"]
-    assert kept_of(cluster, saga_id) == []
-    assert cluster.shop.kept_of(scene) == before
 
 
 @pytest.mark.parametrize("service", SERVICES)

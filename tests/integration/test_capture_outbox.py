@@ -18,13 +18,16 @@ from kompensa.dev.postgres import Login, PostgresServer
 from kompensa_cdc.capture import (
     Database,
     Directory,
+    Leftover,
     Outbox,
     OutboxStatus,
+    captured_database,
     outbox_from_object,
     reconcile_outbox,
     remembered,
     remove_outbox,
 )
+from kompensa_cdc.capture.connect import Connect
 
 from .copies import CREATED, DELETED, UPDATED, eventually, query
 from .outboxes import OUTBOX
@@ -76,8 +79,8 @@ class Source:
                     return status
                 await asyncio.sleep(0.2)
 
-    async def remove(self) -> None:
-        await remove_outbox(
+    async def remove(self) -> list[Leftover]:
+        return await remove_outbox(
             self.outbox, owner=database_of(self.owner), capture=database_of(self.capture), connect_url=self.connect.url
         )
 
@@ -253,8 +256,8 @@ async def test_an_idle_outbox_in_a_busy_database_keeps_no_wal(source: Source, re
 
 async def test_removing_leaves_topics_only(source: Source, postgres: PostgresServer, reader: Reader) -> None:
     await source.until_ready()
-    await source.remove()
-    await source.remove()
+    assert await source.remove() == []
+    assert await source.remove() == []
 
     name = source.outbox.slot
     assert query(postgres.admin_url, f"SELECT FROM pg_replication_slots WHERE slot_name = '{name}'") == []
@@ -298,3 +301,70 @@ async def test_an_outbox_that_is_not_migrated_yet_is_told(source: Source) -> Non
 
     assert "table orders.outbox does not exist" in status.message
     assert "migration" in status.message
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("ALTER TABLE orders.outbox RENAME event_type TO kind", "column event_type (text) is missing"),
+        ("ALTER TABLE orders.outbox ALTER payload TYPE bytea USING NULL", "column payload is bytea, expected jsonb or"),
+        ("REVOKE SELECT ON orders.outbox FROM {capture}", "run GRANT SELECT ON orders.outbox TO {capture}"),
+        ("REVOKE USAGE ON SCHEMA orders FROM {capture}", "run GRANT USAGE ON SCHEMA orders TO {capture}"),
+        ("ALTER ROLE {capture} NOREPLICATION", "ALTER ROLE {capture} REPLICATION"),
+    ],
+)
+async def test_what_cannot_be_captured_is_named_and_leaves_nothing_at_connect(
+    source: Source, postgres: PostgresServer, change: str, words: str
+) -> None:
+    with psycopg.connect(postgres.admin_of(source.owner.database).url, autocommit=True) as connection:
+        connection.execute(change.format(capture=source.capture.username))
+    status = await source.reconcile()
+
+    assert (status.ready, status.reason, status.connector_state) == (False, "DatabaseUnusable", "Absent")
+    assert words.format(capture=source.capture.username) in status.message
+    async with Connect(source.connect.url) as rest:
+        assert await rest.config(source.outbox.connector) is None
+    made = f"SELECT FROM pg_replication_slots WHERE slot_name = '{source.outbox.slot}'"
+    assert query(postgres.admin_url, made) == []
+
+
+async def test_a_table_that_is_no_outbox_gets_no_publication(source: Source) -> None:
+    with psycopg.connect(source.owner.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders.customers (id uuid PRIMARY KEY, email text)")
+    source.outbox = replace(source.outbox, table="orders.customers")
+    status = await source.reconcile()
+
+    assert "column event_type (text) is missing" in status.message
+    assert "spec.table" in status.message
+    assert query(source.owner.url, "SELECT FROM pg_publication") == []
+
+
+async def test_secrets_that_name_different_databases_are_told(source: Source, postgres: PostgresServer) -> None:
+    other = replace(database_of(source.capture), database="postgres")
+    status = await source.reconcile(capture=other)
+
+    assert not status.ready
+    assert source.owner.database in status.message
+    assert "different databases" in status.message
+    assert "both Secrets" in status.message
+
+
+async def test_what_cannot_be_taken_down_is_told_and_hinders_nothing_else(source: Source) -> None:
+    await source.until_ready()
+    (left,) = await remove_outbox(
+        source.outbox, owner=None, capture=database_of(source.capture), connect_url=source.connect.url
+    )
+    assert (left.kind, left.name, left.error) == ("publication", source.outbox.publication, None)
+    slots = "SELECT FROM pg_replication_slots WHERE database = current_database()"
+    assert query(source.owner.url, slots) == []
+
+
+async def test_the_database_is_known_to_the_connector_as_long_as_there_is_one(source: Source) -> None:
+    await source.until_ready()
+    login = (source.capture.username, source.capture.password)
+    asked: dict[str, Any] = {"connect_url": source.connect.url, "login": login}
+    assert await captured_database(source.outbox, **asked) == database_of(source.capture)
+    # Its configuration names files that only Connect can read.
+    assert await captured_database(source.outbox, **(asked | {"login": None})) is None
+    await source.remove()
+    assert await captured_database(source.outbox, **asked) is None

@@ -147,10 +147,25 @@ def test_a_cancellation_is_not_taken_back(apiserver: ApiServer, namespace: str) 
         ("http://user:secret@inventory:8080", "must hold no user or password"),
         ("inventory:8080", "write http:// or https://, a host"),
         ("http://inventory:8080?x=1", "without a query"),
+        ("http://inventory:abc", "must be an address that can be called"),
+        ("http://inventory:99999", "must be an address that can be called"),
+        ("http://inventory:0", "must be an address that can be called"),
+        ("http://[::1", "must be an address that can be called"),
+        ("http://exa_mple..com", "must be an address that can be called"),
+        ("http://" + "i" * 64, "must be an address that can be called"),
     ],
 )
 def test_a_participant_needs_a_plain_address(apiserver: ApiServer, namespace: str, url: str, advice: str) -> None:
-    assert advice in said(apiserver, namespace, changed(PARTICIPANT, "spec.url", url))
+    answer = said(apiserver, namespace, changed(PARTICIPANT, "spec.url", url))
+    assert advice in answer
+    assert "evaluating rule" not in answer
+
+
+@pytest.mark.parametrize(
+    "url", ["https://exa_mple.com.", "http://[::1]:80/base", "http://10.0.0.1:65535", "http://a.b.c:8080/"]
+)
+def test_an_address_that_can_be_called_is_taken(apiserver: ApiServer, namespace: str, url: str) -> None:
+    assert "created" in said(apiserver, namespace, changed(PARTICIPANT, "spec.url", url))
 
 
 @pytest.mark.parametrize("name", ["inventory.v2", "i" * 64])

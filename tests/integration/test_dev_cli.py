@@ -78,7 +78,10 @@ def test_a_saga_is_found_by_name_and_told_in_full(applied: Stack) -> None:
 
 def test_an_unknown_saga_is_named(applied: Stack) -> None:
     text = kompensa(applied, "sagas", "get", "nothing-like-it", status=2)
-    assert "there is no saga nothing-like-it" in text
+    assert "the engine has no run of the name nothing-like-it in any namespace" in text
+    assert "kubectl get sagas -A -o wide" in text
+    text = kompensa(applied, "sagas", "cancel", "nothing-like-it", "-n", "cli", status=2)
+    assert "kubectl get sagas -n cli -o wide" in text
 
 
 def test_a_saga_is_suspended_resumed_cancelled_and_watched_to_its_end(applied: Stack) -> None:
@@ -96,6 +99,15 @@ def watched_until(stack: Stack, phase: str) -> str:
     return text
 
 
+@pytest.mark.parametrize("service", ["payments", "orders"])
+def test_another_services_address_is_said_to_be_none_of_an_engine(applied: Stack, service: str) -> None:
+    for verb in (["list"], ["get", "waiting"]):
+        result = RUNNER.invoke(app, ["sagas", *verb, "--api", applied.ports.urls[service]])
+        assert result.exit_code == 2
+        assert f"{applied.ports.urls[service]} answers, but is no Kompensa API" in result.output
+        assert "--api" in result.output
+
+
 def test_what_the_engine_refuses_is_told_with_every_finding(applied: Stack, tmp_path: Path) -> None:
     definition = list(yaml.safe_load_all(WAITING))[1]
     broken = {**definition, "metadata": {"name": "broken", "namespace": "empty"}}
@@ -110,5 +122,5 @@ def test_a_topic_is_watched_and_a_misspelt_one_corrected(applied: Stack) -> None
     broker = ["--kafka", applied.kafka.bootstrap]
     assert "orders.customer-created" in RUNNER.invoke(app, ["watch", *broker]).output
     misspelt = RUNNER.invoke(app, ["watch", "orders.customer-craeted", *broker])
-    assert misspelt.exit_code == 3
+    assert misspelt.exit_code == 2
     assert "did you mean orders.customer-created" in misspelt.output

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
@@ -52,7 +53,7 @@ class Captured:
             body = {"metadata": {"name": name}, "stringData": values}
             await self.scene.kube.create(SECRETS, self.scene.namespace, body)
 
-    async def create_outbox(self) -> Object:
+    async def create_outbox(self, **changed: str) -> Object:
         spec = {
             "databaseSecretRef": {"name": "orders-postgres"},
             "captureSecretRef": {"name": "orders-capture"},
@@ -60,8 +61,12 @@ class Captured:
             "topicPrefix": self.scene.namespace,
             "events": ["customer-created"],
             "partitions": 1,
+            **changed,
         }
         return await self.scene.create(OUTBOXES, "orders", spec)
+
+    async def use_port(self, secret: str, port: int) -> None:
+        await self.scene.kube.merge(SECRETS, self.scene.namespace, secret, {"stringData": {"port": str(port)}})
 
     async def slots(self) -> list[str]:
         async with await psycopg.AsyncConnection.connect(self.admin.url) as connection:
@@ -69,6 +74,11 @@ class Captured:
                 "SELECT slot_name FROM pg_replication_slots WHERE database = %s", (self.owner.database,)
             )
             return [row[0] for row in await found.fetchall()]
+
+    async def logins_kept(self) -> list[str]:
+        """What Connect's Secret holds for this scene."""
+        secret = await self.scene.kube.get(SECRETS, SYSTEM, CAPTURE_SECRET)
+        return sorted(key for key in secret.get("data") or {} if key.startswith(f"{self.scene.namespace}."))
 
     async def until_gone(self) -> None:
         async def gone() -> bool:
@@ -155,8 +165,7 @@ async def test_an_outbox_is_captured_and_taken_down_with_its_object(captured: Ca
     await captured.scene.delete(OUTBOXES, "orders")
     await captured.until_gone()
     assert await captured.slots() == []
-    secret = await captured.scene.kube.get(SECRETS, SYSTEM, CAPTURE_SECRET)
-    assert f"{captured.scene.namespace}.orders.password" not in (secret.get("data") or {})
+    assert await captured.logins_kept() == []
 
 
 async def test_a_missing_secret_is_named_and_waited_for(captured: Captured) -> None:
@@ -169,16 +178,98 @@ async def test_a_missing_secret_is_named_and_waited_for(captured: Captured) -> N
     await captured.until_gone()
 
 
-async def test_an_outbox_whose_credentials_are_gone_can_be_deleted_and_says_what_it_leaves(
+@pytest.mark.parametrize("restarted", [False, True], ids=["as it was", "restarted"])
+async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_that_connect_uses(
+    captured: Captured, apiserver: ApiServer, restarted: bool
+) -> None:
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    (slot,) = await captured.slots()
+    operator = captured.scene.processes.operator
+    assert operator is not None
+    if restarted:
+        operator.stop()
+    for name in ("orders-postgres", "orders-capture"):
+        await captured.scene.delete(SECRETS, name)
+    await captured.scene.delete(OUTBOXES, "orders")
+    captured.scene.processes.ensure()
+    await captured.until_gone()
+    assert await captured.slots() == []
+    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
+    assert told["reason"] == "CaptureLeftBehind"
+    assert f"DROP PUBLICATION {slot}" in told["message"]
+    assert "orders-postgres does not exist" in told["message"]
+    assert "pg_drop_replication_slot" not in told["message"]
+
+
+async def test_an_outbox_without_any_login_can_be_deleted_and_says_what_it_leaves(
     captured: Captured, apiserver: ApiServer
 ) -> None:
     await captured.create_secrets()
     await captured.create_outbox()
     await captured.scene.until_ready(OUTBOXES, "orders")
+    operator = captured.scene.processes.operator
+    assert operator is not None
+    operator.stop()
+    for name in ("orders-postgres", "orders-capture"):
+        await captured.scene.delete(SECRETS, name)
+    nobodys = dict.fromkeys(await captured.logins_kept())
+    await captured.scene.kube.merge(SECRETS, SYSTEM, CAPTURE_SECRET, {"data": nobodys})
+    await captured.scene.delete(OUTBOXES, "orders")
+    captured.scene.processes.ensure()
+    await captured.until_gone()
+    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
+    assert f"pg_drop_replication_slot('{(await captured.slots())[0]}')" in told["message"]
+
+
+async def test_a_namespace_that_is_being_deleted_is_not_held_up_by_its_outbox(
+    captured: Captured, apiserver: ApiServer
+) -> None:
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    apiserver.kubectl("delete", "namespace", captured.scene.namespace, "--wait=false")
     for name in ("orders-postgres", "orders-capture"):
         await captured.scene.delete(SECRETS, name)
     await captured.scene.delete(OUTBOXES, "orders")
     await captured.until_gone()
-    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
-    assert told["reason"] == "CaptureLeftBehind"
-    assert (await captured.slots())[0] in told["message"]
+    assert await captured.slots() == []
+    assert await captured.logins_kept() == []
+    assert apiserver.get("events", "-n", captured.scene.namespace)["items"] == []
+
+
+async def test_an_outbox_that_was_never_captured_is_deleted_at_once(captured: Captured) -> None:
+    captured.owner = replace(captured.owner, port=1)
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "DatabaseUnusable")
+    assert await captured.logins_kept() == []
+    await captured.scene.delete(OUTBOXES, "orders")
+    await captured.until_gone()
+
+
+async def test_a_deletion_that_waits_says_for_what_and_until_when(captured: Captured) -> None:
+    await captured.create_secrets()
+    await captured.create_outbox()
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.use_port("orders-capture", 1)
+    await captured.scene.delete(OUTBOXES, "orders")
+    waiting = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "DatabaseUnusable")
+    assert "127.0.0.1:1/" in waiting["message"]
+    assert re.search(r"gives up at \d\d:\d\d UTC", waiting["message"])
+    await captured.use_port("orders-capture", captured.capture.port)
+    await captured.until_gone()
+    assert await captured.slots() == []
+
+
+async def test_a_table_that_is_no_outbox_is_not_captured(captured: Captured) -> None:
+    with psycopg.connect(captured.owner.url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders.customers (id uuid PRIMARY KEY, email text)")
+    await captured.create_secrets()
+    await captured.create_outbox(table="orders.customers")
+    told = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "DatabaseUnusable")
+    assert "orders.customers" in told["message"]
+    assert "column payload (jsonb) is missing" in told["message"]
+    await captured.scene.delete(OUTBOXES, "orders")
+    await captured.until_gone()

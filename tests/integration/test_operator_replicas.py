@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, REPLICAS, SERVICES, Object
+from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, REPLICAS, SECRETS, SERVICES, Object
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, eventually
+from tests.integration.operator_scene import Scene, conditions, eventually
 
 SPEC: Object = {
     "source": {"topics": ["orders.customer-created"]},
@@ -52,7 +52,30 @@ def following(**changed: Any) -> dict[str, Any]:
     return {"ready": True, "lagRecords": 0, "lagSeconds": 0.0, "appliedRecords": 7, "parkedKeys": 0} | changed
 
 
+async def make_secret(scene: Scene, **values: str) -> None:
+    body = {"metadata": {"name": "invoices-postgres"}, "stringData": values}
+    await scene.kube.create(SECRETS, scene.namespace, body)
+
+
+async def test_a_missing_secret_or_key_is_named(scene: Scene, workers: StubWorkers) -> None:
+    await scene.create(REPLICAS, "customers", SPEC)
+    waiting = await scene.until_condition(REPLICAS, "customers", "Ready", "False", "SecretNotFound")
+    assert f"Secret invoices-postgres does not exist in namespace {scene.namespace}" in waiting["message"]
+    assert "key url" in waiting["message"]
+    await make_secret(scene, uri="postgresql://invoices")
+
+    async def key_named() -> bool:
+        status = await scene.status("customers", REPLICAS)
+        return "has no key url; its keys: uri" in conditions(status)["Ready"]["message"]
+
+    await eventually(key_named, "the missing key to be named")
+    secret = {"stringData": {"url": "postgresql://invoices"}}
+    await scene.kube.merge(SECRETS, scene.namespace, "invoices-postgres", secret)
+    await scene.until_condition(REPLICAS, "customers", "Ready", "False", "WorkerUnreachable")
+
+
 async def test_a_replica_gets_a_worker_that_goes_with_it(scene: Scene, workers: StubWorkers) -> None:
+    await make_secret(scene, url="postgresql://invoices")
     made = await scene.create(REPLICAS, "customers", SPEC)
     waiting = await scene.until_condition(REPLICAS, "customers", "Ready", "False", "WorkerUnreachable")
     assert "kompensa.dev/replica=customers" in waiting["message"]
@@ -95,6 +118,7 @@ async def test_nothing_is_lost_between_what_is_written_and_what_the_kind_declare
 
 
 async def test_a_changed_spec_reaches_the_worker(scene: Scene, workers: StubWorkers) -> None:
+    await make_secret(scene, url="postgresql://invoices")
     await scene.create(REPLICAS, "customers", SPEC)
     await scene.until_condition(REPLICAS, "customers", "Ready", "False", "WorkerUnreachable")
 

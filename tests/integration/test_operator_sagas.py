@@ -5,7 +5,7 @@ import pytest
 from kompensa.cluster.kube import RefusedError
 from kompensa.cluster.resources import DEFINITIONS, SAGAS
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, conditions, definition_spec
+from tests.integration.operator_scene import Scene, conditions, definition_spec, eventually
 
 
 async def test_a_saga_ends_succeeded_and_costs_one_write_besides_its_creation(
@@ -139,6 +139,24 @@ async def test_an_idempotency_key_with_the_same_input_shows_the_same_run(scene: 
     status = await scene.until_phase("order-2", "Compensated")
     assert status["reason"] == "PaymentDeclined"
     assert scene.participant.calls == ["reserve", "pay", "reserve/undo"]
+
+
+async def test_an_object_that_shows_anothers_run_says_whom_to_ask_to_hold_it(scene: Scene) -> None:
+    await scene.definition()
+    scene.participant.hold("reserve")
+    await scene.saga("order-1", idempotencyKey="cart-1", input={"order": "o"})
+    await scene.until_called("reserve")
+    await scene.saga("order-2", idempotencyKey="cart-1", input={"order": "o"})
+    await scene.until_phase("order-2", "Running")
+    await scene.edit("order-2", cancel=True)
+
+    async def told() -> bool:
+        message = str((await scene.status("order-2")).get("message"))
+        return f"shows the run of {scene.namespace}/order-1; suspend or cancel that one" in message
+
+    await eventually(told, "order-2 to say whose run it shows")
+    scene.participant.release("reserve")
+    await scene.until_phase("order-2", "Succeeded")
 
 
 async def test_suspend_and_resume_by_editing_the_object(scene: Scene) -> None:

@@ -155,24 +155,34 @@ def test_reading_again_from_the_beginning_changes_nothing(topics: Topics, target
     everything = "SELECT * FROM invoices.customers ORDER BY orders_customer_id"
     before = query(target.url, everything)
 
+    read = "SELECT sum(applied) FROM invoices.kompensa_replica_offsets"
+    epochs = "SELECT epoch FROM invoices.kompensa_replica_offsets ORDER BY topic, partition"
+    old = query(target.url, epochs)
     assert "9 partitions set back to the beginning" in rewind(worker)
-    topics.send([Change(key=key(9999), version=1, type=CREATED)])  # wakes the fenced worker
-    wait_drained(worker, len(changes) + 1)
+    eventually(lambda: query(target.url, read), lambda rows: rows == [{"sum": len(changes)}])
+    assert all(now["epoch"] > then["epoch"] for now, then in zip(query(target.url, epochs), old, strict=True))
+    wait_drained(worker, len(changes))
 
-    after = query(target.url, everything)
     # Also local id and synced_at: no row was touched.
-    assert [row for row in after if str(row["orders_customer_id"]) != key(9999)] == before
+    assert query(target.url, everything) == before
 
 
-def test_a_poison_event_parks_its_key_in_order_and_nothing_else(topics: Topics, target: Login, start: Start) -> None:
-    schema = {"type": "object", "required": ["email"], "properties": {"email": {"type": "string", "format": "email"}}}
-    worker = start(eventSchema=schema)
+EMAIL_SCHEMA = {
+    "type": "object",
+    "required": ["email"],
+    "properties": {"email": {"type": "string", "format": "email"}},
+}
+PARKED = "SELECT * FROM invoices.kompensa_replica_parked ORDER BY position"
+
+
+def test_a_poison_event_parks_its_key_and_nothing_else(topics: Topics, target: Login, start: Start) -> None:
+    worker = start(eventSchema=EMAIL_SCHEMA)
     worker.wait_ready()
     good = [Change(key=key(number), version=1, type=CREATED) for number in range(5)]
-    bad = Change(key=key(1), version=2, payload={"email": "no address"})
+    bad = Change(key=key(1), version=3, payload={"email": "no address"})
     topics.send([*good, bad])
     wait_drained(worker, 6)
-    topics.send([Change(key=key(1), version=3), Change(key=key(2), version=2)])
+    topics.send([Change(key=key(1), version=2), Change(key=key(2), version=2)])
     topics.send_raw(Change(key=key(3), version=2), b"{not json")
     topics.send([Change(key=key(4), version=2)])
     wait_drained(worker, 10)
@@ -180,13 +190,60 @@ def test_a_poison_event_parks_its_key_in_order_and_nothing_else(topics: Topics, 
 
     assert status["ready"]
     assert key(3) in status["lastError"]
-    parked = query(target.url, "SELECT * FROM invoices.kompensa_replica_parked ORDER BY position")
-    assert [(row["key"], row["aggregate_version"]) for row in parked] == [(key(1), 2), (key(1), 3), (key(3), 2)]
+    parked = query(target.url, PARKED)
+    assert [(row["key"], row["aggregate_version"]) for row in parked] == [(key(1), 3), (key(3), 2)]
     assert parked[0]["error"] == 'email does not fit the schema: the value is not a "email"'
-    assert parked[1]["error"] == "held: an earlier event of this key is parked"
-    assert parked[2]["payload"] == "{not json"
-    applied = [*good, Change(key=key(2), version=2), Change(key=key(4), version=2)]
+    assert parked[1]["payload"] == "{not json"
+    applied = [*good, *(Change(key=key(number), version=2) for number in (1, 2, 4))]
     assert read_rows(target.url) == expected_rows(applied)
+
+
+def test_a_parked_key_is_healed_by_its_owner_and_a_deletion_leaves_nothing_behind(
+    topics: Topics, target: Login, start: Start
+) -> None:
+    worker = start(eventSchema=EMAIL_SCHEMA)
+    worker.wait_ready()
+    misfit = {"email": "Ana Souza, Rua A 1"}
+    topics.send([Change(key=key(number), version=1, type=CREATED, payload=misfit) for number in (1, 2)])
+    wait_drained(worker, 2)
+    eventually(worker.status, lambda status: status["parkedKeys"] == 2)
+
+    mended, deleted = Change(key=key(1), version=2), Change(key=key(2), version=2, type=DELETED)
+    topics.send([mended, deleted])
+    wait_drained(worker, 4)
+    eventually(worker.status, lambda status: status["parkedKeys"] == 0)
+
+    assert query(target.url, PARKED) == []
+    assert read_rows(target.url) == expected_rows([mended])
+    topics.send([Change(key=key(2), version=1, type=CREATED, payload=misfit)])  # delivered once more
+    wait_drained(worker, 5)
+    assert query(target.url, PARKED) == []
+
+
+def test_a_record_that_cannot_be_decoded_is_parked_and_the_worker_goes_on(
+    topics: Topics, target: Login, start: Start
+) -> None:
+    worker = start(eventSchema=EMAIL_SCHEMA)
+    worker.wait_ready()
+    before = Change(key=key(1), version=1, type=CREATED)
+    after = [Change(key=key(number), version=2) for number in (1, 2)]
+    topics.send([before])
+    topics.send_raw(Change(key=key(2), version=3), b'{"email":' + b"[" * 2000 + b"]" * 2000 + b"}")
+    topics.send_raw(Change(key=key(3), version=int("9" * 4000)), b"{}")
+    topics.send_raw(Change(key="k" * 5000, version=1), b"{}")
+    topics.send(after)
+    wait_drained(worker, 6)
+    status = eventually(worker.status, lambda status: status["parkedKeys"] == 3)
+
+    assert status["ready"]
+    assert worker.process.is_alive
+    errors = [row["error"] for row in query(target.url, PARKED)]
+    assert sorted(error.split(":")[0] for error in errors) == [
+        f"header aggregate-version is {'9' * 60!r}… (4000 characters)",
+        "the record's key has 5000 characters",
+        "the value is nested too deeply",
+    ]
+    assert read_rows(target.url) == expected_rows([before, *after])
 
 
 def test_a_parked_key_is_applied_once_its_cause_is_mended(topics: Topics, target: Login, start: Start) -> None:
@@ -202,6 +259,7 @@ def test_a_parked_key_is_applied_once_its_cause_is_mended(topics: Topics, target
     topics.send_raw(Change(key=key(2), version=1, type=CREATED), b"{not json")
     wait_drained(worker, 4)
     eventually(worker.status, lambda status: status["parkedKeys"] == 2)
+    assert read_rows(target.url) == expected_rows(changes[:1])
     assert "0 keys applied, 2 still parked" in command(worker, "retry")
 
     with psycopg.connect(target.url, autocommit=True) as connection:

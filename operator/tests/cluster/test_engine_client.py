@@ -8,7 +8,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.engine_client import (
+    EngineClient,
+    EngineProblemError,
+    EngineUnreachableError,
+    TokenRefusedError,
+)
 
 
 @asynccontextmanager
@@ -36,7 +41,7 @@ async def test_an_engine_in_trouble_is_tried_again(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_token_is_nobodys_sagas_fault(status: int) -> None:
     async with engine(status, {"detail": "no"}) as (client, _):
-        with pytest.raises(EngineUnreachableError, match="KOMPENSA_API_TOKEN"):
+        with pytest.raises(TokenRefusedError, match="KOMPENSA_API_TOKEN"):
             await client.start_saga("shop", {})
 
 

@@ -69,6 +69,12 @@ def test_a_place_that_is_not_there_is_named(tmp_path: Path) -> None:
         load([tmp_path / "nothing.yaml"])
 
 
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("# Müller".encode("latin-1"))
+    with pytest.raises(BadInputError, match=r"latin\.yaml is not text in UTF-8 \(byte 4\)"):
+        load([tmp_path])
+
+
 @pytest.mark.parametrize(
     ("url", "expected"),
     [

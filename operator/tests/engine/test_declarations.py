@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from kompensa.engine.errors import DefinitionInvalidError, ParticipantInvalidError, UnknownDefinitionError
@@ -64,6 +65,23 @@ async def test_a_participant_that_promises_less_makes_a_new_revision() -> None:
         definition = world.first.declarations.current(NAMESPACE, "order")
         assert definition.revision != keyed
         assert not definition.steps[0].keyed
+
+
+async def test_a_participant_that_breaks_one_definition_is_taken_and_the_others_follow_it() -> None:
+    async with World() as world:
+        strict = definition_spec("reserve")
+        strict["steps"][0]["timeouts"] = {"total": "3s"}
+        declarations = world.first.declarations
+        await world.declare_participant()
+        # The one that breaks is put between two that do not.
+        for name, spec in (("a", definition_spec("a")), ("broken", strict), ("c", definition_spec("c"))):
+            await declarations.put_definition(NAMESPACE, name, spec)
+        before = {name: revision for name, (revision, _) in declarations.definitions(NAMESPACE).items()}
+        await world.declare_participant(timeout="5s")
+        after = {name: revision for name, (revision, _) in declarations.definitions(NAMESPACE).items()}
+        assert {name for name in before if before[name] != after[name]} == {"a", "c"}
+        with pytest.raises(DefinitionInvalidError, match=r"timeouts.total \(3s\) is shorter than one attempt \(5s\)"):
+            await declarations.put_definition(NAMESPACE, "broken", strict)
 
 
 async def test_a_change_that_was_cut_off_half_way_is_completed_by_asking_again() -> None:
@@ -171,6 +189,26 @@ async def test_a_participant_that_cannot_be_read_is_refused() -> None:
     async with World() as world:
         with pytest.raises(ParticipantInvalidError, match="url"):
             await world.declare_participant(url="stub:8080")
+
+
+@pytest.mark.parametrize("url", ["http://stub:99999", "http://me:secret@stub"])
+async def test_a_url_that_an_earlier_version_took_does_not_keep_its_sagas_from_being_recovered(url: str) -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        running = await world.start()
+        await world.until_called("action reserve")
+        catalogue = world.journal.catalogue
+        spec = {"url": url, "idempotency": "Keyed"}
+        text = msgspec.json.encode(spec).decode()
+        await catalogue.put_participant(ParticipantRow(namespace=NAMESPACE, name="stub", spec=text))
+        for row in await catalogue.definitions():
+            declared = msgspec.json.decode(row.spec) | {"participants": {"stub": spec}}
+            await catalogue.put_definition(msgspec.structs.replace(row, spec=msgspec.json.encode(declared).decode()))
+        await world.crash_first()
+        world.transport.release("action reserve")
+        await world.engine()
+        await world.until_phase(running, "Succeeded")
 
 
 async def test_a_declaration_that_this_version_cannot_read_does_not_keep_the_engine_from_starting() -> None:

@@ -10,7 +10,7 @@ from kompensa.engine.live import DeletionPolicy
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
 from tests.support.engine_world import World, tenure_of
-from tests.support.scripted_transport import DONE, NO_ANSWER, WRONG
+from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 
 SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 
@@ -184,3 +184,26 @@ async def test_cancelling_ends_the_wait_for_a_retry() -> None:
         await world.first.sagas.ask(saga, "cancel")
         await world.until_phase(saga, "Compensated", seconds=10)
         assert world.transport.calls[-2:] == ["compensation pay", "compensation reserve"]
+
+
+async def test_cancelling_what_was_started_suspended_calls_nobody_also_after_a_crash() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay", "ship!")
+        saga = await world.start(suspend=True)
+        await world.crash_first()
+        await world.engine()
+        await world.first.sagas.ask(saga, "cancel")
+        view = await world.until_phase(saga, "Compensated")
+        assert (world.transport.calls, view.progress) == ([], "0/3")
+
+
+async def test_cancelling_a_saga_that_is_parked_while_undoing_calls_the_compensation_again() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.answer("action pay", REFUSED)
+        world.transport.answer("compensation reserve", WRONG, DONE)
+        saga = await world.start()
+        await world.until_phase(saga, "InterventionRequired")
+        await world.first.sagas.ask(saga, "cancel")
+        await world.until_phase(saga, "Compensated")
+        assert world.transport.calls.count("compensation reserve") == 2

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
-from kompensa.handlers.sagas import controls, is_finished, overdue, start_request
+from kompensa.cluster.status import saga_status
+from kompensa.handlers.sagas import controls, is_finished, mirror_status, overdue, start_request
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.ttl import FinishedSagas, due_at
+from kompensa.model.view import Condition, SagaView
 
 UID = "0d2ff2c4-0b5f-4f0e-b0fe-0f4c1d8f6c11"
 
@@ -65,6 +67,35 @@ def test_what_changed_while_the_operator_was_away_is_passed_on(
 )
 def test_a_parked_saga_is_not_finished(phase: str | None, finished: bool) -> None:
     assert is_finished(saga(status={"phase": phase})) is finished
+
+
+@pytest.mark.parametrize("asked", [{"suspend": True}, {"cancel": True}])
+@pytest.mark.parametrize(("name", "shown"), [("order-1", "shop/order-1"), ("", "shop/run-1")])
+def test_who_would_hold_or_undo_another_objects_run_is_told_which_one_to_ask(
+    asked: dict[str, Any], name: str, shown: str
+) -> None:
+    status = mirror_status(saga(asked), run(name))
+    told = f"shows the run of {shown}; suspend or cancel that one"
+    assert status["message"] == told
+    assert status["conditions"][0]["message"] == f"at work; {told}"
+
+
+def test_another_objects_run_is_shown_as_it_is() -> None:
+    assert mirror_status(saga(), run("order-1")) == saga_status(run("order-1"), 2)
+
+
+def run(name: str) -> SagaView:
+    return SagaView(
+        id="run-1",
+        namespace="shop",
+        name=name,
+        definition="create-order",
+        revision="r",
+        phase="Running",
+        progress="0/2",
+        start_time="2026-03-01T12:00:00.000Z",
+        conditions=(Condition(type="Ready", status="False", reason="Running", message="at work"),),
+    )
 
 
 def test_controls_default_to_off() -> None:

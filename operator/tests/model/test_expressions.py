@@ -68,11 +68,27 @@ def test_a_place_that_is_only_named_keeps_its_value_to_the_last_bit() -> None:
         ("${input.items.map(i, i.weight)}", "has no value"),
         ("${input.items.size() / 0}", "divide by zero"),
         ("all: ${input.items}", "a list cannot be put into text"),
+        ("${double('inf')}", r"double\('inf'\)} cannot be written as JSON: inf is no finite number"),
+        ("${[1.0, -1e308 * 10.0]}", "-inf is no finite number"),
+        ("about ${0.0 / 0.0}", "nan is no finite number"),
     ],
 )
 def test_what_has_no_value_is_an_error_that_shows_the_expression(source: str, said: str) -> None:
     with pytest.raises(ExpressionError, match=said):
         render(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("${b'abc'}", "YWJj"),
+        ("${timestamp('2026-01-31T10:00:00Z')}", "2026-01-31T10:00:00Z"),
+        ("${[1, 2].map(i, i * 2)}", [2, 4]),
+        ("${1.5}", 1.5),
+    ],
+)
+def test_what_cel_makes_is_what_json_makes_of_it(source: str, value: object) -> None:
+    assert render(source) == value
 
 
 @pytest.mark.parametrize("source", ["${inptu.total}", "${input.}", "${input.total ++ 1}", "${}", "x ${input.total"])

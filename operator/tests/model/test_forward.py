@@ -79,6 +79,14 @@ def test_a_reply_without_the_declared_outputs_is_compensated_with_the_step() -> 
     assert run.saga.reason == "OutputsMissing"
 
 
+def test_outputs_that_are_no_finite_number_are_refused_and_compensated_with_the_step() -> None:
+    run = Run(definition(step("a", outputs={"rate": Template("${double(reply.rate)}")})))
+    run.done("a", rate="inf")
+    assert run.asked == ["undo a#1"]
+    assert run.saga.reason == "OutputsMissing"
+    assert "${double(reply.rate)} cannot be written as JSON: inf is no finite number" in (run.saga.message or "")
+
+
 def test_outputs_too_large_to_keep_are_refused() -> None:
     run = Run(definition(step("a", outputs={"all": Template("${reply}")})))
     run.done("a", text="x" * 70_000)

@@ -155,6 +155,23 @@ def test_cancelling_a_parked_saga_undoes_the_parked_step_too_if_an_attempt_went_
     assert run.asked == ["undo b#1"]
 
 
+def test_cancelling_a_saga_that_is_parked_while_undoing_tries_the_compensation_again() -> None:
+    run = Run(chain("a", "b"))
+    run.done("a")
+    run.refused("b", reason="PaymentDeclined")
+    run.exhaust("a")
+    assert run.saga.phase is Phase.INTERVENTION_REQUIRED
+    before = run.state("a").undo_attempts
+    run.feed(CancelAsked())
+    assert run.asked == [f"undo a#{before + 1}"]
+    assert (run.saga.phase, run.saga.reason) == (Phase.COMPENSATING, "PaymentDeclined")
+    run.unknown("a")
+    assert run.saga.wake_at is not None, "it has a fresh number of attempts"
+    run.wake()
+    run.done("a")
+    assert run.saga.phase is Phase.COMPENSATED
+
+
 def test_cancelling_twice_changes_nothing_more() -> None:
     run = Run(chain("a", "b"))
     run.done("a")

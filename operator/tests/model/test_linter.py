@@ -190,3 +190,13 @@ def test_a_step_may_be_listed_before_the_one_it_depends_on() -> None:
         )
         == []
     )
+
+
+@pytest.mark.parametrize("name", ["X-Tenant\t", "X Tenant", "X-Tenant:", "", "X-Größe", "X-A\r\nX-B"])
+@pytest.mark.parametrize("place", ["action", "compensation", "probe"])
+def test_a_header_has_the_name_of_a_header(place: str, name: str) -> None:
+    headed = {"http": {"path": "/a", "headers": {name: "1", "X-Tenant": "2"}}}
+    assert findings(step("a", **{place: headed})) == [
+        f"step a: {place}.http.headers: {name!r} is no name of a header; "
+        "write letters, digits and dashes, for example X-Tenant"
+    ]

@@ -55,6 +55,16 @@ def test_a_definition_that_cannot_be_read_is_refused_in_one_line(spec: dict[str,
     ("spec", "said"),
     [
         ({"url": "inventory:8080"}, "spec.url: expected an address such as http://inventory.shop.svc:8080"),
+        ({"url": "http://me:secret@i"}, "spec.url: must hold no user or password; put a bearer token into a Secret"),
+        ({"url": "http://i:abc"}, "spec.url: its port is no number from 1 to 65535; write an address such as http://"),
+        ({"url": "http://i:99999"}, "spec.url: its port is no number from 1 to 65535"),
+        ({"url": "http://i:0"}, "spec.url: its port is no number from 1 to 65535"),
+        ({"url": "http://[::1"}, "spec.url: its host is neither a name nor an IP address; write an address such as"),
+        ({"url": "http://exa_mple..com"}, "spec.url: its host is neither a name nor an IP address"),
+        ({"url": "http://:8080"}, "spec.url: its host is neither a name nor an IP address"),
+        ({"url": "http://" + "i" * 64}, "spec.url: its host is neither a name nor an IP address"),
+        ({"url": "http://" + "i." * 127 + "i"}, "spec.url: its host is neither a name nor an IP address"),
+        ({"url": 'http://a"b'}, "spec.url: its host is neither a name nor an IP address"),
         ({"url": "http://i", "idempotency": "keyed"}, "spec.idempotency: expected one of Keyed, None, got 'keyed'"),
         ({"url": "http://i", "maxInFlight": 0}, "spec.maxInFlight: expected int >= 1"),
         ({}, "spec: object missing required field url"),
@@ -64,6 +74,21 @@ def test_a_participant_that_cannot_be_read_is_refused(spec: dict[str, Any], said
     with pytest.raises(SpecError) as caught:
         parse_participant(spec)
     assert str(caught.value).startswith(said)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://inventory.shop.svc:8080/base",
+        "https://exa_mple.com.",
+        "http://10.0.0.1:65535",
+        "http://[::1]:80",
+        "http://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example",
+    ],
+)
+def test_a_url_that_can_be_called_is_taken(url: str) -> None:
+    assert parse_participant({"url": url}).url == url
 
 
 def test_a_saga_that_cannot_be_read_is_refused() -> None:

@@ -1,6 +1,6 @@
 """A saga whose engine died: what was under way counts as "may have been called", never as "not started"."""
 
-from kompensa.model.events import CancelAsked, Recovered, ResumeAsked, SuspendAsked
+from kompensa.model.events import Accepted, CancelAsked, Recovered, ResumeAsked, SuspendAsked
 from kompensa.model.outcomes import Outcome
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.saga import Phase, Saga, StepPhase
@@ -118,6 +118,56 @@ def test_a_step_that_is_misdirected_in_a_replay_may_have_run_before_and_is_undon
     run.done("a")
     run.misconfigured("b")
     run.feed(CancelAsked())
+    assert run.asked == ["undo b#1"]
+
+
+def test_a_saga_that_was_accepted_suspended_is_known_to_have_called_nobody() -> None:
+    run = Run(chain("a", "b", "c!"), accepted=False)
+    run.feed(SuspendAsked())
+    run.feed(Accepted())
+    crash(run)
+    run.feed(CancelAsked())
+    assert run.asked == ["finish Compensated"]
+    assert {state.phase for state in run.saga.steps} == {StepPhase.WAITING}
+
+
+def test_a_saga_that_was_suspended_on_its_way_undoes_what_it_had_called_and_no_more() -> None:
+    run = Run(chain("a", "b", "c"))
+    run.done("a")
+    run.feed(SuspendAsked())  # durable, with b under way
+    crash(run)
+    run.feed(CancelAsked())
+    assert run.asked == ["undo b#1"]
+    run.done("b")
+    assert run.asked == ["undo a#1"]
+    run.done("a")
+    assert run.saga.phase is Phase.COMPENSATED
+    assert run.state("c").undo_attempts == 0
+
+
+def test_what_a_life_before_the_suspension_may_have_called_stays_in_doubt() -> None:
+    run = Run(chain("a", "b"))
+    accepted = run.saga
+    run.done("a")  # b was called; nothing of this was written
+    crash(run, back_to=accepted)
+    run.feed(SuspendAsked())
+    crash(run)
+    run.feed(CancelAsked())
+    assert run.asked == ["undo b#1"]
+
+
+def test_a_saga_that_was_resumed_after_a_suspended_recovery_is_in_doubt_again() -> None:
+    run = Run(chain("a", "b"), accepted=False)
+    run.feed(SuspendAsked())
+    run.feed(Accepted())
+    crash(run)
+    run.feed(ResumeAsked())
+    resumed = run.saga
+    assert run.committed_first
+    run.done("a")  # b was called; nothing of this was written
+    crash(run, back_to=resumed)
+    run.feed(CancelAsked())
+    run.done("a")
     assert run.asked == ["undo b#1"]
 
 

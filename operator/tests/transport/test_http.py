@@ -166,6 +166,15 @@ async def test_nobody_at_the_address_is_unknown() -> None:
     assert url in (reply.message or "")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://host:abc", "http://host:99999", "http://[::1", "http://exa_mple..com", f"http://{'a' * 64}"]
+)
+async def test_a_call_that_cannot_be_sent_for_its_url_is_misconfigured_and_never_unknown(url: str) -> None:
+    reply = await attempt(url)
+    assert (reply.outcome, reply.reason) == (Outcome.MISCONFIGURED, "RequestMalformed")
+    assert url in (reply.message or "")
+
+
 async def test_a_reply_that_announces_too_much_is_not_read() -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {REPLY_LIMIT + 1}\r\n\r\n".encode()
     reply = await replied(saying(head))

@@ -4,6 +4,7 @@ Each setting that differs from Debezium's default does so for a reason that is w
 """
 
 import re
+from collections.abc import Mapping
 
 from kompensa_cdc.capture.outbox import Credentials, Database, Directory, Outbox
 
@@ -44,6 +45,22 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         "topic.creation.default.partitions": str(outbox.partitions),
         "topic.creation.default.replication.factor": "-1",
     }
+
+
+def database_of_connector(config: Mapping[str, str], login: tuple[str, str] | None) -> Database | None:
+    """The database that a connector with this configuration reads; None if it does not say which.
+
+    Parameters
+    ----------
+    login
+        Username and password; None takes those in `config`, where they may only stand as names of files.
+    """
+    username, password = login or (config.get("database.user", ""), config.get("database.password", ""))
+    host, port = config.get("database.hostname", ""), config.get("database.port", "")
+    database = config.get("database.dbname", "")
+    if not (host and port.isdigit() and database and username and password) or username.startswith("${"):
+        return None
+    return Database(host=host, port=int(port), database=database, username=username, password=password)
 
 
 def _database(database: Database, credentials: Credentials) -> dict[str, str]:

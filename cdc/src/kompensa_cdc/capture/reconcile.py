@@ -2,7 +2,8 @@
 
 Level-triggered: it may be called at any time and any number of times, by one caller at a time per outbox. What a
 neighbour refuses comes back as a status that says so; only a defect of ours raises.
-Order matters once: old offsets are forgotten before a new slot is made, so that a crash in between only repeats it.
+Order matters twice. What can be wrong is looked for before anything is made. Old offsets are forgotten before a new
+slot is made, so that a crash in between only repeats it.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import time
 from dataclasses import replace
 
 from kompensa_cdc.capture import source
+from kompensa_cdc.capture.checks import check_source
 from kompensa_cdc.capture.connect import Connect, ConnectorState
 from kompensa_cdc.capture.connector import connector_config
 from kompensa_cdc.capture.errors import CaptureError
@@ -45,42 +47,30 @@ async def reconcile_outbox(
     """
     known = previous or OutboxStatus.fresh(outbox)
     try:
-        await ensure_topics(bootstrap, outbox)
-        await source.ensure_publication(owner, outbox)
+        await check_source(outbox, owner=owner, capture=capture)
         async with Connect(connect_url) as connect:
-            known = await _slot_and_connector(outbox, capture, credentials, connect, known)
+            present = await connect.config(outbox.connector)
+            await ensure_topics(bootstrap, outbox)
+            await source.ensure_publication(owner, outbox)
+            known = await _slot_and_connector(outbox, capture, credentials, connect, present, known)
             state = await _settled(connect, outbox.connector)
             known = await _after(state, outbox, connect, known)
         slot = await source.read_slot(capture, outbox)
         return replace(known, lag_bytes=slot.lag_bytes if slot else known.lag_bytes)
     except CaptureError as error:
-        last_error = known.last_error if known.slot_lost else error.message
-        return replace(known, ready=False, reason=error.reason, message=error.message, last_error=last_error)
-
-
-async def remove_outbox(outbox: Outbox, *, owner: Database, capture: Database, connect_url: str) -> None:
-    """Take down connector, slot and publication; the topics stay, for their consumers.
-
-    Raises
-    ------
-    CaptureError
-        If a neighbour does not let us; calling again goes on from there.
-    """
-    async with Connect(connect_url) as connect:
-        if await connect.config(outbox.connector) is not None:
-            await connect.stop(outbox.connector)
-            await connect.forget_offsets(outbox.connector)
-            await connect.delete(outbox.connector)
-    await source.drop_slot(capture, outbox)
-    await source.drop_publication(owner, outbox)
+        return known.refused(error)
 
 
 async def _slot_and_connector(
-    outbox: Outbox, capture: Database, credentials: Credentials, connect: Connect, known: OutboxStatus
+    outbox: Outbox,
+    capture: Database,
+    credentials: Credentials,
+    connect: Connect,
+    present: dict[str, str] | None,
+    known: OutboxStatus,
 ) -> OutboxStatus:
     config = connector_config(outbox, capture, credentials)
     slot = await source.read_slot(capture, outbox)
-    present = await connect.config(outbox.connector)
     if slot is not None and not slot.lost:
         if present != config:
             await connect.put_config(outbox.connector, config)
@@ -95,7 +85,12 @@ async def _slot_and_connector(
     await connect.forget_offsets(outbox.connector)
     if slot is not None:
         await source.drop_slot(capture, outbox)
-    await source.create_slot(capture, outbox)
+    try:
+        await source.create_slot(capture, outbox)
+    except CaptureError:
+        if not was_reading:
+            await connect.delete(outbox.connector)
+        raise
     if present not in (None, config):
         await connect.put_config(outbox.connector, config)
     return replace(known, slot_lost=True, last_error=slot_loss_text(outbox)) if was_reading else known

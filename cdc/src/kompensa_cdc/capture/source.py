@@ -88,10 +88,6 @@ def slot_sql(*, server_version: int) -> sql.SQL:
 async def ensure_publication(owner: Database, outbox: Outbox) -> None:
     """Make the publication, or point it at the outbox's table if it names another."""
     async with connected(owner, f"making the publication {outbox.publication}") as connection:
-        if await _one(connection, "SELECT to_regclass(%s) IS NOT NULL AS found", outbox.table) != {"found": True}:
-            raise PostgresError(
-                f"table {outbox.table} does not exist in {owner.address}: run the service's migration first"
-            )
         tables = await _published_tables(connection, outbox)
         if tables == [outbox.table]:
             return
@@ -108,7 +104,7 @@ async def ensure_publication(owner: Database, outbox: Outbox) -> None:
 
 async def _published_tables(connection: Connection, outbox: Outbox) -> list[str] | None:
     """The tables of our publication as schema.table, or None if there is no such publication."""
-    row = await _one(
+    row = await one(
         connection,
         """SELECT array_remove(array_agg(t.schemaname || '.' || t.tablename), NULL) AS tables
              FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)
@@ -121,7 +117,7 @@ async def _published_tables(connection: Connection, outbox: Outbox) -> list[str]
 async def read_slot(capture: Database, outbox: Outbox) -> Slot | None:
     """Return the slot's state, or None if there is none."""
     async with connected(capture, f"reading the slot {outbox.slot}") as connection:
-        row = await _one(
+        row = await one(
             connection,
             """SELECT active, wal_status IS NOT DISTINCT FROM 'lost' AS lost,
                       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint AS lag_bytes
@@ -134,7 +130,6 @@ async def read_slot(capture: Database, outbox: Outbox) -> Slot | None:
 async def create_slot(capture: Database, outbox: Outbox) -> None:
     """Make the slot; what is committed from here on is kept for Debezium."""
     async with connected(capture, f"making the slot {outbox.slot}") as connection:
-        await _require_logical_wal(connection, capture)
         try:
             await connection.execute(slot_sql(server_version=connection.info.server_version), (outbox.slot,))
         except errors.DuplicateObject:
@@ -152,15 +147,6 @@ async def create_slot(capture: Database, outbox: Outbox) -> None:
                 f"slot {outbox.slot} could not start within {STATEMENT_TIMEOUT_SECONDS} s because a transaction is "
                 f"still open on {capture.host}:{capture.port}: see pg_stat_activity for the oldest xact_start"
             ) from None
-
-
-async def _require_logical_wal(connection: Connection, capture: Database) -> None:
-    row = await _one(connection, "SELECT current_setting('wal_level') AS level")
-    if row is None or row["level"] != "logical":
-        level = row and row["level"]
-        raise PostgresError(
-            f"PostgreSQL {capture.host}:{capture.port} has wal_level={level}: set it to logical and restart the server"
-        )
 
 
 async def drop_slot(capture: Database, outbox: Outbox) -> None:
@@ -181,6 +167,7 @@ async def drop_publication(owner: Database, outbox: Outbox) -> None:
         await connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(outbox.publication)))
 
 
-async def _one(connection: Connection, query: str, *values: object) -> dict[str, Any] | None:
+async def one(connection: Connection, query: str, *values: object) -> dict[str, Any] | None:
+    """The first row that a query gives, or None."""
     cursor = await connection.execute(query, values)
     return await cursor.fetchone()

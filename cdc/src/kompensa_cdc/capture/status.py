@@ -1,9 +1,10 @@
 """What reconciling an outbox found: one frozen record, and the pure rules over it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from kompensa_cdc.capture.errors import CaptureError
 from kompensa_cdc.capture.outbox import Outbox
 
 FIRST_RESTART_SECONDS = 5.0
@@ -35,6 +36,11 @@ class OutboxStatus:
     @classmethod
     def fresh(cls, outbox: Outbox) -> "OutboxStatus":
         return cls(connector=outbox.connector, slot=outbox.slot, publication=outbox.publication)
+
+    def refused(self, error: CaptureError) -> "OutboxStatus":
+        """What is known stays; Ready says what has to change first."""
+        last_error = self.last_error if self.slot_lost else error.message
+        return replace(self, ready=False, reason=error.reason, message=error.message, last_error=last_error)
 
     def as_status(self) -> dict[str, Any]:
         """The fields of the `Outbox` object's status, without conditions."""

@@ -15,8 +15,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One change of one aggregate.
 
     `key` is the aggregate's id, `version` the version of the event's form ("1.0"), `aggregate_version` the aggregate's
-    own counter, by which events of a key are ordered. `payload` is None for a tombstone. `occurred_at` falls back to
-    the record's time-stamp.
+    own counter, by which events of a key are ordered. `payload` is None for a tombstone; `value` is what it was read
+    from, kept for the case that the event cannot be applied. `occurred_at` falls back to the record's time-stamp.
     """
 
     topic: str
@@ -27,12 +27,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     aggregate_version: int
     payload: dict[str, Any] | None
+    value: str | bytes | None
     headers: Headers
     occurred_at: datetime
 
 
 class Poison(msgspec.Struct, frozen=True, kw_only=True):
-    """A record that cannot be applied, with all a person needs to see why; `error` names what was expected."""
+    """A record that cannot be applied, with all a person needs to see why; `error` names what was expected.
+
+    Every text in it is fit for PostgreSQL (no NUL), and `key` for an index, whatever the record held.
+    """
 
     topic: str
     partition: int

@@ -17,6 +17,7 @@ from psycopg import AsyncConnection
 from kompensa_cdc.backoff import pause_seconds
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.bookkeeping import Partition
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
 from kompensa_cdc.replicas.progress import Progress
@@ -63,6 +64,10 @@ class Applier:
     async def count_parked(self) -> int:
         """Count the parked keys; in idle times this is also how trouble with the database is noticed."""
         return await self._patiently(lambda connection: count_parked_keys(connection, self._writer.books))
+
+    async def offsets(self) -> dict[Partition, int]:
+        """What the database holds as next offsets; in idle times this is how a rewind is noticed."""
+        return await self._patiently(self._writer.books.offsets)
 
     async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
         attempt = 0

@@ -1,29 +1,35 @@
 """One batch, one transaction: offsets, copy, tombstones and parked events commit together or not at all.
 
 The offsets go first: their compare-and-set is the fence, and it locks the rows on which a zombie would collide.
-An event that PostgreSQL itself refuses is found by halving the batch under savepoints; only its key is parked.
+An event that PostgreSQL itself refuses is found by halving the batch under savepoints; only that event is parked.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Poison, poisoned
+from kompensa_cdc.events import Event, Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
-from kompensa_cdc.replicas.changes import Change, Folded, fold, plan
-from kompensa_cdc.replicas.parking import park, standing_of
+from kompensa_cdc.replicas.changes import Change, Folded, Settled, fold, key_of, settle
+from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 
 COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
 
-REFUSED = (psycopg.DataError, psycopg.IntegrityError)
-Refusals = dict[str, str]  # key -> why
+# What one event's values can cause: types, constraints, the limits of an index or of jsonb, a trigger's RAISE.
+REFUSED = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.RaiseException,
+)
 Deletions = Mapping[str, int]  # key -> version of its deletion
-Write = Callable[[AsyncConnection, Sequence[Folded], Deletions], Awaitable[tuple[int, Refusals]]]
+Items = Sequence[Change | Poison]
 
 
 @dataclass(frozen=True)
@@ -53,56 +59,95 @@ class Writer:
             For trouble that is not the fault of one event; nothing was written.
         """
         try:
-            return await self._apply(connection, batch, self._write_whole)
+            return await self._apply(connection, batch, halving=False)
         except REFUSED:
             # Rare, so that the usual batch is spared the savepoints.
-            return await self._apply(connection, batch, self._write_halving)
+            return await self._apply(connection, batch, halving=True)
 
-    async def write_freed(self, connection: AsyncConnection, changes: Sequence[Change]) -> str | None:
-        """Write one key's events outside of any batch, in the caller's transaction and under its lock.
+    async def write_parked(self, connection: AsyncConnection, items: Items) -> Settled:
+        """Write parked events, prepared anew, outside of any batch: in the caller's transaction and under its lock.
 
-        Returns why the table refuses them (nothing is written then), or None.
+        What the copy holds afterwards, and what still waits and why, is in the answer; the parked rows are not touched.
         """
-        folded = tuple(fold(changes).values())
-        standing = await standing_of(connection, self.books, [each.key for each in folded])
-        _, refusals = await self._write_halving(connection, folded, standing.deleted)
-        return next(iter(refusals.values()), None)
+        keys = {key_of(item) for item in items}
+        deleted = (await standing_of(connection, self.books, keys)).deleted
+        held = await self._held(connection, keys, deleted)
+        _, refused = await self._write_halving(connection, _in_order(_changes(items)), deleted)
+        return settle(_with_refused(items, refused), held)
 
-    async def _apply(self, connection: AsyncConnection, batch: Batch, write: Write) -> Applied:
-        keys = {item.event.key if isinstance(item, Change) else item.key for item in batch.items}
-        deletes = any(isinstance(item, Change) and item.row is None for item in batch.items)
+    async def _apply(self, connection: AsyncConnection, batch: Batch, *, halving: bool) -> Applied:
+        keys = {key_of(item) for item in batch.items}
+        changes = _changes(batch.items)
+        poisoned_keys = {item.key for item in batch.items if isinstance(item, Poison)}
+        deletes = any(change.row is None for change in changes)
         async with connection.transaction():
             await self.books.advance(connection, batch.moves)
-            await self.books.lock(connection, alone=deletes)
+            await self.books.lock(connection, alone=halving or deletes or bool(poisoned_keys))
             standing = await standing_of(connection, self.books, keys)
-            planned = plan(batch.items, standing.held)
-            written, refusals = await write(connection, planned.folded, standing.deleted)
-            parked = (*planned.parked, *_refused(batch, refusals, planned.parked))
-            await park(connection, self.books, parked)
-        return Applied(records=len(batch.items), written=written, parked=parked)
+            unsettled = keys if halving else poisoned_keys | standing.parked
+            held = await self._held(connection, unsettled, standing.deleted)
+            refused: list[Poison] = []
+            if halving:
+                written, refused = await self._write_halving(connection, _in_order(changes), standing.deleted)
+            else:
+                written = await self._write_whole(connection, changes, standing.deleted)
+            items = _with_refused(batch.items, refused)
+            settled = settle([item for item in items if key_of(item) in unsettled], held)
+            freed: set[str] = set()
+            if standing.parked:
+                freed = await drop_superseded(connection, self.books, settled.newest)
+            await park(connection, self.books, settled.waiting)
+        return Applied(
+            records=len(batch.items),
+            written=written,
+            parked=tuple(each.poison for each in settled.waiting),
+            superseded=tuple(sorted(freed | {event.key for event in settled.superseded})),
+        )
 
-    async def _write_whole(
-        self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions
-    ) -> tuple[int, Refusals]:
-        return await self._write_all(
-            connection, folded, deleted, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS
-        ), {}
+    async def _held(self, connection: AsyncConnection, keys: Collection[str], deleted: Deletions) -> dict[str, int]:
+        """The version that the copy holds of each key, of its row or of its deletion."""
+        versions = await self._row_versions(connection, sorted(keys))
+        return {key: max(versions.get(key, 0), deleted.get(key, 0)) for key in keys}
 
-    async def _write_halving(
-        self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions
-    ) -> tuple[int, Refusals]:
-        if not folded:
-            return 0, {}
+    async def _row_versions(self, connection: AsyncConnection, keys: Sequence[str]) -> dict[str, int]:
+        """By halving, for the keys of poison may be none by the key column's type; no row can have such a one."""
+        if not keys:
+            return {}
         try:
             async with connection.transaction():
-                return await self._write_all(connection, folded, deleted, copy=False), {}
+                rows = await connection.execute(self.statements.versions, (list(keys),))
+                return {key: version async for key, version in rows}
+        except psycopg.DataError:
+            if len(keys) == 1:
+                return {}
+        middle = len(keys) // 2
+        first = await self._row_versions(connection, keys[:middle])
+        return first | await self._row_versions(connection, keys[middle:])
+
+    async def _write_whole(self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions) -> int:
+        folded = tuple(fold(changes).values())
+        return await self._write_all(connection, folded, deleted, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS)
+
+    async def _write_halving(
+        self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
+    ) -> tuple[int, list[Poison]]:
+        """Write what the table takes; return the number of rows, and as Poison the events that it refuses.
+
+        `changes` are in the order of `_in_order`: a key's events that fall into two halves are then written the older
+        ones first, as if each had come by itself.
+        """
+        if not changes:
+            return 0, []
+        try:
+            async with connection.transaction():
+                return await self._write_all(connection, tuple(fold(changes).values()), deleted, copy=False), []
         except REFUSED as error:
-            if len(folded) == 1:
-                return 0, {folded[0].key: explain(error)}
-        middle = len(folded) // 2
-        first, refused_first = await self._write_halving(connection, folded[:middle], deleted)
-        second, refused_second = await self._write_halving(connection, folded[middle:], deleted)
-        return first + second, refused_first | refused_second
+            if len(changes) == 1:
+                return 0, [poisoned(changes[0].event, explain(error))]
+        middle = len(changes) // 2
+        first, refused_first = await self._write_halving(connection, changes[:middle], deleted)
+        second, refused_second = await self._write_halving(connection, changes[middle:], deleted)
+        return first + second, refused_first + refused_second
 
     async def _write_all(
         self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions, *, copy: bool
@@ -161,15 +206,25 @@ def _arrays(states: Sequence[Change]) -> list[list[str | None]]:
     return [keys, versions, *(list(column) for column in rows)]
 
 
-def _refused(batch: Batch, refusals: Refusals, parked: Sequence[Poison]) -> list[Poison]:
-    """Every event of a refused key in this batch, in order; what the plan parked already is not parked twice."""
-    seen = {(event.topic, event.partition, event.offset) for event in parked}
-    changes = [item for item in batch.items if isinstance(item, Change) and item.event.key in refusals]
-    return [
-        poisoned(change.event, refusals[change.event.key])
-        for change in changes
-        if (change.event.topic, change.event.partition, change.event.offset) not in seen
-    ]
+def _changes(items: Items) -> list[Change]:
+    return [item for item in items if isinstance(item, Change)]
+
+
+def _in_order(changes: Sequence[Change]) -> list[Change]:
+    """By key and version; a state before a deletion of the same version, which it must not outlive."""
+    return sorted(changes, key=lambda each: (each.event.key, each.event.aggregate_version, each.row is None))
+
+
+def _with_refused(items: Items, refused: Sequence[Poison]) -> Items:
+    """Put the refused events, as Poison, into the places where they were read."""
+    if not refused:
+        return items
+    poison = {_place(each): each for each in refused}
+    return [poison.get(_place(item.event), item) if isinstance(item, Change) else item for item in items]
+
+
+def _place(record: Event | Poison) -> tuple[str, int, int]:
+    return (record.topic, record.partition, record.offset)
 
 
 def explain(error: psycopg.Error) -> str:

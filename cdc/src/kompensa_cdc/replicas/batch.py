@@ -17,8 +17,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Applied:
-    """What a batch did: `written` rows changed in the copy, `parked` events put aside with their errors."""
+    """What a batch did: `written` rows changed in the copy, `parked` events put aside with their errors.
+
+    `superseded`: keys of which events that do not fit are left, or left aside, for something newer in the copy.
+    """
 
     records: int
     written: int
     parked: tuple[Poison, ...]
+    superseded: tuple[str, ...]

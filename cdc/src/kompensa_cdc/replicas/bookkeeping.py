@@ -134,6 +134,13 @@ class Bookkeeping:
                 "ours: another worker took them over, or they were rewound"
             )
 
+    async def offsets(self, connection: AsyncConnection) -> dict[Partition, int]:
+        """The stored next offset of each partition of the replica, whoever holds it."""
+        rows = await connection.execute(
+            self.compose("SELECT topic, partition, next_offset FROM {offsets} WHERE replica = %s"), (self.replica,)
+        )
+        return {(topic, partition): next_offset async for topic, partition, next_offset in rows}
+
     async def rewind(self, connection: AsyncConnection) -> int:
         """Set every stored offset of the replica to the beginning, under a new epoch; return how many there were."""
         cursor = await connection.execute(

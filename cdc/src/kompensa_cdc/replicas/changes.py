@@ -1,4 +1,4 @@
-"""What a batch of events comes to: per key the newest state and the newest deletion. Pure.
+"""What a batch of events comes to: per key the newest state and the newest deletion, and what waits aside. Pure.
 
 A copy's row is a function of the *set* of its key's events, not of their order: the newest state, the newest
 deletion, and which of the two is newer. So folding a batch first and then applying it gives what applying each event
@@ -9,10 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from kompensa_cdc.events import Event, Poison, poisoned
+from kompensa_cdc.events import Event, Poison, version_in
 from kompensa_cdc.replicas.rows import Row
-
-HELD = "held: an earlier event of this key is parked"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -30,11 +28,19 @@ class Folded(msgspec.Struct, frozen=True):
     deletion: Change | None = None
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """What to write for a batch: `folded` into the copy, `parked` into the bookkeeping."""
+class Waiting(msgspec.Struct, frozen=True):
+    """A poison event, and the version that the copy must reach before it is of no more interest."""
 
-    folded: tuple[Folded, ...]
-    parked: tuple[Poison, ...]
+    poison: Poison
+    version: int
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """`newest` is the version that the copy holds of each key now, `waiting` what is not superseded by it."""
+
+    newest: Mapping[str, int]
+    waiting: tuple[Waiting, ...]
+    superseded: tuple[Poison, ...]
 
 
 def with_change(folded: Folded, change: Change) -> Folded:
@@ -58,32 +64,33 @@ def fold(changes: Iterable[Change]) -> dict[str, Folded]:
     return folded
 
 
-def plan(items: Iterable[Change | Poison], held: Mapping[str, int]) -> Plan:
-    """Part a batch into what is applied and what is parked.
+def settle(items: Iterable[Change | Poison], held: Mapping[str, int]) -> Settled:
+    """Part the poison of a batch into what waits for a person and what the copy is past already.
 
-    A poison parks its key: from there on later versions of the key are held behind it, in order. Older versions that
-    arrive late (another topic, a rewind) are still applied, as they would have been had they come in time.
+    Each event carries the full state of its aggregate, so a newer state or deletion supersedes an older event, and
+    whether that one fits makes no difference. A version that nobody can read counts as the next after what the copy
+    holds when the event is read: it is shown until the copy has moved on.
 
     Parameters
     ----------
+    items
+        In the order they were read; what the table refused is among them as Poison.
     held
-        The keys that are parked already, with the lowest version that is (0: a version nobody could read).
+        The version of each key, of its row or its deletion, that the copy held before; keys without any are absent.
     """
-    lowest = dict(held)
-    changes: list[Change] = []
-    parked: list[Poison] = []
+    newest = dict(held)
+    aside: list[Waiting] = []
     for item in items:
         if isinstance(item, Poison):
-            parked.append(item)
-            lowest[item.key] = min(lowest.get(item.key, 2**63), version_of(item))
-        elif lowest.get(item.event.key, 2**63) <= item.event.aggregate_version:
-            parked.append(poisoned(item.event, HELD))
+            aside.append(Waiting(item, version_in(item.headers) or newest.get(item.key, 0) + 1))
         else:
-            changes.append(item)
-    return Plan(tuple(fold(changes).values()), tuple(parked))
+            newest[item.event.key] = max(newest.get(item.event.key, 0), item.event.aggregate_version)
+    return Settled(
+        newest,
+        tuple(each for each in aside if each.version > newest.get(each.poison.key, 0)),
+        tuple(each.poison for each in aside if each.version <= newest.get(each.poison.key, 0)),
+    )
 
 
-def version_of(poison: Poison) -> int:
-    """The aggregate's version of a poison record, or 0 if it cannot be read."""
-    text = poison.headers.get("aggregate-version") or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+def key_of(item: Change | Poison) -> str:
+    return item.event.key if isinstance(item, Change) else item.key

@@ -1,7 +1,7 @@
-"""Parked events: a poison event stops its own key, and nothing else.
+"""Parked events: a poison event is kept beside the copy, and nothing else waits for it.
 
-What follows it for the same key is kept behind it in order, so that nothing is applied out of turn and nothing is
-lost when the record leaves the topic.
+Nothing is held back behind it, because each event carries the full state of its aggregate: a newer one that fits
+supersedes it, and it leaves the table in the transaction that writes the newer one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,16 +10,15 @@ from dataclasses import dataclass
 import msgspec
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
-from kompensa_cdc.replicas.changes import version_of
+from kompensa_cdc.replicas.changes import Waiting
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of a batch's keys: the lowest parked version of each, and the version of its deletion."""
+    """What is known of a batch's keys: which have parked events, and the version of each one's deletion."""
 
-    held: Mapping[str, int]
+    parked: frozenset[str]
     deleted: Mapping[str, int]
 
 
@@ -28,21 +27,23 @@ async def standing_of(connection: AsyncConnection, books: Bookkeeping, keys: Col
     rows = await connection.execute(
         books.compose(
             """WITH wanted AS MATERIALIZED (SELECT jsonb_array_elements_text(%(keys)s::jsonb) AS key)
-               SELECT true, key, min(aggregate_version) FROM {parked} JOIN wanted USING (key)
-                WHERE replica = %(replica)s GROUP BY key
+               SELECT DISTINCT true, key, 0::bigint FROM {parked} JOIN wanted USING (key) WHERE replica = %(replica)s
                UNION ALL
                SELECT false, key, version FROM {tombstones} JOIN wanted USING (key) WHERE replica = %(replica)s"""
         ),
         {"replica": books.replica, "keys": msgspec.json.encode(keys).decode()},
     )
-    held: dict[str, int] = {}
+    parked: set[str] = set()
     deleted: dict[str, int] = {}
-    async for is_held, key, version in rows:
-        (held if is_held else deleted)[key] = version
-    return Standing(held, deleted)
+    async for is_parked, key, version in rows:
+        if is_parked:
+            parked.add(key)
+        else:
+            deleted[key] = version
+    return Standing(frozenset(parked), deleted)
 
 
-async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence[Poison]) -> None:
+async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence[Waiting]) -> None:
     """Keep events aside, in order; an event that is parked already (a rewind) stays as it is."""
     if not events:
         return
@@ -57,18 +58,30 @@ async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence
             [
                 (
                     books.replica,
-                    event.key,
-                    event.topic,
-                    event.partition,
-                    event.offset,
-                    version_of(event),
-                    msgspec.json.encode(event.headers).decode(),
-                    event.value.replace("\0", "\ufffd") if event.value is not None else None,
-                    event.error,
+                    event.poison.key,
+                    event.poison.topic,
+                    event.poison.partition,
+                    event.poison.offset,
+                    event.version,
+                    msgspec.json.encode(event.poison.headers).decode(),
+                    event.poison.value,
+                    event.poison.error,
                 )
                 for event in events
             ],
         )
+
+
+async def drop_superseded(connection: AsyncConnection, books: Bookkeeping, newest: Mapping[str, int]) -> set[str]:
+    """Delete what is parked up to the version that the copy holds of each key; return the keys that had such."""
+    rows = await connection.execute(
+        books.compose(
+            """DELETE FROM {parked} p USING unnest(%s::text[], %s::bigint[]) AS n (key, version)
+                WHERE p.replica = %s AND p.key = n.key AND p.aggregate_version <= n.version RETURNING p.key"""
+        ),
+        (list(newest.keys()), list(newest.values()), books.replica),
+    )
+    return {key async for (key,) in rows}
 
 
 async def count_parked_keys(connection: AsyncConnection, books: Bookkeeping) -> int:

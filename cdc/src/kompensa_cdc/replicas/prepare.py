@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
-from kompensa_cdc.events import Event, Poison, PoisonError, Record, decode, payload_check, poisoned
+import msgspec
+
+from kompensa_cdc.events import Event, Poison, PoisonError, Record, decode, payload_check, poisoned, unexpected
 from kompensa_cdc.replicas.changes import Change
-from kompensa_cdc.replicas.rows import canonical_key, row_of
+from kompensa_cdc.replicas.rows import canonical, check_key, row_of
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.table import TargetTable
 
@@ -13,6 +15,7 @@ def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change
     """Return the function that prepares one record for this replica and this table.
 
     A deletion is an event that `deleteEvents` names, or a tombstone. The schema is of states: deletions carry less.
+    The function raises nothing: whatever fails over one record makes that record poison.
     """
     check = payload_check(spec.event_schema)
     required = table.required
@@ -20,14 +23,20 @@ def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change
 
     def prepare(record: Record) -> Change | Poison:
         event = decode(record)
+        key = canonical(event.key, key_type)
+        if key != event.key:
+            event = msgspec.structs.replace(event, key=key)
         if isinstance(event, Poison):
             return event
         try:
-            return change_of(canonical_key(event, key_type))
+            return change_of(event)
         except PoisonError as error:
             return poisoned(event, str(error))
+        except Exception as error:
+            return poisoned(event, unexpected(error))
 
     def change_of(event: Event) -> Change:
+        check_key(event.key, key_type)
         if event.payload is None or event.type in spec.delete_events:
             return Change(event, None)
         check(event)

@@ -110,6 +110,13 @@ class Progress:
                     )
             self.partitions = partitions
 
+    def is_ahead_of(self, stored: Mapping[Partition, int]) -> bool:
+        """Whether we have written more of a partition than the database holds now: somebody rewound the replica.
+
+        A new owner of a partition only ever moves it on, so being behind is no such sign.
+        """
+        return any(progress.next_offset > stored.get(name, 0) for name, progress in self.partitions.items())
+
     def ends(self, ends: Mapping[Partition, int]) -> None:
         """Where the topics end now, for those partitions that could be asked."""
         with self._lock:

@@ -1,7 +1,7 @@
 """Trying parked events again: the way out once the schema, the table or the event's reader has been mended.
 
-Key by key, each in a transaction of its own: either all of a key's events are applied now and leave the table, or
-they stay as they are. What came in the meantime is among them, because it was held.
+Key by key, each in a transaction of its own: the events that fit now are applied, and they leave the table together
+with every older one of their key. One that still does not fit keeps no other from being applied.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from psycopg import AsyncConnection
 from kompensa_cdc.events import Headers, Poison
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
-from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.changes import Change, key_of
+from kompensa_cdc.replicas.parking import drop_superseded
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.statements import statements
@@ -22,7 +23,7 @@ from kompensa_cdc.replicas.target import connect
 
 @dataclass(frozen=True)
 class Retried:
-    """`applied` keys are free again; `refused` ones stay parked, each with the reason of its first bad event."""
+    """`applied` keys are free again; `refused` ones have events that stay parked, with the reason of the oldest."""
 
     applied: tuple[str, ...]
     refused: dict[str, str]
@@ -30,7 +31,7 @@ class Retried:
 
 @dataclass(frozen=True)
 class ParkedRecord:
-    """A parked event in the form of the record it came from."""
+    """A parked event in the form of the record it came from; its time, in ms since 1970, is that of its parking."""
 
     topic_: str
     partition_: int
@@ -38,6 +39,8 @@ class ParkedRecord:
     key_: str
     headers_: Headers
     payload: str | None
+    version: int
+    parked_at: int
 
     def topic(self) -> str:
         return self.topic_
@@ -58,7 +61,7 @@ class ParkedRecord:
         return self.headers_
 
     def timestamp(self) -> tuple[int, int]:
-        return (0, 0)
+        return (1, self.parked_at)
 
 
 async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None = None) -> Retried:
@@ -74,23 +77,30 @@ async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None 
         for parked_key in [key] if key else await _parked_keys(connection, books):
             async with connection.transaction():
                 await books.lock(connection, alone=True)
-                items = [prepare(record) for record in await _records(connection, books, parked_key)]
-                reason = await _apply(connection, writer, items)
-                if reason is None:
-                    await _free(connection, books, parked_key)
-            if reason is None:
+                records = await _records(connection, books, parked_key)
+                reasons = await _retry(connection, writer, records, [prepare(record) for record in records])
+            if reasons:
+                refused[parked_key] = reasons[0]
+            elif records:
                 applied.append(parked_key)
-            else:
-                refused[parked_key] = reason
     return Retried(tuple(applied), refused)
 
 
-async def _apply(connection: AsyncConnection, writer: Writer, items: Sequence[Change | Poison]) -> str | None:
-    """Write one key's events; return why not, or None when they are written."""
-    for item in items:
-        if isinstance(item, Poison):
-            return item.error
-    return await writer.write_freed(connection, [item for item in items if isinstance(item, Change)])
+async def _retry(
+    connection: AsyncConnection, writer: Writer, records: Sequence[ParkedRecord], items: Sequence[Change | Poison]
+) -> list[str]:
+    """Write one key's events, free what is applied or superseded, and return why the others stay, oldest first."""
+    if not records:
+        return []
+    settled = await writer.write_parked(connection, items)
+    newest = settled.newest[key_of(items[0])]
+    # By the key as it was parked: the key column's type, and so the key's spelling, may be another by now.
+    await drop_superseded(connection, writer.books, {records[0].key(): newest})
+    poison = (*(each.poison for each in settled.waiting), *settled.superseded)
+    errors = {(each.topic, each.partition, each.offset): each.error for each in poison}
+    return [
+        errors[record.topic(), record.partition(), record.offset()] for record in records if record.version > newest
+    ]
 
 
 async def _parked_keys(connection: AsyncConnection, books: Bookkeeping) -> list[str]:
@@ -103,15 +113,10 @@ async def _parked_keys(connection: AsyncConnection, books: Bookkeeping) -> list[
 async def _records(connection: AsyncConnection, books: Bookkeeping, key: str) -> list[ParkedRecord]:
     rows = await connection.execute(
         books.compose(
-            """SELECT topic, partition, record_offset, key, headers, payload FROM {parked}
+            """SELECT topic, partition, record_offset, key, headers, payload, aggregate_version,
+                      (extract(epoch FROM parked_at) * 1000)::bigint FROM {parked}
                 WHERE replica = %s AND key = %s ORDER BY aggregate_version, position"""
         ),
         (books.replica, key),
     )
     return [ParkedRecord(*row) async for row in rows]
-
-
-async def _free(connection: AsyncConnection, books: Bookkeeping, key: str) -> None:
-    await connection.execute(
-        books.compose("DELETE FROM {parked} WHERE replica = %s AND key = %s"), (books.replica, key)
-    )

@@ -1,7 +1,7 @@
 """Reading a copy's topics again from their beginning: the way to fill a hole, and harmless otherwise.
 
 The stored offsets go back under a new epoch, so a running worker is fenced off mid-batch and starts anew by itself.
-The version guard drops everything the copy already has; parked events stay parked.
+The version guard drops everything the copy already has; parked events stay parked where they still do not fit.
 """
 
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping

@@ -39,21 +39,15 @@ def row_of(event: Event, columns: tuple[Column, ...], *, required: frozenset[str
     return tuple(_value(payload, column, required) for column in columns)
 
 
-def canonical_key(event: Event, key_type: str) -> Event:
-    """Return the event with its key as PostgreSQL prints it: bookkeeping compares keys as text.
+def canonical(key: str, key_type: str) -> str:
+    """Return the key as PostgreSQL prints it, because bookkeeping compares keys as text; one that is none as it is."""
+    return key.lower() if key_type == "uuid" and _UUID.fullmatch(key) else key
 
-    Raises
-    ------
-    PoisonError
-        If the key column is a uuid and the record's key is not.
-    """
-    if key_type != "uuid":
-        return event
-    if not _UUID.fullmatch(event.key):
+
+def check_key(key: str, key_type: str) -> None:
+    """Raise PoisonError if the key column is a uuid and the record's key is not."""
+    if key_type == "uuid" and not _UUID.fullmatch(key):
         raise PoisonError("the record's key is not a uuid, as the key column is")
-    return (
-        event if event.key.islower() or event.key.isdigit() else msgspec.structs.replace(event, key=event.key.lower())
-    )
 
 
 def _value(payload: Mapping[str, Any], column: Column, required: frozenset[str]) -> str | None:

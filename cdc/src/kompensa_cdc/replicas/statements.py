@@ -19,7 +19,10 @@ Part = sql.Composable
 
 @dataclass(frozen=True, kw_only=True)
 class Statements:
-    """`live_*` and `late` take one array per column (key, version, columns); `bury` keys, versions and times."""
+    """`live_*` and `late` take one array per column (key, version, columns); `bury` keys, versions and times.
+
+    `versions` takes keys, and gives those that have a row, each with the version that its row holds.
+    """
 
     create_staged: sql.Composed
     copy_staged: sql.Composed
@@ -28,6 +31,7 @@ class Statements:
     bury: sql.Composed
     after_burial: tuple[sql.Composed, ...]
     late: tuple[sql.Composed, ...]
+    versions: sql.Composed
 
 
 def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
@@ -41,6 +45,7 @@ def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Sta
         bury=writer.bury(),
         after_burial=(writer.remember_state(), writer.mark()) if soft else (writer.delete(),),
         late=(writer.late(), writer.remember_late()) if soft else (),
+        versions=writer.versions(),
     )
 
 
@@ -142,6 +147,12 @@ class _Writer:
             "UPDATE {tombstones} t SET state_version = s.v1 FROM {source} s "
             "WHERE t.key = s.v0::text AND t.replica = %s AND t.state_version < s.v1"
         ).format(tombstones=self.books.compose("{tombstones}"), source=self.arrays())
+
+    def versions(self) -> sql.Composed:
+        return sql.SQL(
+            "SELECT s.key, coalesce(c.{version}, 0) FROM unnest(%s::text[]) AS s (key) "
+            "JOIN {table} c ON c.{key} = s.key::{kind}"
+        ).format(table=self._table, key=self._key, version=self._version, kind=self._types()[0])
 
     def _assignments(self, *, blank_personal: bool, deleted_at: Part, version: Part) -> tuple[list[Part], list[Part]]:
         """Columns of the copy and what each is given; the key first."""

@@ -16,13 +16,13 @@ import structlog
 from confluent_kafka import KafkaException
 
 from kompensa_cdc.backoff import pause_seconds
-from kompensa_cdc.events import Poison
+from kompensa_cdc.events import Event, Poison
 from kompensa_cdc.replicas.applier import Applier
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
 from kompensa_cdc.replicas.broker import BrokerError, consumer_config, group_config, missing_topics
-from kompensa_cdc.replicas.changes import HELD, Change
+from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.intake import Intake
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
@@ -33,7 +33,7 @@ from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 
-LOOK_SECONDS = 1.0  # how often parked keys are counted, and a database in idle times is seen to be there
+LOOK_SECONDS = 1.0  # how often parked keys are counted, and a rewind or the loss of the database is seen when idle
 GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew
 NAMED_KEYS = 3  # a log line names the keys of a small batch only
 
@@ -126,8 +126,10 @@ class Worker:
                     self._applied(batch, await applier.apply(batch))
                     intake.queue.task_done()
                 if time.monotonic() >= count_at:
-                    # Also `retry`, in another process, changes it.
+                    # `retry` and `rewind`, in other processes, change both.
                     self.progress.parked_keys = await applier.count_parked()
+                    if self.progress.is_ahead_of(await applier.offsets()):
+                        raise FencedError(f"replica {self._spec.replica} was rewound: its topics are read again")
                     count_at = time.monotonic() + LOOK_SECONDS
 
     def _applied(self, batch: Batch, applied: Applied) -> None:
@@ -142,31 +144,29 @@ class Worker:
             self.metrics.delay.observe(max(0.0, (now - min(times)).total_seconds()))
         if applied.parked:
             self._tell_parked(applied.parked)
+        for key in applied.superseded:
+            _log.info("events that do not fit are superseded", replica=self._spec.replica, key=key)
         self._log_applied(batch, applied)
 
     def _tell_parked(self, parked: Sequence[Poison]) -> None:
         self.metrics.parked.inc(len(parked))
         for event in parked:
-            if event.error != HELD:  # what is held follows from an event that was told already
-                place = f"{event.topic}/{event.partition}@{event.offset}"
-                self.progress.note(f"key {event.key} is parked since {place}: {event.error}")
-                _log.warning("key parked", replica=self._spec.replica, key=event.key, at=place, error=event.error)
+            place = f"{event.topic}/{event.partition}@{event.offset}"
+            self.progress.note(f"key {event.key} is parked since {place}: {event.error}")
+            _log.warning("key parked", replica=self._spec.replica, key=event.key, at=place, error=event.error)
 
     def _log_applied(self, batch: Batch, applied: Applied) -> None:
         """S24: each batch at info, with its keys when they are few; each key at debug."""
         table = self._spec.target.table
-        aside = {event.key for event in applied.parked}
         if len(batch.items) <= NAMED_KEYS:
-            keys = [item.event.key for item in batch.items if isinstance(item, Change) and item.event.key not in aside]
-            subject = ", ".join(dict.fromkeys(keys)) or "nothing"
+            subject = ", ".join(dict.fromkeys(event.key for event in _synced(batch, applied))) or "nothing"
         else:
             subject = f"{applied.records - len(applied.parked)} changes"
         _log.info(f"{subject} synced to {table}", replica=self._spec.replica, rows=applied.written)
         if not _log.is_enabled_for(logging.DEBUG):
             return
-        for item in batch.items:
-            if isinstance(item, Change) and item.event.key not in aside:
-                _log.debug(f"{item.event.key} synced to {table}", version=item.event.aggregate_version)
+        for event in _synced(batch, applied):
+            _log.debug(f"{event.key} synced to {table}", version=event.aggregate_version)
 
     def _tell(self, thing: str, text: str) -> None:
         if self.progress.problem(thing, text):
@@ -184,6 +184,12 @@ class Worker:
         waiting = asyncio.create_task(self._stopping.wait())
         await asyncio.wait((waiting,), timeout=seconds)
         waiting.cancel()
+
+
+def _synced(batch: Batch, applied: Applied) -> list[Event]:
+    aside = {(event.topic, event.partition, event.offset) for event in applied.parked}
+    events = [item.event for item in batch.items if isinstance(item, Change)]
+    return [event for event in events if (event.topic, event.partition, event.offset) not in aside]
 
 
 async def _next(queue: asyncio.Queue[Batch]) -> Batch | None:

@@ -1,6 +1,16 @@
 """Looking at topics: records with key, headers, body and lag, as they come."""
 
-from kompensa_cdc.watch.follow import Beginning, Last, Latest, Start, WatchError, follow, topic_counts, topic_names
+from kompensa_cdc.watch.follow import (
+    Beginning,
+    Last,
+    Latest,
+    Start,
+    UnknownTopicError,
+    WatchError,
+    follow,
+    topic_counts,
+    topic_names,
+)
 from kompensa_cdc.watch.record import WatchedRecord, record_json, record_pretty
 
 __all__ = [
@@ -8,6 +18,7 @@ __all__ = [
     "Last",
     "Latest",
     "Start",
+    "UnknownTopicError",
     "WatchError",
     "WatchedRecord",
     "follow",

@@ -24,6 +24,10 @@ class WatchError(Exception):
     """What keeps a topic from being watched; the text says what to do."""
 
 
+class UnknownTopicError(WatchError):
+    """There is no such topic; the text names those that come near."""
+
+
 @dataclass(frozen=True)
 class Latest:
     """Only what comes from now on."""
@@ -60,8 +64,10 @@ def follow(
 
     Raises
     ------
+    UnknownTopicError
+        If a topic does not exist.
     WatchError
-        If the broker does not answer, or a topic does not exist (with the names that come near).
+        If the broker does not answer.
     """
     consumer = _consumer(bootstrap)
     try:
@@ -126,7 +132,7 @@ def _partitions(consumer: Any, topics: Sequence[str], bootstrap: str) -> list[To
     known = sorted(consumer.topics())
     for topic in topics:
         if topic not in known:
-            raise WatchError(f"Kafka at {bootstrap} has no topic {topic}: {suggestion(topic, known)}")
+            raise UnknownTopicError(f"Kafka at {bootstrap} has no topic {topic}: {suggestion(topic, known)}")
     return [
         TopicPartition(topic, number) for topic in topics for number in sorted(consumer.partitions_for_topic(topic))
     ]
@@ -186,7 +192,7 @@ def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | Non
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            time=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            time=_time(record.timestamp),
             key=_text(record.key),
             headers={name: _text(value) for name, value in record.headers},
             value=_text(record.value),
@@ -194,6 +200,13 @@ def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | Non
         )
         if key is None or watched.key == key:
             yield watched
+
+
+def _time(milliseconds: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -1,4 +1,7 @@
-"""One record of a topic as people look at it, and its two printed forms. Pure."""
+"""One record of a topic as people look at it, and its two printed forms. Pure.
+
+Whoever watches looks for what is wrong, so a record is always shown: what cannot be laid out is printed as it came.
+"""
 
 import json
 from dataclasses import dataclass
@@ -12,12 +15,15 @@ from rich.text import Text
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedRecord:
-    """A record with where it lies and how many lie behind it in its partition (`lag`, 0 for the newest)."""
+    """A record with where it lies and how many lie behind it in its partition (`lag`, 0 for the newest).
+
+    `time` is None where the record's own is beyond any calendar.
+    """
 
     topic: str
     partition: int
     offset: int
-    time: datetime
+    time: datetime | None
     key: str | None
     headers: dict[str, str | None]
     value: str | None
@@ -25,13 +31,15 @@ class WatchedRecord:
 
     @property
     def body(self) -> object:
-        """The value as JSON, or as text where it is none; None for a tombstone."""
+        """The value as JSON, or as text where it is none that can be shown; None for a tombstone."""
         if self.value is None:
             return None
         try:
-            return json.loads(self.value)
-        except ValueError:
+            body = json.loads(self.value)
+            msgspec.json.encode(body)  # half a surrogate pair can be read, but not written
+        except (ValueError, RecursionError):
             return self.value
+        return body
 
 
 def record_json(record: WatchedRecord) -> str:
@@ -54,7 +62,7 @@ def record_pretty(record: WatchedRecord) -> RenderableType:
     """Two lines of where and what, then the body, for a terminal."""
     where = Text.assemble(
         (record.topic, "bold"),
-        (f" {record.partition}@{record.offset}  {_instant(record.time)}  ", "dim"),
+        (f" {record.partition}@{record.offset}  {_instant(record.time) or 'no time'}  ", "dim"),
         (f"lag {record.lag}", "yellow" if record.lag else "dim"),
         "\n",
         ("key ", "dim"),
@@ -70,8 +78,15 @@ def _body(record: WatchedRecord) -> RenderableType:
     if record.value is None:
         return Text("tombstone", style="red")
     body = record.body
-    return Text(body) if isinstance(body, str) else JSON.from_data(body)
+    if isinstance(body, str):
+        return Text(body)
+    try:
+        return JSON.from_data(body)
+    except RecursionError:  # laid out in Python, it takes more stack than it took to read
+        return Text(record.value)
 
 
-def _instant(moment: datetime) -> str:
+def _instant(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

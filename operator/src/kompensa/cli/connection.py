@@ -5,11 +5,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from kompensa.cli.failures import BAD_INPUT, CommandError
+
 if TYPE_CHECKING:
     from kompensa.cluster.engine_client import EngineClient
 
 DEFAULT_URL = "http://127.0.0.1:18080"
 KUBE_SECONDS = 5.0
+
+_PROBLEMS = "urn:kompensa:problem:"
+# How any server, a service of the shop among them, refuses a path that it does not have.
+_OF_ANY_SERVER = ("", "not-found", "method-not-allowed")
 
 ApiUrl = Annotated[
     str,
@@ -34,22 +40,60 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
     """Run `work` with a client of the engine.
 
     A token is looked for in the cluster only after the engine has asked for one: a local stack needs none.
+
+    Raises
+    ------
+    CommandError
+        When `url` is none, or leads to something else than an engine, or the engine refuses the token.
     """
     import asyncio
 
-    from kompensa.cluster.engine_client import EngineClient, EngineUnreachableError
+    from kompensa.cluster.engine_client import EngineClient, EngineProblemError, TokenRefusedError
+
+    address = _address(url)
 
     async def run(chosen: str) -> T:
         async with EngineClient.connect(url, chosen or None) as client:
             return await work(client)
 
     try:
-        return asyncio.run(run(token))
-    except EngineUnreachableError as error:
-        found = None if token or "token" not in str(error) else asyncio.run(_token_of_cluster())
-        if not found:
-            raise
-        return asyncio.run(run(found))
+        try:
+            return asyncio.run(run(token))
+        except TokenRefusedError:
+            found = None if token else asyncio.run(_token_of_cluster())
+            if not found:
+                raise
+            return asyncio.run(run(found))
+    except TokenRefusedError:
+        wrong = "refuses this token: check" if token else "asks for a token: give it with"
+        raise CommandError(
+            f"the engine at {address} {wrong} --token or KOMPENSA_TOKEN; a cluster keeps it in its Secret kompensa-api"
+        ) from None
+    except EngineProblemError as problem:
+        if problem.slug in _OF_ANY_SERVER or not str(problem.members.get("type")).startswith(_PROBLEMS):
+            raise CommandError(
+                f"{address} answers, but is no Kompensa API ({problem.detail or problem.status}): "
+                f"name the engine's with --api or KOMPENSA_API_URL, e.g. {DEFAULT_URL}",
+                status=BAD_INPUT,
+            ) from None
+        raise
+
+
+def _address(url: str) -> str:
+    """The URL as it may be shown, once it is seen to be one."""
+    from urllib.parse import urlsplit
+
+    from kompensa_cdc.address import without_login
+
+    address, _ = without_login(url)
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CommandError(f"--api {address!r} is no URL: expected for example {DEFAULT_URL}", status=BAD_INPUT)
+    return address
 
 
 async def _token_of_cluster() -> str | None:

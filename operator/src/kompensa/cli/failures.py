@@ -62,6 +62,7 @@ def explain(error: Exception) -> Failure | None:
 
 
 _EXPECTED = (
+    ("kompensa.cluster.engine_client", "TokenRefusedError", FAILED, ""),
     (
         "kompensa.cluster.engine_client",
         "EngineUnreachableError",

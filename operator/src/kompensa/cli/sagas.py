@@ -22,10 +22,21 @@ SagaName = Annotated[str, typer.Argument(help="The saga's id, or its name (with 
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.", show_default="all")]
 
 
+def known_phase(phase: str) -> str:
+    """The phase, or bad input that names those there are."""
+    from kompensa.model.saga import Phase
+    from kompensa.model.view import SUSPENDED
+
+    known = [*map(str, Phase), SUSPENDED]
+    if phase and phase not in known:
+        raise typer.BadParameter(f"{phase!r} is no phase: expected one of {', '.join(known)}")
+    return phase
+
+
 @app.command(name="list")
 def list_sagas(
     namespace: Namespace = "",
-    phase: Annotated[str, typer.Option(help="Only this phase, e.g. InterventionRequired.")] = "",
+    phase: Annotated[str, typer.Option(callback=known_phase, help="Only this phase, e.g. InterventionRequired.")] = "",
     definition: Annotated[str, typer.Option(help="Only runs of this SagaDefinition.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="At most so many, newest first.")] = 50,
     output: Output = Form.TABLE,
@@ -127,6 +138,12 @@ def _ask(saga: str, namespace: str, what: "Ask", api: str, token: str) -> None:
 async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, Any]:
     from kompensa.cluster.engine_client import EngineProblemError
 
+    if not saga or "/" in saga:
+        raise CommandError(
+            f"{saga!r} is no saga: expected an id or a name; its namespace goes into -n, as in "
+            "`kompensa sagas get order-1 -n shop`",
+            status=BAD_INPUT,
+        )
     try:
         return await engine.saga(saga)
     except EngineProblemError as problem:
@@ -136,8 +153,12 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
     named = await engine.sagas(query)
     if not named:
         where = f"in namespace {namespace}" if namespace else "in any namespace"
+        objects = f"-n {namespace}" if namespace else "-A"
         raise CommandError(
-            f"there is no saga {saga} {where}; `kompensa sagas list` shows which there are", status=BAD_INPUT
+            f"the engine has no run of the name {saga} {where}. A Saga object that waits, was refused, or shows "
+            f"another's run has none of its own: `kubectl get sagas {objects} -o wide "
+            f"--field-selector metadata.name={saga}` tells. `kompensa sagas list` shows the runs there are",
+            status=BAD_INPUT,
         )
     if len({view["namespace"] for view in named}) > 1:
         raise CommandError(f"several namespaces have a saga {saga}: choose one with -n", status=BAD_INPUT)

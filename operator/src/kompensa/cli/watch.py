@@ -32,7 +32,7 @@ def watch(
         raise CommandError("watch prints table or json, not yaml", status=BAD_INPUT)
     if from_beginning and last:
         raise CommandError("--from-beginning and --last exclude each other", status=BAD_INPUT)
-    from kompensa_cdc.watch import Beginning, Last, Latest, WatchError, topic_names
+    from kompensa_cdc.watch import Beginning, Last, Latest, UnknownTopicError, WatchError, topic_names
 
     try:
         if not topics:
@@ -40,6 +40,8 @@ def watch(
             return
         start = Beginning() if from_beginning else Last(last) if last else Latest()
         _follow(kafka, topics, start, key=key or None, limit=limit, as_json=output is Form.JSON)
+    except UnknownTopicError as error:
+        raise CommandError(str(error), status=BAD_INPUT) from None
     except WatchError as error:
         raise CommandError(str(error), status=UNREACHABLE) from None
 

@@ -27,6 +27,10 @@ class EngineUnreachableError(Exception):
     """No usable answer: connection, time-out, 5xx, too many requests, or a refused token."""
 
 
+class TokenRefusedError(EngineUnreachableError):
+    """It answers, but not to us: there is no token, or it is not the engine's."""
+
+
 class EngineProblemError(Exception):
     """The engine refuses, in the form of RFC 9457; `slug` is the end of the problem's type."""
 
@@ -117,7 +121,7 @@ class EngineClient:
 
     async def saga(self, saga: str) -> dict[str, Any]:
         """A saga's view."""
-        return await self._request("GET", _saga_path(saga))
+        return _with("id", await self._request("GET", _saga_path(saga)))
 
     async def saga_log(self, saga: str) -> list[dict[str, Any]]:
         """A saga's transitions, oldest first."""
@@ -125,7 +129,7 @@ class EngineClient:
 
     async def sagas(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """One page of views, newest first; `query` as the API takes it (namespace, phase, definition, limit, ...)."""
-        return list((await self._request("GET", "/v1/sagas", query=query)).get("items") or [])
+        return list(_with("items", await self._request("GET", "/v1/sagas", query=query))["items"])
 
     async def ask(self, saga: str, what: Ask, *, reason: str = "", generation: int | None = None) -> None:
         """Ask something of a saga; `generation` is that of the object that asks, when one does."""
@@ -182,6 +186,13 @@ def _given(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
+def _with(member: str, reply: dict[str, Any]) -> dict[str, Any]:
+    """The reply, if it can be an engine's."""
+    if member not in reply:
+        raise EngineProblemError(200, "", f"the answer has no {member}", reply)
+    return reply
+
+
 def _path(namespace: str, collection: str, name: str | None = None) -> str:
     path = f"/v1/namespaces/{quote(namespace, safe='')}/{collection}"
     return path if name is None else f"{path}/{quote(name, safe='')}"
@@ -202,9 +213,7 @@ def _parsed(request: str, status: int, raw: bytes) -> dict[str, Any]:
         return members
     detail = str(members.get("detail") or members.get("title") or raw[:200].decode(errors="replace"))
     if status in _UNAUTHORIZED:
-        raise EngineUnreachableError(
-            f"{request}: {status}: the token is refused, check KOMPENSA_API_TOKEN on both sides"
-        )
+        raise TokenRefusedError(f"{request}: {status}: the token is refused, check KOMPENSA_API_TOKEN on both sides")
     if status >= 500 or status in _RETRYABLE:
         raise EngineUnreachableError(f"{request}: {status} {detail}")
     raise EngineProblemError(status, str(members.get("type", "")).rsplit(":", 1)[-1], detail, members)

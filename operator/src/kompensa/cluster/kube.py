@@ -11,11 +11,13 @@ import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from kompensa.cluster.resources import Object, Resource
 
@@ -64,13 +66,20 @@ async def load_configuration() -> Configuration:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped there
         else:
             # Said explicitly: the client reads the variable once, when it is imported. Its functions have no types.
-            file = os.environ.get("KUBECONFIG")
-            await load_kube_config(config_file=file, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            await load_kube_config(config_file=_kubeconfig(), client_configuration=configuration)  # type: ignore[no-untyped-call]
     except ConfigException as error:
         raise KubeError(f"no way to the API server: {error}; run in a pod or set KUBECONFIG") from error
     # Proxy variables are for the world outside; the API server is never behind one.
     configuration.client_session_kwargs = {"trust_env": False}
     return configuration
+
+
+def _kubeconfig() -> str:
+    """The kubeconfig's path, or several. For one that is not there the client would print a line of its own."""
+    paths = os.environ.get("KUBECONFIG") or KUBE_CONFIG_DEFAULT_LOCATION
+    if not any(Path(path).expanduser().exists() for path in paths.split(os.pathsep) if path):
+        raise ConfigException(f"there is no kubeconfig at {paths}")
+    return paths
 
 
 class Kube:

@@ -15,6 +15,7 @@ from kompensa.cluster.worker_site import WorkerSite
 
 PORT = 8080
 SPEC_FILE = "replica.json"
+URL_KEY = "url"  # of the Secret that target.databaseSecretRef names
 _SPEC_FOLDER = "/etc/kompensa/replica"
 _LABEL = "kompensa.dev/replica"
 
@@ -123,7 +124,7 @@ def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
             {"name": "KOMPENSA_KAFKA", "value": site.kafka},
             {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
             {"name": "STATUS_PORT", "value": str(PORT)},
-            {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}},
+            {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": secret, "key": URL_KEY}}},
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, failures=6),

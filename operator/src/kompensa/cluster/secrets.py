@@ -5,7 +5,7 @@ import binascii
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from kompensa.cluster.kube import Kube, NotFoundError
+from kompensa.cluster.kube import Kube, NotFoundError, RefusedError
 from kompensa.cluster.resources import PODS, SECRETS
 
 _SYNCED = "kompensa.dev/capture-synced"
@@ -54,6 +54,15 @@ class CaptureSecret:
     async def put(self, key: str, *, username: str, password: str) -> bool:
         """Hold these logins as `<key>.username` and `<key>.password`; False when they were there already."""
         return await self._set({f"{key}.username": _encoded(username), f"{key}.password": _encoded(password)})
+
+    async def login(self, key: str) -> tuple[str, str] | None:
+        """Username and password held as `key`; None when there are none, or we may not see them."""
+        try:
+            values = await read_secret(self._kube, self._namespace, self._name)
+        except (SecretError, RefusedError):
+            return None
+        username, password = values.get(f"{key}.username"), values.get(f"{key}.password")
+        return (username, password) if username and password else None
 
     async def remove(self, key: str) -> None:
         """Hold these logins no longer; a Secret that is gone holds none."""

@@ -57,13 +57,23 @@ def load(places: Iterable[Path]) -> list[Document]:
     Raises
     ------
     BadInputError
-        When a file is not YAML, or an object of ours lacks a name or a spec; the text names file and object.
+        When a file cannot be read or is not YAML, or an object of ours lacks a name or a spec; the text names file and
+        object.
     """
     documents: dict[tuple[str, str, str], Document] = {}
     for path in yaml_files(places):
-        for document in parse(path.read_text(encoding="utf-8"), source=str(path)):
+        for document in parse(_text(path), source=str(path)):
             documents[document.kind, document.namespace, document.name] = document
     return list(documents.values())
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not text in UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def parse(text: str, *, source: str) -> list[Document]:

@@ -19,7 +19,13 @@ from kompensa.journal.port import Catalogue
 from kompensa.journal.records import DefinitionRow, ParticipantRow
 from kompensa.model.definition import Definition
 from kompensa.model.linter import lint
-from kompensa.model.parsing import SpecError, compile_definition, parse_definition, parse_participant
+from kompensa.model.parsing import (
+    SpecError,
+    compile_definition,
+    parse_definition,
+    parse_participant,
+    read_participant,
+)
 from kompensa.model.specs import ParticipantSpec
 from kompensa.transport.port import Participant
 
@@ -151,6 +157,7 @@ class Declarations:
     ) -> None:
         """Take on a participant; definitions that name it get a new revision if what it declares has changed.
 
+        One that no longer fits what the participant declares keeps its revision; putting it again tells what is wrong.
         Raises ParticipantInvalidError.
         """
         try:
@@ -172,7 +179,16 @@ class Declarations:
         # Also for one that is known: whoever put it may not have got this far.
         for (ns, definition), declared in list(self._specs.items()):
             if ns == namespace and any(step.participant == name for step in self._current[ns, definition].steps):
-                await self._put_definition(ns, definition, declared, self._declared_by[ns, definition])
+                try:
+                    await self._put_definition(ns, definition, declared, self._declared_by[ns, definition])
+                except DefinitionInvalidError as error:
+                    _log.warning(
+                        "a definition no longer fits its participant",
+                        namespace=ns,
+                        definition=definition,
+                        participant=name,
+                        findings=error.findings,
+                    )
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """Forget a participant, with `object_uid` only if that object declared it; returns whether it was there.
@@ -251,7 +267,7 @@ class Declarations:
             namespace=row.namespace,
             name=row.name,
             spec=parse_definition(declared.spec),
-            participants={name: parse_participant(spec) for name, spec in declared.participants.items()},
+            participants={name: read_participant(spec) for name, spec in declared.participants.items()},
         )
         # The name it was stored under counts: a later version may compute another from the same spec.
         return self._keep(msgspec.structs.replace(definition, revision=row.revision))
@@ -277,7 +293,7 @@ def _declared(row: DefinitionRow) -> _Declared:
 
 
 def _participant_spec(text: str) -> ParticipantSpec:
-    return parse_participant(msgspec.json.decode(text))
+    return read_participant(msgspec.json.decode(text))
 
 
 def _address(row: ParticipantRow, spec: ParticipantSpec) -> Participant:

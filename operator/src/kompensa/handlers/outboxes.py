@@ -2,17 +2,23 @@
 
 The one kind with a finalizer. A replication slot that nobody reads keeps every later change of its database on disk
 until that is full, and only while the object lives do we know its database and credentials; so the slot goes first
-and the object after it. Deletion must still end: where the credentials are gone, or the database does not answer for
-`GIVE_UP` seconds, the object goes, and an Event names what was left behind.
+and the object after it. An object has the finalizer from when its database and Connect have first been found right,
+just before anything is made: until then there is nothing that its deletion could wait for.
+
+Deletion must still end: where no login is known any more, or the database does not answer for `GIVE_UP` seconds, the
+object goes, and log and Event name what was left behind. The Event is not to be relied on: a namespace that is being
+deleted takes no new objects, and its Secrets go before its Outboxes.
 """
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+
+import structlog
 
 from kompensa.cluster.conditions import ready, stalled, working
 from kompensa.cluster.events import event
-from kompensa.cluster.kube import ConflictError, Kube, NotFoundError
+from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError, RefusedError
 from kompensa.cluster.resources import EVENTS, OUTBOXES
 from kompensa.cluster.secrets import CaptureSecret, SecretError, read_secret
 from kompensa.handlers.kind import Kind
@@ -25,14 +31,19 @@ from kompensa_cdc.capture import (
     Directory,
     Inline,
     InvalidOutboxError,
+    Leftover,
     Outbox,
     OutboxStatus,
+    captured_database,
+    check_outbox,
     database_from_secret,
     outbox_from_object,
     reconcile_outbox,
     remembered,
     remove_outbox,
 )
+
+log = structlog.get_logger(__name__)
 
 FINALIZER = "kompensa.dev/capture"
 REPEAT = 20.0
@@ -59,95 +70,137 @@ class Outboxes(Kind):
         super().__init__(kube)
         self._site = site
         self._last: dict[str, OutboxStatus] = {}
+        self._captured: dict[str, Database] = {}
 
     async def reconcile(self, seen: Seen, attempt: int) -> float | None:
         if seen.being_deleted:
-            return await self._take_down(seen)
+            await self._take_down(seen)
+            return None
         try:
             outbox = outbox_from_object(seen.namespace, seen.name, seen.spec)
-            await self._hold(seen)
-            owner, capture = await self._logins(seen)
-            credentials = await self._credentials(seen, capture)
+            owner = await self._login(seen, "databaseSecretRef")
+            capture = await self._login(seen, "captureSecretRef")
+            status = await self._capture(seen, outbox, owner, capture)
         except InvalidOutboxError as error:
             await self.say(seen, seen.fields, stalled("SpecInvalid", str(error)))
             return REPEAT
         except SecretError as error:
             await self.say(seen, seen.fields, working("SecretNotFound", str(error)))
             return REPAIR_RETRY
-        status = await self._capture(seen, outbox, owner, capture, credentials)
         said = ready(status.reason, status.message) if status.ready else working(status.reason, status.message)
         await self.say(seen, status.as_status(), said)
         return REPEAT if status.ready else REPAIR_RETRY
 
     async def forget(self, seen: Seen) -> None:
         self._last.pop(seen.uid, None)
+        self._captured.pop(seen.uid, None)
 
-    async def _capture(
-        self, seen: Seen, outbox: Outbox, owner: Database, capture: Database, credentials: Credentials
-    ) -> OutboxStatus:
+    async def _capture(self, seen: Seen, outbox: Outbox, owner: Database, capture: Database) -> OutboxStatus:
+        known = self._last.get(seen.uid) or remembered(outbox, seen.status)
+        if FINALIZER not in finalizers_of(seen):
+            try:
+                await check_outbox(outbox, owner=owner, capture=capture, connect_url=self._site.connect_url)
+            except CaptureError as error:
+                return known.refused(error)
+            await self._set_finalizers(seen, [*finalizers_of(seen), FINALIZER])
         status = await reconcile_outbox(
             outbox,
             owner=owner,
             capture=capture,
-            credentials=credentials,
+            credentials=await self._credentials(seen, capture),
             connect_url=self._site.connect_url,
             bootstrap=self._site.bootstrap,
-            previous=self._last.get(seen.uid) or remembered(outbox, seen.status),
+            previous=known,
         )
         self._last[seen.uid] = status
+        if status.ready:
+            self._captured[seen.uid] = capture
         return status
 
-    async def _logins(self, seen: Seen) -> tuple[Database, Database]:
-        logins = []
-        for field in ("databaseSecretRef", "captureSecretRef"):
-            name = seen.spec[field]["name"]
-            logins.append(database_from_secret(name, await read_secret(self._kube, seen.namespace, name)))
-        return logins[0], logins[1]
+    async def _login(self, seen: Seen, field: str) -> Database:
+        name = seen.spec[field]["name"]
+        return database_from_secret(name, await read_secret(self._kube, seen.namespace, name))
 
     async def _credentials(self, seen: Seen, capture: Database) -> Credentials:
         if self._site.secret is None:
             return Inline()
-        key = f"{seen.namespace}.{seen.name}"
-        await self._site.secret.put(key, username=capture.username, password=capture.password)
-        return Directory(path=self._site.folder, key=key)
+        await self._site.secret.put(login_key(seen), username=capture.username, password=capture.password)
+        return Directory(path=self._site.folder, key=login_key(seen))
 
-    async def _hold(self, seen: Seen) -> None:
-        """Set the finalizer before there is anything that a deletion would have to take down."""
-        finalizers = seen.raw["metadata"].get("finalizers") or []
-        if FINALIZER not in finalizers:
-            await self._set_finalizers(seen, [*finalizers, FINALIZER])
-
-    async def _take_down(self, seen: Seen) -> float | None:
-        finalizers = seen.raw["metadata"].get("finalizers") or []
-        if FINALIZER not in finalizers:
-            return None
+    async def _take_down(self, seen: Seen) -> None:
+        if FINALIZER not in finalizers_of(seen):
+            return
         left = await self._removed(seen)
+        left += await self._login_forgotten(seen)
         if left:
-            await self._tell_what_is_left(seen, left)
-        if self._site.secret is not None:
-            await self._site.secret.remove(f"{seen.namespace}.{seen.name}")
-        await self._set_finalizers(seen, [name for name in finalizers if name != FINALIZER])
-        return None
+            await self._tell_what_is_left(seen, f"capture of {seen.spec.get('table')} leaves behind: {'; '.join(left)}")
+        await self._set_finalizers(seen, [name for name in finalizers_of(seen) if name != FINALIZER])
 
-    async def _removed(self, seen: Seen) -> str:
-        """Take capture down; the text says what had to be left behind, and is empty when nothing was."""
+    async def _removed(self, seen: Seen) -> list[str]:
+        """Take capture down; what had to be left behind, a phrase for each thing."""
         try:
             outbox = outbox_from_object(seen.namespace, seen.name, seen.spec)
         except InvalidOutboxError:
-            return ""
+            return []
+        owner, owner_gone = await self._login_if_there(seen, "databaseSecretRef")
+        capture, capture_gone = await self._login_if_there(seen, "captureSecretRef")
         try:
-            owner, capture = await self._logins(seen)
-            await remove_outbox(outbox, owner=owner, capture=capture, connect_url=self._site.connect_url)
-        except (SecretError, InvalidOutboxError) as error:
-            return left_behind(outbox, str(error))
+            capture = capture or await self._login_in_use(seen, outbox)
         except CaptureError as error:
-            if _deleting_for(seen) < GIVE_UP:
-                await self.say(seen, {**seen.fields, "lastError": error.message}, working(error.reason, error.message))
-                raise RetryLaterError(error.message, after=REPAIR_RETRY) from error
-            return left_behind(outbox, error.message)
-        return ""
+            # Without the connector nobody could tell any more where the slot is: it waits for Connect, too.
+            left = [Leftover(kind="connector", name=outbox.connector, error=error)]
+            left.append(Leftover(kind="slot", name=outbox.slot, error=None))
+        else:
+            left = await remove_outbox(outbox, owner=owner, capture=capture, connect_url=self._site.connect_url)
+        await self._try_again_in_time(seen, left)
+        left.sort(key=lambda each: each.kind != "slot")  # an Event's message is cut off, and the slot matters most
+        return [left_behind(each, capture_gone if each.kind == "slot" else owner_gone) for each in left]
+
+    async def _login_if_there(self, seen: Seen, field: str) -> tuple[Database | None, str]:
+        """The login, or why there is none."""
+        try:
+            return await self._login(seen, field), ""
+        except (SecretError, InvalidOutboxError, RefusedError) as error:
+            return None, str(error)
+
+    async def _login_in_use(self, seen: Seen, outbox: Outbox) -> Database | None:
+        """The capture login as we or Connect still know it; None when nobody does.
+
+        Raises
+        ------
+        CaptureError
+            If Connect does not answer.
+        """
+        if seen.uid not in self._captured:
+            login = await self._site.secret.login(login_key(seen)) if self._site.secret is not None else None
+            found = await captured_database(outbox, connect_url=self._site.connect_url, login=login)
+            if found is None:
+                return None
+            self._captured[seen.uid] = found  # removing the connector takes this knowledge away
+        return self._captured[seen.uid]
+
+    async def _try_again_in_time(self, seen: Seen, left: Sequence[Leftover]) -> None:
+        """Say on the object what deletion waits for and how long it will, unless that is over or would not help."""
+        refused = next((each.error for each in left if each.error is not None), None)
+        until = gives_up_at(seen)
+        if refused is None or datetime.now(UTC) >= until:
+            return
+        message = f"{refused.message}; deletion waits for it and gives up at {until:%H:%M} UTC"
+        await self.say(seen, {**seen.fields, "lastError": refused.message}, working(refused.reason, message))
+        raise RetryLaterError(message, after=REPAIR_RETRY)
+
+    async def _login_forgotten(self, seen: Seen) -> list[str]:
+        """Take the login away from Connect; a phrase when we may not."""
+        if self._site.secret is None:
+            return []
+        try:
+            await self._site.secret.remove(login_key(seen))
+        except RefusedError as error:
+            return [f"the capture login in the Secret that Kafka Connect mounts ({error})"]
+        return []
 
     async def _tell_what_is_left(self, seen: Seen, message: str) -> None:
+        log.warning("capture left behind", outbox=seen.key, what=message)
         warning = event(
             OUTBOXES,
             namespace=seen.namespace,
@@ -162,6 +215,8 @@ class Outboxes(Kind):
             await self._kube.create(EVENTS, seen.namespace, warning)
         except ConflictError:
             return  # said already, before a later call of this deletion failed
+        except KubeError as error:
+            log.warning("no Event could be written", outbox=seen.key, why=str(error))
 
     async def _set_finalizers(self, seen: Seen, finalizers: list[str]) -> None:
         """A compare-and-set: somebody else's finalizer must not be lost."""
@@ -169,8 +224,10 @@ class Outboxes(Kind):
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
         try:
             patched = await self._kube.merge(OUTBOXES, seen.namespace, seen.name, body)
-        except NotFoundError:
-            return
+        except NotFoundError as error:
+            if FINALIZER not in finalizers:
+                return
+            raise RetryLaterError(f"Outbox {seen.key} was deleted meanwhile") from error
         except ConflictError as error:
             fresh = await self._kube.get(OUTBOXES, seen.namespace, seen.name)
             seen.raw.update(fresh)
@@ -178,15 +235,27 @@ class Outboxes(Kind):
         seen.raw["metadata"] = patched["metadata"]
 
 
-def left_behind(outbox: Outbox, why: str) -> str:
-    """What a person has to remove by hand, and how."""
-    return (
-        f"capture of {outbox.table} could not be taken down ({why}). Left behind may be: connector {outbox.connector} "
-        f"at Kafka Connect; in the database, slot and publication {outbox.slot}. An unread slot keeps WAL until the "
-        f"disk is full: run SELECT pg_drop_replication_slot('{outbox.slot}')"
-    )
+def login_key(seen: Seen) -> str:
+    """Under what the capture login is kept for Connect."""
+    return f"{seen.namespace}.{seen.name}"
 
 
-def _deleting_for(seen: Seen) -> float:
+def finalizers_of(seen: Seen) -> list[str]:
+    return list(seen.raw["metadata"].get("finalizers") or [])
+
+
+def left_behind(left: Leftover, no_login: str) -> str:
+    """What a person has to remove by hand, why, and how."""
+    why = left.error.message if left.error is not None else no_login
+    how = {
+        "connector": "DELETE it at Kafka Connect's REST API",
+        "slot": f"unread, it keeps WAL until the disk is full: run SELECT pg_drop_replication_slot('{left.name}')",
+        "publication": f"DROP PUBLICATION {left.name}",
+    }
+    return f"{left.kind} {left.name} ({why}), {how[left.kind]}"
+
+
+def gives_up_at(seen: Seen) -> datetime:
+    """Until when a deletion waits for database and Connect."""
     asked = str(seen.raw["metadata"]["deletionTimestamp"]).replace("Z", "+00:00")
-    return time.time() - datetime.fromisoformat(asked).timestamp()
+    return datetime.fromisoformat(asked).astimezone(UTC) + timedelta(seconds=GIVE_UP)

@@ -22,7 +22,7 @@ class Participants(Kind):
     resource = PARTICIPANTS
 
     def __init__(self, kube: Kube, engine: EngineClient, *, on_change: Callable[[str, str], None]) -> None:
-        """`on_change` is called with namespace and name once the engine knows a participant's new spec."""
+        """`on_change` is called with namespace and name once the engine knows a participant's new spec, or none."""
         super().__init__(kube)
         self._engine = engine
         self._on_change = on_change
@@ -54,6 +54,7 @@ class Participants(Kind):
             await self._engine.delete_participant(seen.namespace, seen.name, uid=seen.uid)
         except EngineUnreachableError as error:
             raise RetryLaterError(str(error)) from error
+        self._on_change(seen.namespace, seen.name)
 
     async def _token(self, seen: Seen) -> str | None:
         reference = seen.spec.get("tokenSecretRef")

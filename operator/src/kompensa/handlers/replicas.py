@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kompensa.cluster.conditions import Condition, stalled, working
-from kompensa.cluster.kube import Kube
-from kompensa.cluster.replica_deployment import worker_name, worker_objects
+from kompensa.cluster.kube import Kube, RefusedError
+from kompensa.cluster.replica_deployment import URL_KEY, worker_name, worker_objects
 from kompensa.cluster.replica_status import replica_conditions, replica_fields, steady
 from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
+from kompensa.cluster.secrets import SecretError, read_key
 from kompensa.cluster.status_writer import status_of
 from kompensa.cluster.worker_client import WorkerClient, WorkerUnreachableError
 from kompensa.cluster.worker_site import WorkerSite
@@ -83,17 +85,27 @@ class Replicas(Kind):
         try:
             answer = await self._workers.status(seen.namespace, worker_name(seen.name))
         except WorkerUnreachableError as error:
-            await self.say(seen, {}, working("WorkerUnreachable", await self._why_silent(seen, error)))
+            await self.say(seen, {}, await self._why_silent(seen, error))
             return
         await self.say(seen, replica_fields(answer), replica_conditions(answer))
 
-    async def _why_silent(self, seen: Seen, error: WorkerUnreachableError) -> str:
-        """What its Deployment says; a missing Secret or image shows there and in the pod's events."""
+    async def _why_silent(self, seen: Seen, error: WorkerUnreachableError) -> tuple[Condition, ...]:
+        """What its Deployment says, and whether the Secret is there that its pod cannot start without.
+
+        What else keeps the pod from starting, a missing image say, shows in the pod's events.
+        """
         deployment = await self._kube.get(DEPLOYMENTS, seen.namespace, worker_name(seen.name))
         available = int((deployment.get("status") or {}).get("availableReplicas") or 0)
         if available:
-            return str(error)
-        return (
+            return working("WorkerUnreachable", str(error))
+        secret = seen.spec["target"]["databaseSecretRef"]["name"]
+        with suppress(RefusedError):  # rbac.secretNames may leave it out
+            try:
+                await read_key(self._kube, seen.namespace, secret, URL_KEY)
+            except SecretError as missing:
+                return working("SecretNotFound", f"{missing} (the worker takes its database from the key {URL_KEY})")
+        return working(
+            "WorkerUnreachable",
             f"the worker is not running yet: deployment/{worker_name(seen.name)} has no available pod; if it stays so: "
-            f"kubectl -n {seen.namespace} describe pod -l kompensa.dev/replica={seen.name}"
+            f"kubectl -n {seen.namespace} describe pod -l kompensa.dev/replica={seen.name}",
         )

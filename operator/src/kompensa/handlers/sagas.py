@@ -144,7 +144,7 @@ class Sagas:
 
     async def _mirror(self, seen: Seen, view: SagaView) -> float | None:
         """Its idempotency key belongs to another run with the same input: this object shows that one, to its end."""
-        status = saga_status(view, seen.generation)
+        status = mirror_status(seen, view)
         if status != seen.status:
             with suppress(NotFoundError, ConflictError):
                 await self._kube.set_status(SAGAS, seen.namespace, seen.name, seen.uid, status)
@@ -199,6 +199,19 @@ def controls(seen: Seen) -> Controls:
     """
     undone = seen.being_deleted and deletion_policy(seen.spec) == "Compensate"
     return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel")) or undone
+
+
+def mirror_status(seen: Seen, view: SagaView) -> Object:
+    """Another object's run as the status of this one, which cannot hold or undo it: who tries is told which one can."""
+    status = saga_status(view, seen.generation)
+    if not (seen.spec.get("suspend") or seen.spec.get("cancel")):
+        return status
+    told = f"shows the run of {view.namespace}/{view.name or view.id}; suspend or cancel that one"
+    status["message"] = f"{status['message']}; {told}" if status.get("message") else told
+    for condition in status["conditions"]:
+        if condition["type"] == "Ready":
+            condition["message"] = f"{condition['message']}; {told}" if condition["message"] else told
+    return status
 
 
 def deletion_policy(spec: dict[str, Any]) -> DeletionPolicy:

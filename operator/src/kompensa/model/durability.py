@@ -18,7 +18,9 @@ refused is refused again, one that never arrived runs now. Three things must nev
 
 A replay may also stop earlier than the life before it did, so steps that the journal calls waiting may have run.
 `Saga.replayed` remembers that, and `undo` compensates them too; a participant that never saw them leaves a tombstone,
-which also refuses a request of the earlier life that is still on its way. A Retriable step or one of a participant
+which also refuses a request of the earlier life that is still on its way. A saga whose durable state is suspended needs
+none of this: suspending writes down every call made so far, resuming is written before the next, so that one that was
+accepted suspended is known to have called nobody. A Retriable step or one of a participant
 without keys cannot have run unrecorded: its own write came first. For the same reason a step of a Keyed participant
 must be compensable without any step's outputs (the linter sees to it): the replay may never learn them.
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
 from cel_expr_python import cel
+from msgspec import json
 
 ROOTS = ("input", "saga", "steps", "reply", "operation")
 """What an expression may name. `reply` only in outputs; `operation` has key, step and direction."""
@@ -93,7 +95,10 @@ class _Expression:
             raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from error
         if result.type() == cel.Type.ERROR:
             raise ExpressionError(f"${{{self.source}}} has no value: {result.plain_value()}")
-        return result.plain_value()
+        try:
+            return _as_json(result.plain_value())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ExpressionError(f"${{{self.source}}} cannot be written as JSON: {error}") from error
 
     def references(self) -> Iterator[Reference]:
         strings = [(found.start(), found.end()) for found in _STRING.finditer(self.source)]
@@ -104,6 +109,24 @@ class _Expression:
             is_call = self.source[match.end() :].lstrip().startswith("(")
             # In a call such as input.items.size() the last name is a function, not a field.
             yield Reference(reference[:-1]) if is_call and len(reference) > 1 else reference
+
+
+def _as_json(value: Any) -> Any:
+    """A value of CEL as it is after having been written as JSON and read again: bytes and times become text.
+
+    Raises ValueError for a number that JSON has no word for; its encoder would write null.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise ValueError(f"{value} is no finite number")
+        return value
+    if isinstance(value, list):
+        return [_as_json(member) for member in value]
+    if isinstance(value, dict):
+        return {spelled(key): _as_json(member) for key, member in value.items()}
+    return json.decode(json.encode(value))
 
 
 def _reference(match: re.Match[str]) -> Reference:

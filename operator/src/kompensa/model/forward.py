@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kompensa.model import undo
 from kompensa.model.definition import Definition, Step
 from kompensa.model.draft import Draft, clipped
 from kompensa.model.events import CancelAsked, Probed, Replied
@@ -105,14 +106,18 @@ def stop(draft: Draft, step: Step | None, *, reason: str, message: str) -> None:
 
 
 def cancel(draft: Draft, event: CancelAsked) -> None:
-    """Undo on request, where that is still possible. Who asks for undoing wants calls made: suspension ends."""
-    undoing = draft.saga.phase is Phase.COMPENSATING or any(s.phase is StepPhase.UNDO_PARKED for s in draft.steps)
+    """Undo on request, where that is still possible. Who asks for undoing wants calls made: suspension ends.
+
+    So does waiting for a person: a compensation that is parked is tried again, as `resume` does.
+    """
     if beyond_return(draft.definition, draft.steps):
         draft.note("CancelRefused", reason="BeyondReturn", message="a step that cannot be undone has been started")
         return
     draft.note("CancelAsked", reason=event.reason, message=event.message)
     draft.set(suspended=False)
-    if not undoing:
+    if any(state.phase is StepPhase.UNDO_PARKED for state in draft.steps):
+        undo.try_again(draft)
+    elif draft.saga.phase is not Phase.COMPENSATING:
         stop(draft, None, reason=event.reason, message=event.message)
 
 

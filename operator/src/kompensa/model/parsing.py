@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 
 from msgspec import UNSET, ValidationError, convert
 
+from kompensa.model.address import fault_of_url
 from kompensa.model.definition import Call, Definition, Step, StepKind
 from kompensa.model.durations import PATTERN as DURATION
 from kompensa.model.durations import seconds
@@ -21,6 +22,7 @@ from kompensa.model.policies import RetryPolicy
 from kompensa.model.revision import revision_of
 from kompensa.model.schema import InputSchema
 from kompensa.model.specs import (
+    LOGIN_IN_URL,
     NAME,
     PATH,
     URL,
@@ -54,7 +56,23 @@ class SpecError(ValueError):
 
 
 def parse_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
-    """Read a Participant's spec. Raises SpecError."""
+    """Read a Participant's spec, and see that its URL can be called. Raises SpecError."""
+    parsed = read_participant(spec)
+    if LOGIN_IN_URL.match(parsed.url):
+        raise SpecError(
+            "spec.url: must hold no user or password; put a bearer token into a Secret and name it in tokenSecretRef"
+        )
+    fault = fault_of_url(parsed.url)
+    if fault is not None:
+        raise SpecError(f"spec.url: {fault}; write an address such as http://inventory.shop.svc:8080")
+    return parsed
+
+
+def read_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
+    """Read a Participant's spec that was taken before. Raises SpecError.
+
+    An earlier version may have taken a URL that is refused now; its sagas are recovered nevertheless.
+    """
     return _convert(spec, ParticipantSpec)
 
 

@@ -5,6 +5,7 @@ Defaults here, in the CRDs and in the documentation are the same; a test compare
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -14,6 +15,7 @@ from kompensa.model.durations import PATTERN as DURATION
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(?!\n)$"
 PATH = r"^/"
 URL = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
+LOGIN_IN_URL = re.compile(r"https?://[^/]*@")
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=63)]
 Path = Annotated[str, Meta(pattern=PATH, max_length=1024)]

@@ -6,6 +6,7 @@ paths such as `steps['create-order'].orderId`, not names that are computed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from kompensa.model.specs import CallSpec, SagaDefinitionSpec, StepSpec
 SAGA_FIELDS = frozenset({"id", "name", "namespace", "definition"})
 OPERATION_FIELDS = frozenset({"key", "step", "direction"})
 CALL_ROOTS = frozenset({"input", "saga", "operation", "steps"})
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 OUTPUT_ROOTS = frozenset({"input", "saga", "reply"})
 RESULT_ROOTS = frozenset({"input", "saga", "steps"})
 
@@ -69,6 +71,12 @@ class TemplateLinter:
     def _call(self, at: str, call: CallSpec, roots: Collection[str], steps: Collection[str]) -> Iterator[str]:
         yield from self._template(f"{at}.http.path", call.http.path, roots, steps)
         yield from self._template(f"{at}.http.headers", call.http.headers, roots, steps)
+        for name in call.http.headers:
+            if not _TOKEN.fullmatch(name):
+                yield (
+                    f"{at}.http.headers: {name!r} is no name of a header; "
+                    "write letters, digits and dashes, for example X-Tenant"
+                )
         if call.http.body is not UNSET:
             yield from self._template(f"{at}.http.body", call.http.body, roots, steps)
 

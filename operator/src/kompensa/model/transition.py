@@ -123,9 +123,12 @@ def _probed(draft: Draft, event: Probed) -> None:
 
 
 def _recovered(draft: Draft) -> None:
-    """Take up a saga whose last owner is gone. Once turned back, nothing new starts: no step can have run unseen."""
+    """Take up a saga whose last owner is gone.
+
+    Once turned back, or held by a person, nothing new starts: no step can have run unseen since that was written.
+    """
     draft.note("SagaRecovered")
-    if draft.saga.phase is Phase.RUNNING and not draft.saga.stopping:
+    if draft.saga.phase is Phase.RUNNING and not draft.saga.stopping and not draft.saga.suspended:
         draft.set(replayed=any(step.keyed for step in draft.definition.steps))
     for step in draft.definition.steps:
         forward.recovered(draft, step)
@@ -149,12 +152,11 @@ def _resume(draft: Draft) -> None:
 
 def _unpark(draft: Draft) -> None:
     """Go back to where it was parked, with a fresh retry budget."""
-    undoing = False
+    if any(state.phase is StepPhase.UNDO_PARKED for state in draft.steps):
+        undo.try_again(draft)
+        return
     for step in draft.definition.steps:
         state = draft.steps[step.index]
         if state.phase is StepPhase.PARKED:
             draft.set_step(step, phase=StepPhase.RETRYING, due=draft.now, budget_start=state.attempts)
-        elif state.phase is StepPhase.UNDO_PARKED:
-            undoing = True
-            draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now, undo_budget_start=state.undo_attempts)
-    draft.set(phase=Phase.COMPENSATING if undoing else Phase.RUNNING)
+    draft.set(phase=Phase.RUNNING)

@@ -60,6 +60,15 @@ def _effect_order(draft: Draft, step: Step) -> tuple[int, int, int]:
     return (order if order else len(draft.steps) + 1, step.depth, step.index)
 
 
+def try_again(draft: Draft) -> None:
+    """Call the compensation that is parked once more, with a fresh retry budget."""
+    for step in draft.definition.steps:
+        state = draft.steps[step.index]
+        if state.phase is StepPhase.UNDO_PARKED:
+            draft.set_step(step, phase=StepPhase.UNDO_RETRYING, due=draft.now, undo_budget_start=state.undo_attempts)
+    draft.set(phase=Phase.COMPENSATING)
+
+
 def recovered(draft: Draft, step: Step) -> None:
     """A compensation that was under way may have been called: ask again, by the policy where replies are not kept."""
     if draft.steps[step.index].phase is not StepPhase.UNDOING:

@@ -11,14 +11,14 @@ The client is our own, on llhttp: why is told in docs/decisions/calling-particip
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
+from kompensa.model.outcomes import Outcome
 from kompensa.model.requests import Request
 from kompensa.transport.connection import ReplyTooLargeError, Response
 from kompensa.transport.pool import Origin, Pool
@@ -67,10 +67,17 @@ class HttpTransport:
         try:
             address = _address(participant.url)
             written = _written(address, request, _headers(participant, saga_id, request, address))
-            deadline = asyncio.get_running_loop().time() + request.timeout
+        except ValueError as error:
+            # Nothing was sent, and nothing ever will be until somebody corrects it.
+            return Reply(
+                outcome=Outcome.MISCONFIGURED, reason="RequestMalformed", message=f"{participant.url}: {error}"
+            )
+        deadline = asyncio.get_running_loop().time() + request.timeout
+        try:
             response = await self._exchange(address.origin, written, deadline)
-        except TimeoutError:
-            return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s")
+        except TimeoutError as error:
+            why = f": {error}" if str(error) else ""
+            return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s{why}")
         except ReplyTooLargeError as error:
             return unanswered("ReplyTooLarge", f"{error.status} with more than {REPLY_LIMIT} bytes")
         except (OSError, ValueError) as error:
@@ -90,12 +97,11 @@ class HttpTransport:
 
 
 class _Address(NamedTuple):
-    """What a participant's URL comes to; `credentials` is the Authorization that a user:password in it stands for."""
+    """What a participant's URL comes to; there is no login in it, the model refuses one."""
 
     origin: Origin
     authority: str
     prefix: str
-    credentials: str | None
 
 
 @lru_cache(maxsize=1024)
@@ -104,12 +110,8 @@ def _address(url: str) -> _Address:
     host = (parts.hostname or "").encode("idna").decode("ascii")
     tls = parts.scheme == "https"
     authority = (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
-    credentials = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        credentials = "Basic " + b64encode(pair.encode()).decode("ascii")
     prefix = quote(parts.path.rstrip("/"), safe=_SAFE_IN_PATH)
-    return _Address(Origin(host, parts.port or (443 if tls else 80), tls), authority, prefix, credentials)
+    return _Address(Origin(host, parts.port or (443 if tls else 80), tls), authority, prefix)
 
 
 def _headers(participant: Participant, saga_id: str, request: Request, address: _Address) -> dict[str, str]:
@@ -126,8 +128,6 @@ def _headers(participant: Participant, saga_id: str, request: Request, address: 
         ours["Content-Type"] = "application/json"
     if participant.token is not None:
         ours["Authorization"] = f"Bearer {participant.token}"
-    elif address.credentials is not None:
-        ours["Authorization"] = address.credentials
     defaults = {"Host": address.authority, **_DEFAULTS}
     if not request.headers:
         return defaults | ours

@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from kompensa.transport.connection import Connection
+from kompensa.transport.resolver import Resolver
 
 
 class Origin(NamedTuple):
@@ -30,6 +31,7 @@ class Pool:
         self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._tls: ssl.SSLContext | None = None
+        self._resolver = Resolver()
 
     def kept(self, origin: Origin) -> Connection | None:
         """A connection from an earlier call, if one is there."""
@@ -43,10 +45,35 @@ class Pool:
         return None
 
     async def made(self, origin: Origin, *, deadline: float) -> Connection:
-        """A new connection, before `deadline` (the loop's time). Raises OSError, TimeoutError."""
-        tls = self._context() if origin.tls else None
+        """A new connection, before `deadline` (the loop's time). Raises OSError, TimeoutError.
+
+        A name's addresses are tried in their order; each has an equal share of the time that is left.
+        """
+        loop = asyncio.get_running_loop()
+        failures: list[OSError] = []
+        addresses = await self._addresses(origin, deadline)
+        for address in addresses:
+            share = (deadline - loop.time()) / (len(addresses) - len(failures))
+            try:
+                return await self._connected(origin, address, deadline=loop.time() + share)
+            except OSError as error:
+                failures.append(error)
+        self._resolver.doubt(origin.host)
+        raise failures[-1]
+
+    async def _addresses(self, origin: Origin, deadline: float) -> tuple[str, ...]:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._resolver.addresses(origin.host)
+        except TimeoutError as error:
+            raise TimeoutError(f"no name server said where {origin.host} is") from error
+
+    async def _connected(self, origin: Origin, address: str, *, deadline: float) -> Connection:
+        tls, name = (self._context(), origin.host) if origin.tls else (None, None)
         async with asyncio.timeout_at(deadline):
-            _, made = await asyncio.get_running_loop().create_connection(self._make, origin.host, origin.port, ssl=tls)
+            _, made = await asyncio.get_running_loop().create_connection(
+                self._make, address, origin.port, ssl=tls, server_hostname=name
+            )
         return made
 
     def give_back(self, origin: Origin, connection: Connection) -> None:

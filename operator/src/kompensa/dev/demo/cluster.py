@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kompensa.cluster.engine_client import EngineClient, EngineProblemError
-from kompensa.cluster.kube import Kube
+from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEPLOYMENTS, NODES, PODS, REPLICAS, SAGAS, Object
 from kompensa.dev.cluster_access import token_of_cluster, use_own_kubeconfig
 from kompensa.dev.console import paper
@@ -14,11 +14,13 @@ from kompensa.dev.demo.checks import wait_for
 from kompensa.dev.demo.shop_client import NOT_FOUND, ShopClient
 from kompensa.dev.demo.story import tell
 from kompensa.dev.demo.target import Hint, ReplicaLine, View
+from kompensa.dev.errors import BadInputError
 from kompensa.dev.http import answers_ok
 from kompensa.dev.kind_node import KindNode
 from kompensa.dev.options import wanted_ports
 
 ENGINE_LABELS = "app.kubernetes.io/component=engine"
+SHOP_DEPLOYMENT = "orders"
 FIELD_MANAGER = "kompensa-demo"
 STOP_SECONDS = 60.0
 BACK_SECONDS = 120.0
@@ -33,10 +35,35 @@ def run_on_cluster(*, namespace: str, system_namespace: str) -> None:
 async def _run(namespace: str, system_namespace: str) -> None:
     published = wanted_ports()
     async with Kube.connect() as kube, ShopClient.connect(published.urls) as shop:
+        await require_installed(kube, namespace=namespace, system_namespace=system_namespace)
         token = await token_of_cluster(kube, system_namespace)
         async with EngineClient.connect(published.api_url, token) as engine:
             target = ClusterTarget(kube, shop, engine, namespace=namespace, system_namespace=system_namespace)
             await tell(target, paper())
+
+
+async def require_installed(kube: Kube, *, namespace: str, system_namespace: str) -> None:
+    """See that shop and engine are in these namespaces.
+
+    Raises
+    ------
+    BadInputError
+        Naming the namespace where one of them is not, and the option that names another.
+    UnavailableError
+        If the API server does not answer.
+    """
+    try:
+        await kube.get(DEPLOYMENTS, namespace, SHOP_DEPLOYMENT)
+    except NotFoundError:
+        raise BadInputError(
+            f"there is no shop in namespace {namespace} (no deployment/{SHOP_DEPLOYMENT}): say with --namespace where "
+            "it is, or install it with `make up`"
+        ) from None
+    if not [pod async for pod in kube.each(PODS, system_namespace, labels=ENGINE_LABELS, metadata_only=True)]:
+        raise BadInputError(
+            f"there is no engine in namespace {system_namespace} (no pod {ENGINE_LABELS}): say with "
+            "--system-namespace where it is, or install it with `make up`"
+        )
 
 
 class ClusterTarget:

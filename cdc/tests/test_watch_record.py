@@ -1,0 +1,49 @@
+"""A record is shown to whoever watches, whatever is in it."""
+
+import json
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from kompensa_cdc.watch import WatchedRecord, record_json, record_pretty
+from kompensa_cdc.watch.follow import _time
+
+
+def record(value: str | None) -> WatchedRecord:
+    return WatchedRecord(topic="t", partition=0, offset=7, time=None, key="k", headers={}, value=value, lag=0)
+
+
+def printed(shown: WatchedRecord) -> str:
+    console = Console(file=StringIO(), width=10_000, record=True)
+    console.print(record_pretty(shown))
+    text = console.export_text()
+    text.encode()
+    return text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"a":' + "[" * 2000 + "]" * 2000 + "}",
+        '{"a":' + "9" * 5000 + "}",
+        '{"a":"\\ud800"}',
+        "{",
+    ],
+)
+def test_a_value_that_cannot_be_laid_out_is_printed_as_it_came(value: str) -> None:
+    assert json.loads(record_json(record(value)))["body"] == value
+    assert value in printed(record(value))
+
+
+@pytest.mark.parametrize("nested", [300, 900, 960])
+def test_a_value_that_nests_deep_is_printed_somehow(nested: int) -> None:
+    value = '{"a":' + "[" * nested + "]" * nested + "}"
+    assert "[" * 10 in record_json(record(value))
+    assert "[" in printed(record(value))
+
+
+def test_a_time_beyond_any_calendar_is_told_as_none() -> None:
+    assert _time(2**62) is None
+    assert json.loads(record_json(record("{}")))["time"] is None
+    assert "7  no time  lag 0" in printed(record("{}"))
