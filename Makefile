@@ -36,11 +36,11 @@ test-unit: ## pure tests, under a minute
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare integration
-	$(PY) -m pytest -q -n 2 --dist loadfile tests/integration $(ARGS)
+	$(PY) -m pytest -q --durations=10 -n 2 --dist loadfile tests/integration $(ARGS)
 
 test-e2e: ## the charts on a real kind cluster
 	@python3 -m images prepare demo
-	$(PY) -m pytest -q tests/e2e $(ARGS)
+	$(PY) -m pytest -q --durations=10 tests/e2e $(ARGS)
 
 watch: ## follow a topic: make watch ARGS=orders.customer-created
 	@$(PY) -m kompensa watch $(ARGS)

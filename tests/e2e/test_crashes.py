@@ -125,10 +125,12 @@ def test_a_killed_database_recovers_with_what_it_had_acknowledged(cluster: Clust
     pod = cluster.databases.pod("orders")
     itself = f"statefulset.kubernetes.io/pod-name={pod}"
     customer = cluster.shop.customer()
-    assert cluster.kill(cluster.namespace, itself) == [pod]
+    assert cluster.crash(cluster.namespace, itself) == [pod]
+    cluster.eventually(
+        lambda: "was not properly shut down" in cluster.kubectl.run("logs", "-n", cluster.namespace, pod),
+        what="the database to come back from a crash",
+    )
     cluster.ready(cluster.namespace, itself)
-    log = cluster.kubectl.run("logs", "-n", cluster.namespace, pod)
-    assert "was not properly shut down" in log, "the database was to be ended by a crash"
     path = f"/customers/{customer['id']}"
     cluster.eventually(lambda: cluster.shop.call("orders", "GET", path).status == 200, what="orders to serve again")
     assert cluster.shop.call("orders", "GET", path).ok()["version"] == customer["version"]

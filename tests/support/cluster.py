@@ -81,18 +81,21 @@ class Cluster:
     def pods(self, namespace: str, selector: str) -> list[dict[str, Any]]:
         return self.kubectl.items("pods", "-n", namespace, "-l", selector)
 
+    def crash(self, namespace: str, selector: str) -> list[str]:
+        """End every process of the pods by SIGKILL; the names of those that ran. The kubelet starts them again."""
+        pods = [pod for pod in self.pods(namespace, selector) if _is_wanted(pod)]
+        return [pod["metadata"]["name"] for pod in pods if self._node(pod).kill(pod["metadata"]["uid"])]
+
     def kill(self, namespace: str, selector: str) -> list[str]:
-        """End every process of the pods by SIGKILL, as a crash does, and delete what is left; names of those killed.
+        """Crash the pods and delete what is left of them; the names of those that ran.
 
         Deletion alone, even by force, lets the kubelet end them in good order. It comes after the crash because the
         kubelet restarts the containers of a pod more and more slowly.
         """
-        pods = [pod for pod in self.pods(namespace, selector) if _is_wanted(pod)]
-        killed = [pod["metadata"]["name"] for pod in pods if self._node(pod).kill(pod["metadata"]["uid"])]
-        if pods:
-            names = [pod["metadata"]["name"] for pod in pods]
-            self.kubectl.run("delete", "pod", "-n", namespace, "--grace-period=0", "--force", *names)
-        return killed
+        crashed = self.crash(namespace, selector)
+        if crashed:
+            self.kubectl.run("delete", "pod", "-n", namespace, "--grace-period=0", "--force", *crashed)
+        return crashed
 
     def _node(self, pod: Mapping[str, Any]) -> KindNode:
         found = self.kubectl.json("get", "node", pod["spec"]["nodeName"])
