@@ -1,7 +1,7 @@
 """The other isolation: one PostgreSQL with a schema and a role a service (S8-S10).
 
-A second shop, in a namespace of its own beside the first, and the very tests that the first one passes: only the
-`cluster` that they are given is another. It starts from nothing and is removed without a trace.
+A second shop, in a namespace of its own beside the first, and the tests that the first one passes: only the `cluster`
+that they are given is another. It starts from nothing and is removed without a trace.
 """
 
 from __future__ import annotations
@@ -21,12 +21,9 @@ from tests.e2e.test_copies import (  # noqa: F401 -- collected here again, for t
     test_the_copies_cannot_be_written_through_the_api,
     test_the_objects_tell_lag_and_readiness,
 )
-from tests.e2e.test_crashes import (  # noqa: F401
+from tests.e2e.test_crashes import (  # noqa: F401 -- the others kill what knows nothing of the mode
     test_a_killed_database_recovers_with_what_it_had_acknowledged,
-    test_a_participant_killed_after_its_commit_is_not_charged_twice,
     test_a_participant_killed_before_its_commit_is_asked_again,
-    test_a_saga_deleted_while_it_runs_is_undone_although_its_object_is_gone,
-    test_an_engine_killed_between_two_steps_ends_the_saga_whole,
 )
 from tests.e2e.test_isolation import (  # noqa: F401
     test_no_foreign_key_crosses_a_service,

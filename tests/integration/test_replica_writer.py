@@ -282,7 +282,7 @@ def strict_target(target: Login) -> Login:
     on_delete=st.sampled_from(["SoftDelete", "Delete"]),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_and_repetition_gives_the_newest_that_fits_and_parks_only_what_is_newer(
     strict_target: Login, kinds: list[str], on_delete: str, data: st.DataObject
 ) -> None:
