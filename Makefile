@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DISTRIBUTIONS := operator cdc services/kit services/orders services/inventory services/payments services/invoices services/shipping
 ARGS ?=
+# Hundreds of processes start from this checkout: they may keep their bytecode, whatever the shell says.
+export PYTHONDONTWRITEBYTECODE =
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+class UnexpectedAnswer(AssertionError):
+    """An answer that is not 2xx where one was needed."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status and decoded body; `body` is the raw text where it is not JSON."""
@@ -18,7 +22,8 @@ class Answer:
     headers: dict[str, str]
 
     def ok(self) -> Any:
-        assert 200 <= self.status < 300, f"expected 2xx, got {self.status}: {self.body}"
+        if not 200 <= self.status < 300:
+            raise UnexpectedAnswer(f"expected 2xx, got {self.status}: {self.body}")
         return self.body
 
 

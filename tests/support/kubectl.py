@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tests.support.http import UnexpectedAnswer
+
 T = TypeVar("T")
 
 
@@ -89,8 +91,8 @@ def eventually(
 ) -> T:
     """The first truthy answer of `probe`, or a failure that says what was waited for and what was last seen.
 
-    With `tolerate`, errors of the probe count as "not yet": while pods are being killed, refused connections are the
-    expected weather.
+    With `tolerate`, errors of the probe count as "not yet": while pods are being killed, refused connections and
+    answers are the expected weather.
     """
     deadline = time.monotonic() + seconds
     last: object = None
@@ -100,7 +102,7 @@ def eventually(
             if found:
                 return found
             last = found
-        except (KubectlError, OSError, subprocess.TimeoutExpired, ValueError) as error:
+        except (KubectlError, UnexpectedAnswer, OSError, subprocess.TimeoutExpired, ValueError) as error:
             if not tolerate:
                 raise
             last = error
