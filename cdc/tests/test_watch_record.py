@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from kompensa_cdc.events import time_of
 from kompensa_cdc.watch import WatchedRecord, record_json, record_pretty
-from kompensa_cdc.watch.follow import _time
 
 
 def record(value: str | None) -> WatchedRecord:
@@ -44,6 +44,6 @@ def test_a_value_that_nests_deep_is_printed_somehow(nested: int) -> None:
 
 
 def test_a_time_beyond_any_calendar_is_told_as_none() -> None:
-    assert _time(2**62) is None
+    assert time_of(2**62) is None
     assert json.loads(record_json(record("{}")))["time"] is None
     assert "7  no time  lag 0" in printed(record("{}"))

@@ -2,7 +2,7 @@
 
 from kompensa_cdc.events.decode import MAX_NESTING, decode, poison, poisoned, unexpected, version_in
 from kompensa_cdc.events.event import Event, Headers, Poison, PoisonError
-from kompensa_cdc.events.record import Record
+from kompensa_cdc.events.record import Record, time_of
 from kompensa_cdc.events.schema import Check, InvalidSchemaError, payload_check
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "payload_check",
     "poison",
     "poisoned",
+    "time_of",
     "unexpected",
     "version_in",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kompensa_cdc.events.event import Event, Headers, Poison, PoisonError
-from kompensa_cdc.events.record import Record
+from kompensa_cdc.events.record import Record, time_of
 
 MAX_NESTING = 100  # levels of a payload: far beyond any real event, and far from where Python's or Rust's stack ends
 MAX_KEY = 500  # characters: an entry of a PostgreSQL index must stay below 2704 bytes
@@ -208,9 +208,9 @@ def _occurred_at(headers: Headers, record: Record) -> datetime:
 
 
 def _recorded_at(milliseconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
+    found = time_of(milliseconds)
+    if found is None:
         raise PoisonError(
             f"the record's time-stamp is {milliseconds} ms since 1970, beyond any calendar: expected header occurred-at"
-        ) from None
+        )
+    return found

@@ -11,7 +11,19 @@ import msgspec
 Headers = dict[str, str | None]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a record lies; no two lie at one place."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return (self.topic, self.partition, self.offset)
+
+
+class Event(Placed, frozen=True, kw_only=True):
     """One change of one aggregate.
 
     `key` is the aggregate's id, `version` the version of the event's form ("1.0"), `aggregate_version` the aggregate's
@@ -19,9 +31,6 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     from, kept for the case that the event cannot be applied. `occurred_at` falls back to the record's time-stamp.
     """
 
-    topic: str
-    partition: int
-    offset: int
     key: str
     type: str
     version: str
@@ -32,15 +41,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     occurred_at: datetime
 
 
-class Poison(msgspec.Struct, frozen=True, kw_only=True):
+class Poison(Placed, frozen=True, kw_only=True):
     """A record that cannot be applied, with all a person needs to see why; `error` names what was expected.
 
     Every text in it is fit for PostgreSQL (no NUL), and `key` for an index, whatever the record held.
     """
 
-    topic: str
-    partition: int
-    offset: int
     key: str
     headers: Headers
     value: str | None

@@ -1,6 +1,7 @@
 """The little of confluent-kafka's Message that decoding reads, so that it can be tested without a broker."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 RecordHeaders = Sequence[tuple[str, str | bytes | None]] | Mapping[str, str | bytes | None]
@@ -16,3 +17,11 @@ class Record(Protocol):
     def value(self) -> str | bytes | None: ...
     def headers(self) -> RecordHeaders | None: ...
     def timestamp(self) -> tuple[int, int]: ...
+
+
+def time_of(milliseconds: int) -> datetime | None:
+    """A record's time-stamp, in ms since 1970; None where it is beyond any calendar."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Event, Poison, poisoned
+from kompensa_cdc.events import Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, Folded, Settled, fold, key_of, settle
@@ -219,12 +219,8 @@ def _with_refused(items: Items, refused: Sequence[Poison]) -> Items:
     """Put the refused events, as Poison, into the places where they were read."""
     if not refused:
         return items
-    poison = {_place(each): each for each in refused}
-    return [poison.get(_place(item.event), item) if isinstance(item, Change) else item for item in items]
-
-
-def _place(record: Event | Poison) -> tuple[str, int, int]:
-    return (record.topic, record.partition, record.offset)
+    poison = {each.place: each for each in refused}
+    return [poison.get(item.event.place, item) if isinstance(item, Change) else item for item in items]
 
 
 def explain(error: psycopg.Error) -> str:

@@ -97,7 +97,7 @@ async def _retry(
     # By the key as it was parked: the key column's type, and so the key's spelling, may be another by now.
     await drop_superseded(connection, writer.books, {records[0].key(): newest})
     poison = (*(each.poison for each in settled.waiting), *settled.superseded)
-    errors = {(each.topic, each.partition, each.offset): each.error for each in poison}
+    errors = {each.place: each.error for each in poison}
     return [
         errors[record.topic(), record.partition(), record.offset()] for record in records if record.version > newest
     ]

@@ -187,9 +187,9 @@ class Worker:
 
 
 def _synced(batch: Batch, applied: Applied) -> list[Event]:
-    aside = {(event.topic, event.partition, event.offset) for event in applied.parked}
+    aside = {event.place for event in applied.parked}
     events = [item.event for item in batch.items if isinstance(item, Change)]
-    return [event for event in events if (event.topic, event.partition, event.offset) not in aside]
+    return [event for event in events if event.place not in aside]
 
 
 async def _next(queue: asyncio.Queue[Batch]) -> Batch | None:

@@ -7,12 +7,12 @@ records the generator gives None, so that its caller can stop, draw or count.
 import difflib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from kafka.errors import KafkaError
 
 from kafka import KafkaConsumer, TopicPartition
+from kompensa_cdc.events import time_of
 from kompensa_cdc.watch.record import WatchedRecord
 
 CONNECT_SECONDS = 5.0
@@ -192,7 +192,7 @@ def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | Non
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            time=_time(record.timestamp),
+            time=time_of(record.timestamp),
             key=_text(record.key),
             headers={name: _text(value) for name, value in record.headers},
             value=_text(record.value),
@@ -200,13 +200,6 @@ def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | Non
         )
         if key is None or watched.key == key:
             yield watched
-
-
-def _time(milliseconds: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _text(value: bytes | None) -> str | None:
