@@ -7,7 +7,6 @@ Order: NODE_IMAGE when set; kind's published image when the engine has or can pu
 import os
 import platform
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from images.setup.commands import Runner
 from images.setup.digest import key_of
 from images.setup.engine import REGISTRY, Engine
 from images.setup.errors import SetupError
+from images.setup.pull import pulled
 from images.setup.rootfs import RootFileSystem
 from images.setup.stages import Report
 from images.setup.versions import IMAGES, Versions
@@ -83,18 +83,10 @@ def build(image: str, engine: Engine, cache: Cache, versions: Versions, report: 
 
 
 def _pulled(engine: Engine, image: str, report: Report) -> bool:
-    """Whether the engine has the image or could pull it; a registry that cannot be reached is no failure."""
-    if engine.has_image(image):
-        return True
-    if engine.program == "podman":
+    if engine.program == "podman" and not engine.has_image(image):
         # A podman without a list of registries cannot resolve a short name, and must not ask which one is meant.
         return False
-    with report.stage("node: pull") as stage:
-        started = time.monotonic()
-        if engine.ask("pull", "--quiet", image, timeout=PULL_SECONDS) is not None:
-            return True
-        stage.note = f"not to be had ({time.monotonic() - started:.0f} s): building our own"
-    return False
+    return pulled(engine, image, report, stage="node: pull", seconds=PULL_SECONDS, instead="building our own")
 
 
 def _programs(cache: Cache, versions: Versions, report: Report) -> tuple[system_images.Programs, Path]:

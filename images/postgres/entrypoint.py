@@ -11,8 +11,8 @@ one folder lose what either wrote. So a lock of the kernel's is held on the volu
 has ended.
 
 The cluster is made beside its place and renamed into it: a pod killed half-way starts over instead of serving half of
-one. It may run as any user: one of another name is called `postgres` too, by nss_wrapper. Standard
-library only; nothing here needs a shell.
+one. It may run as any user: one of another name is called `postgres` too, by nss_wrapper. Standard library only;
+nothing here needs a shell.
 """
 
 import fcntl
@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 # Defaults of the cluster's own postgresql.conf; another file (`-c config_file=...`) replaces them all. Slots and
@@ -59,11 +60,9 @@ def main(arguments: list[str]) -> None:
 
 def names_for(user: int, group: int, folder: Path) -> dict[str, str]:
     """What calls this user `postgres`, as the socket's rule wants; nothing when it is called so already."""
-    try:
+    with suppress(KeyError):  # a user without any name
         if pwd.getpwuid(user).pw_name == "postgres":
             return {}
-    except KeyError:
-        pass
     passwd, groups = folder / "passwd", folder / "group"
     passwd.write_text(f"postgres:x:{user}:{group}::/tmp:/usr/sbin/nologin\n", encoding="utf-8")
     groups.write_text(f"postgres:x:{group}:\n", encoding="utf-8")

@@ -10,6 +10,7 @@ from images.setup import bundles, jars, packages, recipes
 from images.setup.cache import Cache
 from images.setup.commands import Runner
 from images.setup.engine import REGISTRY, Engine
+from images.setup.pull import pulled
 from images.setup.recipes import Recipe
 from images.setup.rootfs import RootFileSystem
 from images.setup.stages import Report
@@ -59,13 +60,14 @@ class ImageBuilder:
         return image
 
     def _pulled(self, image: str) -> bool:
-        if self.engine.has_image(image):
-            return True
-        with self.report.stage(f"pull {image}") as stage:
-            if self.engine.ask("pull", "--quiet", image, timeout=PULL_SECONDS) is not None:
-                return True
-            stage.note = "not to be had: made from packages"
-        return False
+        return pulled(
+            self.engine,
+            image,
+            self.report,
+            stage=f"pull {image}",
+            seconds=PULL_SECONDS,
+            instead="making it from packages",
+        )
 
     def _build(self, recipe: Recipe, image: str, parent: str) -> None:
         with self.report.stage(f"image {recipe.name}") as stage, self.cache.scratch() as scratch:
