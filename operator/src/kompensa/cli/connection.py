@@ -81,17 +81,11 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
 
 def _address(url: str) -> str:
     """The URL as it may be shown, once it is seen to be one."""
-    from urllib.parse import urlsplit
-
+    from kompensa.model.address import fault_of_url
     from kompensa_cdc.address import without_login
 
     address, _ = without_login(url)
-    try:
-        parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not address.lower().startswith(("http://", "https://")) or fault_of_url(address) is not None:
         raise CommandError(f"--api {address!r} is no URL: expected for example {DEFAULT_URL}", status=BAD_INPUT)
     return address
 
