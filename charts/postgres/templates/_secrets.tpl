@@ -1,6 +1,6 @@
 {{/*
 Logins, made once: a password that is already in the cluster is kept, so an upgrade changes nothing and a role's
-password can be renewed by deleting its Secret and upgrading.
+password can be renewed by deleting its Secret and upgrading; the server takes the superuser's at its next start.
 */}}
 {{- define "postgres.secrets" -}}
 {{- $root := . -}}
