@@ -8,6 +8,7 @@
     points      Participant of the kit's README, see conftest_participants
     stack      Stack: everything that `kompensa dev` starts, with the fault switch on and any free ports
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
+    target      the same, with the tables that the Replica of copies.py writes
 
 Everything lives in one temporary folder and ends with the session, also when pytest is killed.
 """
@@ -34,6 +35,7 @@ from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
 )
 from tests.integration.conftest_engine import engines, journal, journals, ledger  # noqa: F401 - fixtures
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
+from tests.integration.copies import prepare_target
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,3 +96,10 @@ def database(postgres: PostgresServer) -> Iterator[Login]:
     if not postgres.process.is_alive:
         postgres.start()
     postgres.drop_database(login.database, roles=(login.username,))
+
+
+@pytest.fixture
+def target(database: Login) -> Login:
+    """A database with the tables that the Replica of copies.py writes."""
+    prepare_target(database)
+    return database

@@ -65,6 +65,12 @@ class Captured:
         }
         return await self.scene.create(OUTBOXES, "orders", spec)
 
+    async def begin(self) -> None:
+        """An Outbox that is captured."""
+        await self.create_secrets()
+        await self.create_outbox()
+        await self.scene.until_ready(OUTBOXES, "orders")
+
     async def use_port(self, secret: str, port: int) -> None:
         await self.scene.kube.merge(SECRETS, self.scene.namespace, secret, {"stringData": {"port": str(port)}})
 
@@ -156,9 +162,7 @@ async def mount(kube: Kube, connect: ConnectWorker) -> None:
 
 
 async def test_an_outbox_is_captured_and_taken_down_with_its_object(captured: Captured) -> None:
-    await captured.create_secrets()
-    await captured.create_outbox()
-    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.begin()
     status = await captured.scene.status("orders", OUTBOXES)
     assert status["connectorState"] == "RUNNING"
     assert await captured.slots() == [status["slot"]]
@@ -182,9 +186,7 @@ async def test_a_missing_secret_is_named_and_waited_for(captured: Captured) -> N
 async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_that_connect_uses(
     captured: Captured, apiserver: ApiServer, restarted: bool
 ) -> None:
-    await captured.create_secrets()
-    await captured.create_outbox()
-    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.begin()
     (slot,) = await captured.slots()
     operator = captured.scene.processes.operator
     assert operator is not None
@@ -206,9 +208,7 @@ async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_tha
 async def test_an_outbox_without_any_login_can_be_deleted_and_says_what_it_leaves(
     captured: Captured, apiserver: ApiServer
 ) -> None:
-    await captured.create_secrets()
-    await captured.create_outbox()
-    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.begin()
     operator = captured.scene.processes.operator
     assert operator is not None
     operator.stop()
@@ -226,9 +226,7 @@ async def test_an_outbox_without_any_login_can_be_deleted_and_says_what_it_leave
 async def test_a_namespace_that_is_being_deleted_is_not_held_up_by_its_outbox(
     captured: Captured, apiserver: ApiServer
 ) -> None:
-    await captured.create_secrets()
-    await captured.create_outbox()
-    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.begin()
     apiserver.kubectl("delete", "namespace", captured.scene.namespace, "--wait=false")
     for name in ("orders-postgres", "orders-capture"):
         await captured.scene.delete(SECRETS, name)
@@ -250,9 +248,7 @@ async def test_an_outbox_that_was_never_captured_is_deleted_at_once(captured: Ca
 
 
 async def test_a_deletion_that_waits_says_for_what_and_until_when(captured: Captured) -> None:
-    await captured.create_secrets()
-    await captured.create_outbox()
-    await captured.scene.until_ready(OUTBOXES, "orders")
+    await captured.begin()
     await captured.use_port("orders-capture", 1)
     await captured.scene.delete(OUTBOXES, "orders")
     waiting = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "DatabaseUnusable")

@@ -39,12 +39,6 @@ def topics(kafka: KafkaBroker) -> Topics:
 
 
 @pytest.fixture
-def target(database: Login) -> Login:
-    prepare_target(database)
-    return database
-
-
-@pytest.fixture
 def start(run: Run, kafka: KafkaBroker, topics: Topics, target: Login, tmp_path: Path) -> Iterator[Start]:
     """Start a worker for the topics' Replica; what a test says of its spec is added."""
     workers: list[Worker] = []

@@ -1,0 +1,109 @@
+"""A writer without broker and worker, on a real table: what the tests of the writer are written with."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import psycopg
+from psycopg import AsyncConnection
+
+from kompensa.dev.postgres import Login
+from kompensa_cdc.events import Poison
+from kompensa_cdc.replicas import replica_from_object
+from kompensa_cdc.replicas.apply import Writer
+from kompensa_cdc.replicas.batch import Batch
+from kompensa_cdc.replicas.bookkeeping import Advance, Bookkeeping, Claim
+from kompensa_cdc.replicas.changes import Change as Prepared
+from kompensa_cdc.replicas.prepare import preparer
+from kompensa_cdc.replicas.statements import statements
+from kompensa_cdc.replicas.table import read_table
+from kompensa_cdc.replicas.target import connect
+
+from .copies import Change, replica_object
+
+ANA = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
+BIA = "3b241101-e2bb-4255-8caf-4136c566a962"
+TOPIC = ("t.customers", 0)
+
+
+@dataclass(frozen=True)
+class Record:
+    change: Change
+    offset_: int
+
+    def topic(self) -> str:
+        return TOPIC[0]
+
+    def partition(self) -> int:
+        return TOPIC[1]
+
+    def offset(self) -> int:
+        return self.offset_
+
+    def key(self) -> bytes:
+        return self.change.key.encode()
+
+    def value(self) -> bytes | None:
+        return None if self.change.body is None else json.dumps(self.change.body).encode()
+
+    def headers(self) -> list[tuple[str, str | bytes | None]]:
+        return list(self.change.headers)
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+class Desk:
+    """A writer with a connection, and a claim on one partition that it moves along."""
+
+    def __init__(self, connection: AsyncConnection, writer: Writer, prepare: object) -> None:
+        self.connection = connection
+        self.writer = writer
+        self._prepare = prepare
+        self.claim: Claim | None = None
+
+    async def take_over(self) -> None:
+        self.claim = (await self.writer.books.claim(self.connection, [TOPIC]))[TOPIC]
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        """Apply the changes as one batch at our offset."""
+        assert self.claim is not None
+        start = self.claim.next_offset
+        items = tuple(self._prepared(change, start + index) for index, change in enumerate(changes))
+        move = Advance(
+            topic=TOPIC[0],
+            partition=TOPIC[1],
+            start=start,
+            next_offset=start + len(changes),
+            epoch=self.claim.epoch,
+            records=len(changes),
+        )
+        await self.writer.apply(self.connection, Batch(items, (move,)))
+        self.claim = replace(self.claim, next_offset=move.next_offset)
+
+    def _prepared(self, change: Change, offset: int) -> Prepared | Poison:
+        prepared = self._prepare(Record(change, offset))  # type: ignore[operator]
+        assert isinstance(prepared, Prepared | Poison)
+        return prepared
+
+
+@asynccontextmanager
+async def desk(login: Login, *, on_delete: str = "SoftDelete") -> AsyncIterator[Desk]:
+    spec = replica_from_object(replica_object("t", onDelete=on_delete))
+    books = Bookkeeping("invoices", spec.replica)
+    async with await connect(login.url) as connection:
+        await books.create_tables(connection)
+        table = await read_table(connection, spec.target)
+        writer = Writer(books, statements(spec, table, books), table.may_stage)
+        await writer.prepare(connection)
+        made = Desk(connection, writer, preparer(spec, table))
+        await made.take_over()
+        yield made
+
+
+def emptied(login: Login) -> None:
+    with psycopg.connect(login.url, autocommit=True) as connection:
+        connection.execute(
+            "TRUNCATE invoices.customers, invoices.kompensa_replica_tombstones, invoices.kompensa_replica_parked"
+        )
