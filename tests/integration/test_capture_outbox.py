@@ -235,6 +235,23 @@ async def test_a_lost_slot_is_told_and_what_is_still_in_the_table_is_published_a
     assert (await source.reconcile()).last_error == status.last_error
 
 
+async def test_a_lost_slot_is_not_forgotten_where_its_repair_fails_or_whoever_repairs_it_dies(
+    source: Source, postgres: PostgresServer
+) -> None:
+    await source.until_ready()
+    lose_slot(postgres, source)
+    status = await source.until(lambda status: status.reason != "ConnectUnusable")
+    assert status.reason == "SlotLost"
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(f'ALTER ROLE "{source.capture.username}" NOREPLICATION')
+        assert not (await source.reconcile()).ready
+        assert not (await source.reconcile()).ready
+        connection.execute(f'ALTER ROLE "{source.capture.username}" REPLICATION')
+    # The connector is stopped by now, and what the object says is all that is known.
+    source.status = remembered(source.outbox, source.status.as_status()) if source.status else None
+    assert (await source.until_ready()).reason == "SlotRecreated"
+
+
 def lose_slot(postgres: PostgresServer, source: Source) -> None:
     source.connect.kill()
     with psycopg.connect(postgres.admin_url, autocommit=True) as connection:

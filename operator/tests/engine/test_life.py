@@ -38,6 +38,16 @@ async def test_a_journal_that_refuses_the_engine_is_told_and_tried_again(
         await until(lambda: engine.tenure is not None, "the engine to join")
 
 
+async def test_a_fault_that_nobody_foresaw_is_told_and_never_waited_out() -> None:
+    async with World() as world:
+        world.links[world.first].fail_with = ValueError("what no driver should raise")
+        await until(world.first.fallen.is_set, "the engine to say that it has fallen")
+        assert "a fault in the engine" in str(world.first.trouble)
+        with pytest.raises(NotReadyError):
+            world.first.ready()
+        world.links[world.first].fail_with = None
+
+
 async def test_a_lease_is_renewed_well_before_it_ends() -> None:
     async with World() as world:
         epoch = tenure_of(world.first).lease.epoch

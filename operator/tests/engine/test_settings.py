@@ -46,6 +46,40 @@ def test_what_cannot_be_read_is_named_with_what_was_expected(variable: str, valu
         Settings.read(URL | {variable: value})
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "user:secret@host:5432/db",
+        "user:se%2Fcr%40et@host/db",
+        "host/db",
+        "user@one:1,two:2/db?target_session_attrs=read-write",
+        "user:secret@[::1]:5432/db?sslmode=verify-full",
+        "/db?host=/var/run/postgresql",
+    ],
+)
+def test_a_url_as_postgresql_has_it_is_taken(rest: str) -> None:
+    assert Settings.read({"KOMPENSA_JOURNAL_URL": f"postgresql://{rest}"}).journal_url.endswith(rest)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "user:se/cret@host/db",
+        "user:se@cret@host/db",
+        "user:se#cret@host/db",
+        "user:se?cret@host/db",
+        "user:secret@[host/db",
+        "user:secret@host:port/db",
+        "user:secret @host/db",
+    ],
+)
+def test_a_url_that_drivers_would_read_otherwise_is_refused_and_not_quoted(rest: str) -> None:
+    with pytest.raises(SettingsError, match="KOMPENSA_JOURNAL_URL cannot be read") as refused:
+        Settings.read({"KOMPENSA_JOURNAL_URL": f"postgresql://{rest}"})
+    assert "cret" not in str(refused.value)
+    assert "host:port/db" not in str(refused.value)
+
+
 def test_secrets_are_not_shown() -> None:
     shown = repr(Settings.read(URL | {"KOMPENSA_API_TOKEN": "hush"}))
     assert "secret" not in shown

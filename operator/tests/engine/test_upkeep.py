@@ -5,6 +5,7 @@ import asyncio
 from prometheus_client import REGISTRY
 
 from tests.support.engine_world import World, tenure_of
+from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import NO_ANSWER, WRONG
 from tests.support.waiting import until
 
@@ -55,6 +56,22 @@ async def test_a_journal_that_is_away_does_not_end_the_upkeep() -> None:
         with world.journal_away():
             await asyncio.sleep(60)
         await until(lambda: world.durable_phase(saga) is None, "the saga to be forgotten", seconds=60)
+
+
+async def test_a_round_of_upkeep_that_fails_does_not_end_the_upkeep() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        saga = await world.start(ttl_seconds_after_finished=0)
+        await world.until_phase(saga, "Succeeded")
+
+        async def stumble(question: str) -> None:
+            if question == "sagas.parked":
+                world.links[world.first].before = unnoticed
+                raise ValueError("a row that nobody foresaw")
+
+        world.links[world.first].before = stumble
+        await until(lambda: world.durable_phase(saga) is None, "the saga to be forgotten", seconds=60)
+        assert world.links[world.first].before is unnoticed
 
 
 async def test_a_saga_whose_time_came_without_anything_happening_is_counted() -> None:

@@ -52,5 +52,14 @@ def test_a_broken_setting_is_named(changes: dict[str, str], told: str) -> None:
         from_environment({"DATABASE_URL": URL, **changes})
 
 
+@pytest.mark.parametrize(
+    "rest", ["u:se/cret@host/db", "u:se@cret@host/db", "u:secret@[host/db", "u:secret@host:port/db"]
+)
+def test_a_url_that_cannot_be_read_is_refused_and_not_quoted(rest: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL cannot be read") as refused:
+        from_environment({"DATABASE_URL": f"postgresql://{rest}"})
+    assert "cret" not in str(refused.value)
+
+
 def test_an_empty_setting_is_one_that_is_not_given() -> None:
     assert from_environment({"DATABASE_URL": URL, "PORT": "", "CAPTURE_ROLE": ""}) == Settings(database_url=URL)

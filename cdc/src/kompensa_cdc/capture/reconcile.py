@@ -2,8 +2,9 @@
 
 Level-triggered: it may be called at any time and any number of times, by one caller at a time per outbox. What a
 neighbour refuses comes back as a status that says so; only a defect of ours raises.
-Order matters twice. What can be wrong is looked for before anything is made. Old offsets are forgotten before a new
-slot is made, so that a crash in between only repeats it.
+Order matters three times. What can be wrong is looked for before anything is made. That a slot was lost is told, and
+by the caller written down, before the traces of it go: a pass ends with `SlotLost` and the next one mends. Old offsets
+are forgotten before a new slot is made, so that a crash in between only repeats it.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from kompensa_cdc.capture.connect import Connect, ConnectorState
 from kompensa_cdc.capture.connector import connector_config
 from kompensa_cdc.capture.errors import CaptureError
 from kompensa_cdc.capture.outbox import Credentials, Database, Outbox
-from kompensa_cdc.capture.status import OutboxStatus, restart_pause, slot_loss_text
+from kompensa_cdc.capture.status import OutboxStatus, restart_pause
 from kompensa_cdc.capture.topics import ensure_topics
 
 SETTLE_SECONDS = 15.0
@@ -52,7 +53,9 @@ async def reconcile_outbox(
             present = await connect.config(outbox.connector)
             await ensure_topics(bootstrap, outbox)
             await source.ensure_publication(owner, outbox)
-            known = await _slot_and_connector(outbox, capture, credentials, connect, present, known)
+            if not known.slot_lost and await _has_lost_its_slot(outbox, capture, connect):
+                return known.lost(outbox)
+            await _slot_and_connector(outbox, capture, credentials, connect, present)
             state = await _settled(connect, outbox.connector)
             known = await _after(state, outbox, connect, known)
         slot = await source.read_slot(capture, outbox)
@@ -61,23 +64,31 @@ async def reconcile_outbox(
         return known.refused(error)
 
 
+async def _has_lost_its_slot(outbox: Outbox, capture: Database, connect: Connect) -> bool:
+    slot = await source.read_slot(capture, outbox)
+    return (slot is None or slot.lost) and await _was_reading(outbox, connect)
+
+
+async def _was_reading(outbox: Outbox, connect: Connect) -> bool:
+    """A connector that was never allowed to run has read nothing that could be missing now."""
+    state = await connect.state(outbox.connector)
+    return state is not None and state.connector != "STOPPED"
+
+
 async def _slot_and_connector(
     outbox: Outbox,
     capture: Database,
     credentials: Credentials,
     connect: Connect,
     present: dict[str, str] | None,
-    known: OutboxStatus,
-) -> OutboxStatus:
+) -> None:
     config = connector_config(outbox, capture, credentials)
     slot = await source.read_slot(capture, outbox)
     if slot is not None and not slot.lost:
         if present != config:
             await connect.put_config(outbox.connector, config)
-        return known
-    state = await connect.state(outbox.connector)
-    # A connector that was never allowed to run has read nothing that could be missing now.
-    was_reading = state is not None and state.connector != "STOPPED"
+        return
+    was_reading = await _was_reading(outbox, connect)
     if present is None:
         await connect.create_stopped(outbox.connector, config)
     else:
@@ -93,7 +104,6 @@ async def _slot_and_connector(
         raise
     if present not in (None, config):
         await connect.put_config(outbox.connector, config)
-    return replace(known, slot_lost=True, last_error=slot_loss_text(outbox)) if was_reading else known
 
 
 async def _settled(connect: Connect, name: str) -> ConnectorState | None:

@@ -15,7 +15,7 @@ LONGEST_RESTART_SECONDS = 300.0
 class OutboxStatus:
     """The state of one outbox's capture.
 
-    `reason` and `message` are meant for the Ready condition. `slot_lost` stays true once a slot had to be made anew,
+    `reason` and `message` are meant for the Ready condition. `slot_lost` stays true once a slot was found to be gone,
     and then `last_error` stays too: rows that were pruned in between can be missing downstream, and only a person
     can tell whether that matters.
     """
@@ -41,6 +41,17 @@ class OutboxStatus:
         """What is known stays; Ready says what has to change first."""
         last_error = self.last_error if self.slot_lost else error.message
         return replace(self, ready=False, reason=error.reason, message=error.message, last_error=last_error)
+
+    def lost(self, outbox: Outbox) -> "OutboxStatus":
+        """The slot is gone: remember it, before anything is mended that would hide it."""
+        return replace(
+            self,
+            ready=False,
+            reason="SlotLost",
+            message=f"slot {outbox.slot} is gone although connector {outbox.connector} uses it; it is made anew next",
+            slot_lost=True,
+            last_error=slot_loss_text(outbox),
+        )
 
     def as_status(self) -> dict[str, Any]:
         """The fields of the `Outbox` object's status, without conditions."""

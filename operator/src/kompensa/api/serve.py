@@ -54,11 +54,22 @@ async def _serve(settings: Settings) -> None:
             face=face,
             settings=settings,
         )
+        server = _server(engine, settings)
         await engine.start()
+        ending = asyncio.create_task(_end_with(engine, server))
         try:
-            await _server(engine, settings).serve()
+            await server.serve()
         finally:
+            ending.cancel()
             await engine.stop()
+    if engine.fallen.is_set():
+        raise SystemExit(1)
+
+
+async def _end_with(engine: Engine, server: uvicorn.Server) -> None:
+    """Whoever started the process starts it anew; a deaf API would only hide what happened."""
+    await engine.fallen.wait()
+    server.should_exit = True
 
 
 def _server(engine: Engine, settings: Settings) -> uvicorn.Server:

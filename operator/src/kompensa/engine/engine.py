@@ -55,12 +55,22 @@ class Engine:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.tenure: Tenure | None = None
+        self.fallen = asyncio.Event()
+        """Set by a fault in the engine's own life, after which only a new process goes on."""
         self.declarations = Declarations(journal.catalogue)
         self.sagas = SagaService(self, journal, self.declarations, max_in_flight=settings.max_in_flight, clock=clock)
 
     async def start(self) -> None:
         """Begin, in the background: an engine whose journal is down waits for it, and says so by `trouble`."""
-        self._tasks.append(asyncio.create_task(self._live(), name="engine"))
+        life = asyncio.create_task(self._live(), name="engine")
+        life.add_done_callback(self._ended)
+        self._tasks.append(life)
+
+    def _ended(self, life: asyncio.Task[None]) -> None:
+        error = None if life.cancelled() else life.exception()
+        if error is not None:
+            _log.critical("a fault in the engine; only a new process goes on", exc_info=error)
+            self.fallen.set()
 
     async def stop(self) -> None:
         """Leave in good order: write down what is known, and give the shards to whoever comes next."""
@@ -82,6 +92,8 @@ class Engine:
         """Why the engine cannot take sagas now, or None."""
         if self._stopping:
             return "stopping"
+        if self.fallen.is_set():
+            return "a fault in the engine; its log tells which"
         if self.tenure is None:
             return self._trouble
         if not self.tenure.shards:
@@ -90,7 +102,7 @@ class Engine:
 
     def ready(self) -> Tenure:
         """The tenure of the moment. Raises NotReadyError."""
-        if self.tenure is None or self._stopping:
+        if self.tenure is None or self._stopping or self.fallen.is_set():
             raise NotReadyError(f"this engine cannot take sagas now: {self.trouble}")
         return self.tenure
 

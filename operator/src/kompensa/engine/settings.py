@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kompensa.model.durations import seconds
+
+# Strict where drivers guess: a bare @ or / in a password would turn part of it into a host's name, to be told in a log.
+_LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
+_HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
+_URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
 
 
 class SettingsError(ValueError):
@@ -58,16 +64,11 @@ class Settings:
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read the environment. Raises SettingsError."""
-        url = environment.get("KOMPENSA_JOURNAL_URL", "")
-        if not url.startswith(("postgresql://", "postgres://")):
-            raise SettingsError(
-                "KOMPENSA_JOURNAL_URL must be set, for example postgresql://user:password@host:5432/kompensa"
-            )
         status = environment.get("KOMPENSA_STATUS") or cls.status
         if status not in ("kubernetes", "none"):
             raise SettingsError(f"KOMPENSA_STATUS is {status!r}; expected kubernetes or none")
         return cls(
-            journal_url=url,
+            journal_url=_url(environment, "KOMPENSA_JOURNAL_URL"),
             api_host=environment.get("KOMPENSA_API_HOST") or cls.api_host,
             api_port=_whole(environment, "KOMPENSA_API_PORT", cls.api_port, most=65_535),
             api_token=environment.get("KOMPENSA_API_TOKEN") or None,
@@ -79,6 +80,20 @@ class Settings:
             drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
             log_level=environment.get("LOG_LEVEL") or cls.log_level,
         )
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    """A PostgreSQL URL. An error never quotes it: it has a password inside."""
+    text = environment.get(name)
+    example = "for example postgresql://user:password@host:5432/kompensa"
+    if not text:
+        raise SettingsError(f"{name} must be set, {example}")
+    if not _URL.fullmatch(text):
+        raise SettingsError(
+            f"{name} cannot be read as a PostgreSQL URL, {example};"
+            " in a user, a password or a name, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %25 %20"
+        )
+    return text
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:

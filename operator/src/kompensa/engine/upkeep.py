@@ -54,6 +54,9 @@ class Upkeep:
             await work
         except JournalError as error:
             _log.warning("upkeep was not done, it will be tried again", error=str(error))
+        except Exception:
+            # Housekeeping goes on, whatever one round of it stumbled over.
+            _log.exception("upkeep was not done, it will be tried again")
 
     async def _look(self) -> None:
         tenure = self._tenure()

@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from kompensa_participant.logs import LEVELS
 
 SCHEMES = ("postgresql://", "postgres://")
@@ -43,12 +46,9 @@ class Settings:
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings. Raises SettingsError."""
-    url = environment.get("DATABASE_URL", "")
-    if not url.startswith(SCHEMES):
-        raise SettingsError("DATABASE_URL must be set to postgresql://user:password@host:port/database")
     pool_min = _integer(environment, "POOL_MIN", Settings.pool_min, least=0)
     return Settings(
-        database_url=url,
+        database_url=_database_url(environment),
         host=environment.get("HOST") or Settings.host,
         port=_integer(environment, "PORT", Settings.port, least=1),
         pool_min=pool_min,
@@ -57,6 +57,30 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         faults_enabled=_choice(environment, "FAULTS_ENABLED", "false", ("true", "false")) == "true",
         capture_role=environment.get("CAPTURE_ROLE") or None,
     )
+
+
+def _database_url(environment: Mapping[str, str]) -> str:
+    """The URL. An error never quotes it: it has a password inside."""
+    url = environment.get("DATABASE_URL", "")
+    if not url.startswith(SCHEMES):
+        raise SettingsError("DATABASE_URL must be set to postgresql://user:password@host:port/database")
+    if not _is_clear(url):
+        raise SettingsError(
+            "DATABASE_URL cannot be read as postgresql://user:password@host:port/database;"
+            " in a user, a password or a name, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+        )
+    return url
+
+
+def _is_clear(url: str) -> bool:
+    """Whether libpq can read a URL, and no bare @ or / has made part of the password a host, a port or a name."""
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return False
+    ports = str(parts.get("port", "")).split(",")
+    names = f"{parts.get('host', '')}{parts.get('dbname', '')}"
+    return "@" not in names and all(not port or (port.isascii() and port.isdigit()) for port in ports)
 
 
 def _integer(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:

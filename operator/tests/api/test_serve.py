@@ -1,0 +1,20 @@
+"""The process around an engine: it ends when the engine cannot go on, so that whoever started it starts it anew."""
+
+import pytest
+
+from kompensa.api import serve
+from kompensa.dev.ports import HOST, Ports
+from kompensa.engine.settings import Settings
+from kompensa.journal.memory import MemoryJournal
+from tests.support.journal_link import JournalLink
+from tests.support.virtual_time import wall_clock
+
+
+async def test_a_process_whose_engine_has_fallen_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    link = JournalLink(MemoryJournal(wall_clock))
+    link.fail_with = ValueError("what no driver should raise")
+    monkeypatch.setattr(serve, "PostgresJournal", lambda *_, **__: link)
+    settings = Settings(journal_url="postgresql://nowhere", api_host=HOST, api_port=Ports().take("api"))
+    with pytest.raises(SystemExit) as ended:
+        await serve._serve(settings)
+    assert ended.value.code == 1
