@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kompensa.model.definition import Definition, Step
 from kompensa.model.outcomes import Direction, Outcome
@@ -14,6 +14,8 @@ class Ledger:
 
     Keyed steps are served with the kit's semantics: a stored reply for each key, a tombstone where the compensation
     came first. Others only know whether their effect is there: they refuse a second one, and undo what is there.
+
+    `doubting`: keyed ones, too, refuse an action that they have done, as if its body were another this time.
     """
 
     definition: Definition
@@ -22,10 +24,15 @@ class Ledger:
     standing: set[int] = field(default_factory=set)
     done: list[int] = field(default_factory=list)
     undone: list[int] = field(default_factory=list)
+    doubting: bool = False
 
     def copy(self) -> Ledger:
-        return Ledger(
-            self.definition, self.refusing, dict(self.rows), set(self.standing), list(self.done), list(self.undone)
+        return replace(
+            self,
+            rows=dict(self.rows),
+            standing=set(self.standing),
+            done=list(self.done),
+            undone=list(self.undone),
         )
 
     def receive(self, step: Step, direction: Direction) -> Outcome:
@@ -37,6 +44,8 @@ class Ledger:
             self.rows[step.index, direction] = known
             if direction is Direction.COMPENSATION:
                 self.rows.setdefault((step.index, Direction.ACTION), Outcome.FAILED)  # the tombstone
+        elif self.doubting and direction is Direction.ACTION:
+            return Outcome.FAILED
         return known
 
     def probe(self, step: Step) -> Outcome:

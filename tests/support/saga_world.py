@@ -60,11 +60,12 @@ class World:
         definition: Definition,
         *,
         refusing: frozenset[int] = frozenset(),
+        doubting: bool = False,
         person: Event | None = None,
         must_commit: MustCommitFirst = must_commit_first,
     ) -> None:
         self.definition = definition
-        self.ledger = Ledger(definition, refusing)
+        self.ledger = Ledger(definition, refusing, doubting=doubting)
         self.now = 1000.0
         self.saga = new_saga(
             saga_id="00000000-0000-4000-8000-000000000001",

@@ -13,7 +13,7 @@ from kompensa.engine.errors import (
 )
 from kompensa.engine.service import PATIENCE
 from kompensa.engine.start import ObjectRef
-from kompensa.model.schema import DEEPEST
+from kompensa.model.bounds import DEEPEST
 from tests.support.engine_world import World, tenure_of
 from tests.support.waiting import until
 

@@ -56,6 +56,15 @@ def test_no_two_faults_leave_a_refused_saga_half_done(refusing: int) -> None:
         verify(world)
 
 
+@pytest.mark.parametrize("refusing", [frozenset[int](), frozenset({1})], ids=["all agree", "b refuses"])
+def test_no_two_faults_leave_an_effect_at_participants_that_refuse_what_they_have_done(
+    refusing: frozenset[int],
+) -> None:
+    shape = chain("a", "b", "c", policy=TWO, compensation_policy=TWO)
+    for world in explore(World(shape, refusing=refusing, doubting=True), faults=2):
+        verify(world)
+
+
 def test_no_three_faults_leave_a_small_saga_half_done() -> None:
     for world in explore(World(chain("a", "b!", policy=ONE, compensation_policy=ONE)), faults=3):
         verify(world)

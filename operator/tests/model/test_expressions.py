@@ -11,6 +11,8 @@ VALUES = {
         "note": None,
         "express": True,
         "weird key": "odd",
+        "guest's": {"name": "Ana"},
+        "café": {"rooms": {"b": 2, "a": 1}},
     },
     "saga": {"id": "0b8a", "name": "order-1", "namespace": "shop", "definition": "create-order"},
     "steps": {"create-order": {"orderId": "o-1"}, "reserve": {"lines": {"count": 3}}},
@@ -38,6 +40,12 @@ def render_path(source: str, **more: object) -> str:
         ('${steps["create-order"].orderId}', "o-1"),
         ("${steps.reserve.lines.count}", 3),
         ("${input['weird key']}", "odd"),
+        ("""${input["guest's"].name}""", "Ana"),
+        (r"${input['guest\'s'].name}", "Ana"),
+        (r"${input['caf\u00e9'].rooms.a}", 1),
+        ("${'{' + saga.id + \"}'\" + '${'}", "{0b8a}'${"),
+        (r"${'it\'s ' + saga.id}", "it's 0b8a"),
+        ("${{'a': {'b': {'c': saga.id}}}}", {"a": {"b": {"c": "0b8a"}}}),
         ("${input.items[0].price}", "29.99"),
         ("${input.items.map(i, i.productId)}", ["p1", "p2"]),
         ("${input.items.filter(i, i.quantity > 1).size()}", 1),
@@ -51,6 +59,29 @@ def render_path(source: str, **more: object) -> str:
 )
 def test_a_template_renders(source: object, expected: object) -> None:
     assert render(source) == expected
+
+
+def test_what_cel_cannot_bear_disturbs_the_expressions_that_name_it_and_no_others() -> None:
+    scope = Scope({"reply": {"ok": True, "accessKey": 35240611222333000144550010000012341, "text": "a\0b"}})
+    assert Template("${reply.ok ? 'yes' : 'no'}").render(scope) == "yes"
+    with pytest.raises(ExpressionError, match=r"reply\.accessKey contains an integer beyond 64 bits"):
+        Template("${reply.accessKey + 1}").render(scope)
+    with pytest.raises(ExpressionError, match=r"reply\.text contains a NUL character"):
+        Template("${reply.text + '!'}").render(scope)
+
+
+def test_the_maps_that_an_expression_makes_are_sorted() -> None:
+    source = "${input.items.map(i, {'sku': i.productId, 'quantity': i.quantity, 'a': 1, 'z': 2, 'm': 3})}"
+    rendered = render(source)
+    assert isinstance(rendered, list)
+    assert [list(line) for line in rendered] == [["a", "m", "quantity", "sku", "z"]] * 2
+
+
+def test_what_leads_to_a_named_place_is_there_as_far_as_it_goes() -> None:
+    assert render("${has(input.items) && !has(steps.reserve.later)}") is True
+    assert render("${has(input.absent) ? input.absent.a : 'none'}") == "none"
+    assert render("${input.total + '!' + string(steps.size())}") == "209.97!2"
+    assert render("${input['café'].rooms.exists(room, room == 'a')}") is True
 
 
 def test_a_place_that_is_only_named_keeps_its_value_to_the_last_bit() -> None:
@@ -71,6 +102,9 @@ def test_a_place_that_is_only_named_keeps_its_value_to_the_last_bit() -> None:
         ("${double('inf')}", r"double\('inf'\)} cannot be written as JSON: inf is no finite number"),
         ("${[1.0, -1e308 * 10.0]}", "-inf is no finite number"),
         ("about ${0.0 / 0.0}", "nan is no finite number"),
+        ("${input['café'].rooms.map(room, room)}", "a map, which has no order; go through a list"),
+        ("${input['café'].rooms.filter(room, room > 'a')}", "a map, which has no order; go through a list"),
+        ("${input.total.cents.all + '!'}", "has no value|cannot be evaluated"),
     ],
 )
 def test_what_has_no_value_is_an_error_that_shows_the_expression(source: str, said: str) -> None:

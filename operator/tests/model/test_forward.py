@@ -1,5 +1,7 @@
 """A saga on its way forward: what starts when, and what each outcome leads to."""
 
+import pytest
+
 from kompensa.model.events import Accepted, Replied, TimerDue
 from kompensa.model.expressions import Template
 from kompensa.model.outcomes import Direction, Outcome
@@ -94,6 +96,17 @@ def test_outputs_too_large_to_keep_are_refused() -> None:
     assert "name single fields" in (run.saga.message or "")
 
 
+@pytest.mark.parametrize("levels", [100, 955])
+def test_outputs_too_deep_to_be_shown_are_refused(levels: int) -> None:
+    deep: object = 1
+    for _ in range(levels):
+        deep = [deep]
+    run = Run(definition(step("a", outputs={"all": Template("${reply.x}")})))
+    run.done("a", x=deep)
+    assert run.saga.reason == "OutputsMissing"
+    assert "all is nested deeper than 64 levels" in (run.saga.message or "")
+
+
 def test_an_unknown_outcome_is_tried_again_after_a_while_and_not_before() -> None:
     run = Run(chain("a", policy=RetryPolicy(initial_interval=1.0, jitter=0.0)))
     run.unknown("a")
@@ -170,10 +183,17 @@ def test_a_refusal_is_no_proof_where_an_earlier_attempt_went_unseen_and_keys_are
     assert run.saga.reason == "AlreadyExists"
 
 
-def test_a_refusal_by_key_is_proof_whatever_went_unseen_before() -> None:
-    run = Run(chain("a", keyed=True))
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_refusal_is_no_proof_where_an_attempt_before_it_went_unseen(keyed: bool) -> None:
+    run = Run(chain("a", keyed=keyed))
     run.unknown("a")
     run.wake()
+    run.refused("a")
+    assert run.asked == ["undo a#1"]
+
+
+def test_a_refusal_of_the_first_attempt_is_proof() -> None:
+    run = Run(chain("a", keyed=True))
     run.refused("a")
     assert run.saga.phase is Phase.COMPENSATED
     assert run.state("a").undo_attempts == 0

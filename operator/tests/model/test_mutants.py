@@ -88,12 +88,11 @@ def test_turning_back_beyond_the_point_of_no_return_is_found(monkeypatch: pytest
     assert broken_saga_is_found()
 
 
-def test_believing_a_refusal_after_an_unseen_attempt_without_keys_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_believing_a_refusal_after_an_unseen_attempt_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     failed: Callable[..., None] = forward._failed
 
-    def credulous(draft: Draft, step: Step, *, reason: str, message: str) -> None:
-        draft.set_step(step, maybe=False)
-        failed(draft, step, reason=reason, message=message)
+    def credulous(draft: Draft, step: Step, *, reason: str, message: str, proven: bool) -> None:
+        failed(draft, step, reason=reason, message=message, proven=True)
 
     monkeypatch.setattr(forward, "_failed", credulous)
     assert broken_saga_is_found()

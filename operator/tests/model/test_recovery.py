@@ -91,14 +91,27 @@ def test_a_replay_undoes_steps_that_may_have_run_in_the_life_before() -> None:
     assert run.asked == ["undo a#1"]
 
 
-def test_a_replay_that_meets_the_same_refusal_undoes_no_more_than_the_life_before_would_have() -> None:
-    run = Run(chain("a", "b", "c", "d"))
+def test_a_replay_that_meets_a_refusal_undoes_whatever_the_life_before_may_have_done() -> None:
+    run = Run(chain("a", "b", "c"))
     accepted = run.saga
     run.done("a")
+    run.done("b")  # c was called; nothing of this was written
     crash(run, back_to=accepted)
     run.done("a")
+    run.refused("b")  # by a participant that forgot the key, or takes the body for another one
+    assert run.asked == ["undo c#1"]
+    run.done("c")
+    assert run.asked == ["undo b#1"]
+
+
+def test_a_refusal_that_was_written_down_ends_what_a_replay_would_undo() -> None:
+    run = Run(chain("a", "b", "c"))
+    run.done("a")
     run.refused("b")
-    assert run.asked == ["undo a#1"]
+    crash(run)
+    assert run.asked == ["undo a#2"]
+    run.done("a")
+    assert run.saga.phase is Phase.COMPENSATED
 
 
 def test_a_replay_does_not_undo_steps_without_keys_that_wait_as_each_has_its_own_write() -> None:

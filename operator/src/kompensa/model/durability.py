@@ -17,7 +17,8 @@ refused is refused again, one that never arrived runs now. Three things must nev
 - *whatever a person was told or asked for*: terminal phases, parking, suspension, a wait for the next attempt.
 
 A replay may also stop earlier than the life before it did, so steps that the journal calls waiting may have run.
-`Saga.replayed` remembers that, and `undo` compensates them too; a participant that never saw them leaves a tombstone,
+`Saga.replayed` remembers that, and `undo` compensates them too, with the step that stopped it: that it was refused in
+the replay does not prove what it was told before. A participant that never saw them leaves a tombstone,
 which also refuses a request of the earlier life that is still on its way. A saga whose durable state is suspended needs
 none of this: suspending writes down every call made so far, resuming is written before the next, so that one that was
 accepted suspended is known to have called nobody. A Retriable step or one of a participant

@@ -6,14 +6,18 @@ misspelt root is found when the definition is read, not when a customer's order 
 
 Most expressions only name a place (`input.items`, `steps['create-order'].orderId`). Those are looked up directly:
 ten times cheaper than CEL, and the value stays exactly what it was, where the CEL library refuses integers beyond
-64 bits and cuts a string at a NUL. That library also returns evaluation errors as values of type ERROR; they are
-raised here as `ExpressionError`.
+64 bits and cuts a string at a NUL. Other expressions are given what they name and nothing else, so that a member that
+CEL cannot bear is an error of the expressions that name it alone. That library also returns evaluation errors as
+values of type ERROR; they are raised here as `ExpressionError`.
+
+The same values always give the same result, byte by byte, since each attempt of a call must send the same body. CEL's
+maps have no order: those it makes are sorted, and a list is never made of one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 from urllib.parse import quote
@@ -21,18 +25,19 @@ from urllib.parse import quote
 from cel_expr_python import cel
 from msgspec import json
 
+from kompensa.model.bounds import unusable
+
 ROOTS = ("input", "saga", "steps", "reply", "operation")
 """What an expression may name. `reply` only in outputs; `operation` has key, step and direction."""
 
 _ENVIRONMENT = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
-_PLACEHOLDER = re.compile(r"\$\{((?:[^{}'\"]|'[^']*'|\"[^\"]*\"|\{[^{}]*\})*)\}")
-_STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
-_REFERENCE = re.compile(
-    r"""(?<![\w.'"])(?P<root>"""
-    + "|".join(ROOTS)
-    + r""")\b(?P<path>(?:\.[A-Za-z_]\w*|\[\s*'[^']*'\s*\]|\[\s*"[^"]*"\s*\])*)"""
-)
-_MEMBER = re.compile(r"""\.([A-Za-z_]\w*)|\[\s*['"]([^'"]*)['"]\s*\]""")
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_TOKEN = re.compile(rf"{_STRING.pattern}|[{{}}]", re.DOTALL)
+# A name with an escape in it is left to CEL, which knows what it says.
+_MEMBER = re.compile(r"""\.([A-Za-z_]\w*)|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\]""")
+_REFERENCE = re.compile(rf"""(?<![\w.'"])(?P<root>{"|".join(ROOTS)})\b(?P<path>(?:{_MEMBER.pattern})*)""")
+_ORDERED = frozenset({"map", "filter"})
+"""CEL's macros that make a list, in the order of what they go through."""
 _PATH_LITERAL = "/?&=:@,;+$!*'()~-._%"
 
 
@@ -45,25 +50,27 @@ class Reference(tuple[str, ...]):
 
 
 class Scope:
-    """The values expressions see. The CEL activation is made only for the expressions that need CEL."""
+    """The values expressions see."""
 
-    __slots__ = ("_activation", "values")
+    __slots__ = ("values",)
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values
-        self._activation: Any = None
 
-    @property
-    def activation(self) -> Any:
-        if self._activation is None:
-            self._activation = _ENVIRONMENT.Activation({root: self.values.get(root) or {} for root in ROOTS})
-        return self._activation
+    def at(self, place: Sequence[str]) -> Any:
+        """What lies at a place. Raises LookupError, with the name that is missing, where there is nothing."""
+        found: Any = self.values
+        for name in place:
+            if not isinstance(found, Mapping) or name not in found:
+                raise LookupError(name)
+            found = found[name]
+        return found
 
 
 class _Expression:
     """One compiled `${...}`; `place` is set where it only names a place."""
 
-    __slots__ = ("_compiled", "place", "source")
+    __slots__ = ("_compiled", "_named", "_ranges", "place", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source.strip()
@@ -74,23 +81,23 @@ class _Expression:
             raise ExpressionError(f"${{{self.source}}} does not compile: {detail}") from error
         whole = _REFERENCE.fullmatch(self.source)
         self.place = _reference(whole) if whole else None
+        called = list(self._called())
+        self._named = _widest({reference for reference, _ in called})
+        self._ranges = {reference for reference, function in called if function in _ORDERED}
 
     def value(self, scope: Scope) -> Any:
         """What it comes to in this scope. Raises ExpressionError."""
         if self.place is None:
             return self._evaluated(scope)
-        found: Any = scope.values
-        name = ""
         try:
-            for name in self.place:
-                found = found[name]
-        except (KeyError, TypeError) as error:
-            raise ExpressionError(f"${{{self.source}}} has no value: there is no {name!r}") from error
-        return found
+            return scope.at(self.place)
+        except LookupError as error:
+            raise ExpressionError(f"${{{self.source}}} has no value: there is no {error.args[0]!r}") from error
 
     def _evaluated(self, scope: Scope) -> Any:
+        activation = _ENVIRONMENT.Activation(self._what_it_names(scope))
         try:
-            result = self._compiled.eval(scope.activation)
+            result = self._compiled.eval(activation)
         except RuntimeError as error:
             raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {error}") from error
         if result.type() == cel.Type.ERROR:
@@ -100,7 +107,23 @@ class _Expression:
         except (TypeError, ValueError, RecursionError) as error:
             raise ExpressionError(f"${{{self.source}}} cannot be written as JSON: {error}") from error
 
+    def _what_it_names(self, scope: Scope) -> dict[str, Any]:
+        """All roots, with the named places in them as far as they exist."""
+        values: dict[str, Any] = {root: {} for root in ROOTS}
+        for place in self._named:
+            value = _copied(place, scope.values, values)
+            if fault := unusable(value):
+                raise ExpressionError(f"${{{self.source}}} cannot be evaluated: {'.'.join(place)} {fault}")
+            if place in self._ranges and isinstance(value, Mapping):
+                made_of = f"${{{self.source}}} makes a list of {'.'.join(place)}"
+                raise ExpressionError(f"{made_of}, a map, which has no order; go through a list")
+        return values
+
     def references(self) -> Iterator[Reference]:
+        return (reference for reference, _ in self._called())
+
+    def _called(self) -> Iterator[tuple[Reference, str | None]]:
+        """Each place that is named, with the function that is called on it, if one is."""
         strings = [(found.start(), found.end()) for found in _STRING.finditer(self.source)]
         for match in _REFERENCE.finditer(self.source):
             if any(start < match.start() < end for start, end in strings):
@@ -108,12 +131,36 @@ class _Expression:
             reference = _reference(match)
             is_call = self.source[match.end() :].lstrip().startswith("(")
             # In a call such as input.items.size() the last name is a function, not a field.
-            yield Reference(reference[:-1]) if is_call and len(reference) > 1 else reference
+            if is_call and len(reference) > 1:
+                yield Reference(reference[:-1]), reference[-1]
+            else:
+                yield reference, None
+
+
+def _widest(places: set[Reference]) -> list[Reference]:
+    """The places that lie in none of the others."""
+    return sorted(place for place in places if not any(place[:length] in places for length in range(1, len(place))))
+
+
+def _copied(place: Reference, source: Mapping[str, Any], target: dict[str, Any]) -> Any:
+    """Put what lies at a place, and the maps that lead to it, into `target`; return what was put last, or None."""
+    for name in place[:-1]:
+        if name not in source:
+            return None
+        found = source[name]
+        if not isinstance(found, Mapping):
+            target[name] = found
+            return found
+        source, target = found, target.setdefault(name, {})
+    if place[-1] in source:
+        target[place[-1]] = source[place[-1]]
+    return target.get(place[-1])
 
 
 def _as_json(value: Any) -> Any:
     """A value of CEL as it is after having been written as JSON and read again: bytes and times become text.
 
+    Maps are sorted: CEL's own order differs between two evaluations.
     Raises ValueError for a number that JSON has no word for; its encoder would write null.
     """
     if value is None or isinstance(value, bool | int | str):
@@ -125,12 +172,14 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, list):
         return [_as_json(member) for member in value]
     if isinstance(value, dict):
-        return {spelled(key): _as_json(member) for key, member in value.items()}
+        return {
+            key: _as_json(member) for key, member in sorted((spelled(key), member) for key, member in value.items())
+        }
     return json.decode(json.encode(value))
 
 
 def _reference(match: re.Match[str]) -> Reference:
-    return Reference((match["root"], *(a or b for a, b in _MEMBER.findall(match["path"]))))
+    return Reference((match["root"], *("".join(names) for names in _MEMBER.findall(match["path"]))))
 
 
 class Template:
@@ -180,20 +229,29 @@ def _compile(source: Any) -> Any:
 
 
 def _compile_text(source: str) -> Any:
-    if "${" not in source:
-        return source
-    whole = _PLACEHOLDER.fullmatch(source)
-    if whole:
-        return _Expression(whole[1])
     parts: list[Any] = []
     end = 0
-    for match in _PLACEHOLDER.finditer(source):
-        parts += [source[end : match.start()], _Expression(match[1])]
-        end = match.end()
+    while (start := source.find("${", end)) >= 0:
+        parts.append(source[end:start])
+        end = _end_of_placeholder(source, start)
+        parts.append(_Expression(source[start + 2 : end - 1]))
     parts.append(source[end:])
-    if any("${" in part for part in parts if isinstance(part, str)):
-        raise ExpressionError(f"{source!r} has a '${{' that is not closed")
-    return _Text(parts)
+    if len(parts) == 1:
+        return source
+    return parts[1] if len(parts) == 3 and not parts[0] and not parts[2] else _Text(parts)
+
+
+def _end_of_placeholder(source: str, start: int) -> int:
+    """The index after the brace that closes the `${` at `start`; braces in strings do not count.
+
+    Raises ExpressionError.
+    """
+    open_braces = 0
+    for token in _TOKEN.finditer(source, start + 1):
+        open_braces += {"{": 1, "}": -1}.get(token[0], 0)
+        if open_braces == 0:
+            return token.end()
+    raise ExpressionError(f"{source!r} has a '${{' that is not closed")
 
 
 def _expressions(compiled: Any) -> Iterator[_Expression]:

@@ -142,7 +142,9 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
         case Outcome.SUCCEEDED:
             _succeeded(draft, step, event.reply or {})
         case Outcome.FAILED:
-            _failed(draft, step, reason=event.reason or "Refused", message=event.message or "the participant refused")
+            proven = not draft.steps[step.index].maybe
+            message = event.message or "the participant refused"
+            _failed(draft, step, reason=event.reason or "Refused", message=message, proven=proven)
         case Outcome.MISCONFIGURED:
             _misconfigured(draft, step, event)
         case _:
@@ -158,13 +160,15 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
 def probed(draft: Draft, step: Step, event: Probed) -> None:
     """What the participant says became of an action whose outcome was unknown.
 
-    Absent is no proof: the request may still be on its way. Compensating leaves a tombstone that will refuse it.
+    Absent is no proof: the request may still be on its way. Compensating leaves a tombstone that will refuse it. Failed
+    is one where the participant keeps replies by key: it speaks of all attempts, and of those still on their way.
     """
     match event.outcome:
         case Outcome.SUCCEEDED:
             _succeeded(draft, step, event.reply or {})
         case Outcome.FAILED:
-            _failed(draft, step, reason="RefusedByProbe", message="the participant kept nothing of the action")
+            message = "the participant kept nothing of the action"
+            _failed(draft, step, reason="RefusedByProbe", message=message, proven=step.keyed)
         case _:
             _give_up(draft, step)
 
@@ -189,17 +193,16 @@ def _succeeded(draft: Draft, step: Step, reply: dict[str, object]) -> None:
     draft.note("StepSucceeded", step, attempt=draft.steps[step.index].attempts)
 
 
-def _failed(draft: Draft, step: Step, *, reason: str, message: str) -> None:
+def _failed(draft: Draft, step: Step, *, reason: str, message: str, proven: bool) -> None:
     """A refusal proves that nothing was kept, unless an attempt before it may have had its effect unseen.
 
-    A participant that stores replies by key would have repeated that attempt's; any other one may be refusing
-    because of it ("already exists").
+    It may be refused because of that attempt: as "already exists", or by a participant that compares the bodies sent
+    under one key and finds, rightly or not, that this one differs. Undoing what is not there costs one call.
     """
     state = draft.steps[step.index]
     if step.retriable:
         draft.park(step, StepPhase.PARKED, reason=reason, message=f"a Retriable step must not be refused: {message}")
         return
-    proven = step.keyed or not state.maybe
     draft.set_step(
         step,
         phase=StepPhase.FAILED if proven else StepPhase.UNKNOWN,
@@ -221,7 +224,7 @@ def _misconfigured(draft: Draft, step: Step, event: Replied) -> None:
     elif draft.steps[step.index].maybe:
         _give_up(draft, step)
     else:
-        _failed(draft, step, reason=reason, message=message)  # this attempt was not taken up, and it was the only one
+        _failed(draft, step, reason=reason, message=message, proven=True)  # not taken up, and it was the only attempt
 
 
 def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import json
 
+from kompensa.model.bounds import DEEPEST, is_deeper
 from kompensa.model.definition import Definition, Step
 from kompensa.model.expressions import ExpressionError, Scope, Template
 from kompensa.model.outcomes import Direction
@@ -40,7 +41,7 @@ def operation_key(saga_id: str, step: Step, direction: Direction) -> str:
 
 
 def operation_values(saga: Saga, step: Step, direction: Direction) -> dict[str, Any]:
-    """The root `operation`. It holds nothing that differs between attempts, so a replay sends the same body."""
+    """The root `operation`. It holds nothing that differs between attempts: a replay sends the same body."""
     return {"key": operation_key(saga.id, step, direction), "step": step.name, "direction": str(direction)}
 
 
@@ -60,6 +61,9 @@ def result_of_saga(definition: Definition, saga: Saga, steps: Sequence[StepState
 
 def _rendered(templates: Mapping[str, Template], scope: Scope) -> dict[str, Any]:
     values = {name: template.render(scope) for name, template in templates.items()}
+    for name, value in values.items():
+        if is_deeper(value, DEEPEST):
+            raise ExpressionError(f"{name} is nested deeper than {DEEPEST} levels; name single fields")
     encoded_json(values, limit=OUTPUTS_LIMIT)
     return values
 

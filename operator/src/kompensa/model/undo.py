@@ -2,7 +2,7 @@
 
 What is undone: every step that succeeded, every step whose outcome stayed unknown, and, after a recovery under lazy
 journalling, every step that may have run in an earlier life although the journal says it waits. A step that was
-refused left nothing and is not called.
+refused at the first attempt that any life may have made left nothing, and is not called.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ def next_to_undo(draft: Draft) -> Step | None:
 def may_have_effect(draft: Draft, step: Step) -> bool:
     """Whether an effect of the step may be there.
 
-    One that waits may have run before a crash, but only if everything it waits for may have succeeded: so a replay
-    that meets the same refusal undoes the same steps as the life before it would have.
+    One that waits may have run before a crash, but only if everything it waits for may have succeeded.
     """
     phase = draft.steps[step.index].phase
     if phase is not StepPhase.WAITING:
