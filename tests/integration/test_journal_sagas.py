@@ -157,6 +157,32 @@ async def test_a_stale_lease_writes_nothing(journal: Journal) -> None:
     assert await written(journal, lease, transition(saga)) == frozenset()
 
 
+async def test_a_saga_of_a_shard_that_was_given_away_is_its_new_owners_only(journal: Journal) -> None:
+    former = await joined(journal, "one")
+    saga = acceptance(shard=0)
+    await written(journal, former, saga)
+    grant = await journal.leases.join("two", ttl=60.0, previous=None)
+    await journal.leases.release(former, [0])
+    grant = await journal.leases.renew(grant.lease, ttl=60.0)
+    assert 0 in grant.gained
+    assert await written(journal, former, transition(saga.row.id)) == {saga.row.id}
+    assert await written(journal, grant.lease, transition(saga.row.id)) == frozenset()
+
+
+async def test_what_has_ended_stays_as_it_ended(journal: Journal) -> None:
+    lease = await joined(journal)
+    first = acceptance()
+    saga = first.row.id
+    await written(journal, lease, first)
+    await written(journal, lease, ended(saga, settled=False))
+    assert await written(journal, lease, transition(saga, 3)) == {saga}
+    assert await written(journal, lease, ended(saga, 4, phase="Compensated")) == {saga}
+    assert await written(journal, lease, ended(saga, 5)) == frozenset()  # its object says so now
+    row = await journal.sagas.find(saga)
+    assert row is not None
+    assert (row.phase, row.settled) == ("Succeeded", True)
+
+
 async def test_a_new_owner_loads_what_is_not_settled_in_its_shards_by_id(journal: Journal) -> None:
     lease = await joined(journal)
     writes = [acceptance(shard=number % 4) for number in range(20)]

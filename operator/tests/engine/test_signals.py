@@ -6,13 +6,54 @@ from typing import get_args
 import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
-from kompensa.engine.live import DeletionPolicy
+from kompensa.engine.live import DeletionPolicy, Happening, Live, resting
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
+from kompensa.model.events import ResumeAsked
 from tests.support.engine_world import World, tenure_of
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 
 SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_saga_that_is_resumed_twice_is_not_lost_between_parking_and_leaving(turns: int) -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.answer("action reserve", WRONG, WRONG, DONE)
+        saga = await world.start()
+        await world.until_phase(saga, "InterventionRequired")
+        await world.first.sagas.ask(saga, "resume")
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await world.first.sagas.ask(saga, "resume")
+        await asyncio.sleep(30)
+        assert not tenure_of(world.first).live
+        if world.durable_phase(saga) == "InterventionRequired":  # the second came while the first was at work
+            await world.first.sagas.ask(saga, "resume")
+        await world.until_phase(saga, "Succeeded")
+        assert world.transport.calls.count("action reserve") == 3
+
+
+async def test_a_request_that_comes_as_a_saga_is_about_to_leave_memory_keeps_it_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.answer("action reserve", WRONG, NO_ANSWER, DONE)
+        tenure, asked = tenure_of(world.first), []
+        moved = tenure.driver._moved
+
+        def asked_just_before(live: Live) -> None:
+            if resting(live.saga) and not asked:
+                asked.append(live.saga.id)
+                tenure._deliver(live, Happening(ResumeAsked()))
+            moved(live)
+
+        monkeypatch.setattr(tenure.driver, "_moved", asked_just_before)
+        saga = await world.start()
+        await world.until_phase(saga, "Succeeded")
+        assert asked == [saga]
 
 
 async def test_cancelling_undoes_what_was_done() -> None:

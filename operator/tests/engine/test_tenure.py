@@ -8,7 +8,8 @@ from kompensa.engine.errors import NotReadyError
 from kompensa.journal.errors import StaleLeaseError
 from kompensa.journal.records import Grant, Lease
 from tests.support.engine_world import World, tenure_of
-from tests.support.scripted_transport import NO_ANSWER, REFUSED, WRONG
+from tests.support.journal_link import unnoticed
+from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 from tests.support.waiting import until
 
 
@@ -117,6 +118,75 @@ async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() ->
             await world.until_phase(saga, "Succeeded")
         await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
         assert tenure_of(first).shards | tenure_of(second).shards == set(range(32))
+
+
+async def test_a_shard_whose_sagas_are_still_being_read_is_not_given_away() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        sagas = [await world.start() for _ in range(64)]
+        await world.until_called("action reserve", 64)
+        await world.crash_first()
+        first, read = world.new_engine(), asyncio.Event()
+
+        async def wait(question: str) -> None:
+            if question == "sagas.unsettled":
+                await read.wait()
+
+        world.links[first].after = wait
+        await first.start()
+        second = await world.engine("two")
+        await asyncio.sleep(10)
+        assert tenure_of(first).shards == set(range(32))
+        read.set()
+        world.transport.release("action reserve")
+        for saga in sagas:
+            await world.until_phase(saga, "Succeeded")
+        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
+        assert world.transport.calls.count("action reserve") == 64 + 64, "a saga was taken over by both"
+
+
+async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_taken_in() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.answer("action reserve", WRONG, DONE)
+        saga = await world.start()
+        await world.until_phase(saga, "InterventionRequired")
+        tenure = tenure_of(world.first)
+        await until(lambda: not tenure.live, "memory to be empty")
+
+        async def give_away(question: str) -> None:
+            if question == "sagas.find":
+                tenure.shards = frozenset()
+
+        world.links[world.first].after = give_away
+        await world.first.sagas.ask(saga, "resume")
+        await asyncio.sleep(1)
+        assert not tenure.live
+        world.links[world.first].after = unnoticed
+        await world.until_phase(saga, "Succeeded")
+
+
+async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -> None:
+    patient = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3}
+    async with World() as world:
+        await world.declare("reserve", retryPolicy=patient)
+        world.transport.answer("action reserve", *[NO_ANSWER] * 64, DONE)
+        sagas = [await world.start() for _ in range(64)]
+        await world.until_called("action reserve", 64)
+        for saga in sagas[:32]:
+            await world.until_noted(saga, "StepUnknown")
+            await world.first.sagas.ask(saga, "suspend")
+            await world.until_noted(saga, "SagaSuspended")
+        second = await world.engine("two")
+        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
+        await until(lambda: len(tenure_of(second).live) == 32, "the second engine to have read it")
+        assert len(tenure_of(world.first).live) == 32
+        for saga in sagas[:32]:
+            await world.first.sagas.ask(saga, "resume")
+        for saga in sagas:
+            await world.until_phase(saga, "Succeeded", seconds=4000)
+        assert world.transport.calls.count("action reserve") == 128
 
 
 async def test_an_engine_that_leaves_gives_its_shards_to_the_other_at_once() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
+from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError, SupersededError
 from kompensa.journal.group_commit import MAX_BATCH, GroupCommit, Write
 from kompensa.journal.records import Acceptance, SagaRow, Transition
 
@@ -158,7 +158,7 @@ async def test_an_acceptance_that_exists_already_is_no_error() -> None:
 
 async def test_a_transition_that_finds_no_earlier_version_is_an_error_of_its_saga() -> None:
     found = await results(commit_to(Writer(missing=frozenset("a"))), move("a"), move("b"))
-    assert [type(result) for result in found] == [RejectedError, bool]
+    assert [type(result) for result in found] == [SupersededError, bool]
 
 
 async def test_a_stale_lease_fails_everything_that_waits_and_everything_that_comes() -> None:

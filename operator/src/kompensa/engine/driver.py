@@ -12,7 +12,7 @@ import structlog
 
 from kompensa.engine.live import Happening, Live, Shown, resting
 from kompensa.engine.metrics import REJECTED
-from kompensa.journal.errors import RejectedError
+from kompensa.journal.errors import RejectedError, SupersededError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.records import Signal
 from kompensa.model.commands import Command, LogEntry
@@ -45,17 +45,23 @@ class Driver:
         self.draining = False
         """Before leaving, everything known is written down, so that a successor repeats as little as possible."""
 
-    async def drive(self, live: Live, happening: Happening) -> None:
-        """Queue what happened; return when the inbox is empty, or at once if somebody is at it already.
+    async def drive(self, live: Live) -> None:
+        """Take what its inbox holds; return when that is empty, or at once if somebody is at it already.
 
-        Raises StaleLeaseError when the lease is lost: nothing that was decided then is acted on.
+        Raises
+        ------
+        StaleLeaseError
+            The lease is lost: nothing that was decided then is acted on.
+        SupersededError
+            The journal has moved on without this copy of the saga, which is void.
         """
-        live.inbox.append(happening)
         if live.driving:
             return
         live.driving = True
         try:
             await self._empty(live)
+        except SupersededError:
+            raise
         except RejectedError as error:
             # The journal refuses what this saga contains, and would again: it stalls, visibly, and the others go on.
             REJECTED.inc()
@@ -69,6 +75,7 @@ class Driver:
         try:
             if not await self._commits.submit(live.acceptance(self._retention)):
                 return False
+            live.durable = live.saga
             self._carry_out(live, commands)
             await self._empty(live)
         finally:
@@ -118,6 +125,7 @@ class Driver:
 
     async def _commit(self, live: Live, signal: Signal | None) -> None:
         await self._commits.submit(live.transition(self._retention, () if signal is None else (signal.id,)))
+        live.durable = live.saga
 
     def _carry_out(self, live: Live, commands: tuple[Command, ...]) -> None:
         live.shown = live.saga

@@ -183,8 +183,8 @@ class Engine:
             try:
                 grant = await self._journal.leases.renew(tenure.lease, ttl=ttl)
                 tenure.renew(grant, asked + ttl)
-                if empty := tenure.empty_surplus():
-                    await self._journal.leases.release(tenure.lease, empty)
+                if leaving := tenure.part_with_surplus():
+                    await self._journal.leases.release(tenure.lease, leaving)
             except StaleLeaseError:
                 raise
             except JournalError as error:

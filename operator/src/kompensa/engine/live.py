@@ -59,6 +59,7 @@ class Live:
         "definition",
         "detached",
         "driving",
+        "durable",
         "entries",
         "generation",
         "inbox",
@@ -79,6 +80,8 @@ class Live:
         self.saga = saga
         self.shown = saga
         """The newest state that may be told: one whose end is durable, if it is an end."""
+        self.durable: Saga | None = None
+        """The state that was written last."""
         self.origin = origin
         self.shard = shard
         self.version = version
@@ -102,6 +105,12 @@ class Live:
     def settled(self) -> bool:
         """Nobody has to do anything for it any more, unless a person asks."""
         return resting(self.saga) and (not self.has_face or self.reported)
+
+    @property
+    def idle(self) -> bool:
+        """Whoever reads its row knows all of it, and nobody here is at it or waits for it."""
+        at_rest = self.saga is self.durable and self.saga.settled and not self.driving and not self.inbox
+        return at_rest and not self.waiters and (self.settled or not resting(self.saga))
 
     def view(self) -> SagaView:
         return view(self.definition, self.shown)
@@ -189,4 +198,5 @@ def revived(row: SagaRow, definition: Definition) -> Live:
     live.detached = stored.detached
     live.reported = row.settled
     live.counted = resting(saga)
+    live.durable = saga
     return live

@@ -21,18 +21,18 @@ _PAUSE = 5.0
 
 
 class Reporter:
-    """`spawn` starts a task that ends with the lease; `drive` hands a happening to a saga."""
+    """`spawn` starts a task that ends with the lease; `tell` hands a happening to a saga."""
 
     def __init__(
         self,
         face: Face,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        drive: Callable[[Live, Happening], Awaitable[None]],
+        tell: Callable[[Live, Happening], Awaitable[None]],
     ) -> None:
         self._face = face
         self._spawn = spawn
-        self._drive = drive
+        self._tell = tell
 
     def show(self, live: Live) -> None:
         """Show the newest state of a saga that has a face."""
@@ -55,4 +55,4 @@ class Reporter:
                     await asyncio.sleep(_PAUSE)
                 else:
                     break
-        await self._drive(live, Happening(Shown(state)))
+        await self._tell(live, Happening(Shown(state)))

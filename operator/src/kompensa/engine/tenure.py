@@ -24,7 +24,7 @@ from kompensa.engine.reporter import Reporter
 from kompensa.engine.settings import Settings
 from kompensa.engine.signals import SignalPump
 from kompensa.engine.timers import Timers
-from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
+from kompensa.journal.errors import JournalError, JournalUnavailableError, StaleLeaseError, SupersededError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Grant, SagaRow, Signal
@@ -62,6 +62,8 @@ class Tenure:
         self.closing: frozenset[int] = frozenset()
         self._open = tuple(grant.shards)
         self._turn = 0
+        self._recovering: set[int] = set()
+        """Shards of which not every saga is in memory yet."""
         self.live: dict[str, Live] = {}
         self.load: Counter[int] = Counter()
         self._held: set[str] = set()
@@ -81,12 +83,12 @@ class Tenure:
         self._timers = Timers(clock, self._timer_due)
         self._calls = Calls(transport, find=declarations.participant, permitted=self.permitted)
         self.driver = Driver(self._commits, clock=clock, retention=settings.retention, act=self._act, moved=self._moved)
-        self._reporter = Reporter(face, spawn=self._spawn, drive=self.driver.drive)
+        self._reporter = Reporter(face, spawn=self._spawn, tell=self._take_in)
         self.signals = SignalPump(journal.signals, shards=lambda: self.shards, find=self._wanted, deliver=self._deliver)
 
     def begin(self, gained: frozenset[int]) -> None:
         """Load what the shards hold, and listen to what is asked of it."""
-        self._spawn(self._recover(gained))
+        self._begin_recovery(gained)
         self._spawn(self.signals.run())
 
     def renew(self, grant: Grant, valid_until: float) -> None:
@@ -99,11 +101,21 @@ class Tenure:
         self.closing = frozenset(surplus)
         self._open = tuple(grant.shards - self.closing)
         if grant.gained:
-            self._spawn(self._recover(grant.gained))
+            self._begin_recovery(grant.gained)
 
-    def empty_surplus(self) -> list[int]:
-        """Shards that others should have and that hold nothing of ours any more."""
-        return [shard for shard in self.closing if not self.load[shard]]
+    def part_with_surplus(self) -> list[int]:
+        """Shards that others should have and that nothing of ours keeps, to be released.
+
+        From here on they are not ours: a row of theirs that is being read is not taken in any more. The next renewal
+        says whether that came true.
+        """
+        ours = self.closing & self.shards - self._recovering
+        keeping = {live.shard for live in self.live.values() if live.shard in ours and not live.idle}
+        leaving = ours - keeping
+        for live in [live for live in self.live.values() if live.shard in leaving]:
+            self.leave(live)
+        self.shards -= leaving
+        return sorted(leaving)
 
     def open_shard(self) -> int:
         """A shard for a new saga, by turns. Raises NotReadyError when there is none."""
@@ -188,6 +200,10 @@ class Tenure:
         now = self._clock()
         return [live for live in self.live.values() if not live.driving and _overdue(live, now) > late]
 
+    def _begin_recovery(self, shards: frozenset[int]) -> None:
+        self._recovering |= shards
+        self._spawn(self._recover(shards))
+
     async def _recover(self, shards: frozenset[int]) -> None:
         """Load unsettled sagas in batches, and let each go on."""
         after: str | None = None
@@ -196,14 +212,19 @@ class Tenure:
             try:
                 async with self._taking:
                     rows = await self._journal.sagas.unsettled(shards, after=after, limit=_RECOVERY_BATCH)
-                    count += len([row for row in rows if await self._take_over(row)])
-            except JournalUnavailableError as error:
+                    for row in rows:
+                        count += await self._take_over(row)
+                        await asyncio.sleep(0)  # the lease is renewed on the same loop
+            except StaleLeaseError:
+                raise
+            except JournalError as error:
                 _log.warning("recovery waits for the journal", error=str(error))
                 await asyncio.sleep(_PAUSE)
                 continue
             if len(rows) < _RECOVERY_BATCH:
                 break
             after = rows[-1].id
+        self._recovering -= shards
         self.signals.wake()
         if count:
             RECOVERED.inc(count)
@@ -217,7 +238,9 @@ class Tenure:
                     row = await self._journal.sagas.find(saga_id)
                     if row is not None and not row.settled and row.shard in self.shards:
                         await self._take_over(row)
-            except JournalUnavailableError:
+            except StaleLeaseError:
+                raise
+            except JournalError:
                 await asyncio.sleep(_PAUSE)
             else:
                 return
@@ -242,8 +265,8 @@ class Tenure:
             # One row that cannot be read must not keep all the others from going on.
             _log.exception("a saga cannot be taken over", saga=row.id)
             return False
-        if row.id in self.live:  # asked for anew, a moment ago
-            return False
+        if row.id in self.live or row.shard not in self.shards:
+            return False  # asked for anew, or its shard given away, a moment ago
         self.enter(live)
         return True
 
@@ -266,12 +289,39 @@ class Tenure:
             self._deliver(live, Happening(TimerDue()))
 
     def _deliver(self, live: Live, happening: Happening) -> None:
-        self._spawn(self._driven(live, happening))
+        if self._queued(live, happening):
+            self._spawn(self._driven(live))
 
-    async def _driven(self, live: Live, happening: Happening) -> None:
+    async def _take_in(self, live: Live, happening: Happening) -> None:
+        if self._queued(live, happening):
+            await self._driven(live)
+
+    def _queued(self, live: Live, happening: Happening) -> bool:
+        """Put it into the inbox, which from now on keeps the saga in memory.
+
+        False where the saga has left: nothing that is still to come can concern it, and a request stays in the journal
+        and is found again. It must never be driven then, or two copies would write one row.
+        """
+        if self.live.get(live.saga.id) is not live:
+            return False
+        live.inbox.append(happening)
+        return True
+
+    async def _driven(self, live: Live) -> None:
         before = live.saga
-        await self.driver.drive(live, happening)
-        if live.saga is before and not live.driving and live.saga.id in self.live:
+        try:
+            await self.driver.drive(live)
+        except SupersededError as error:
+            _log.warning("the journal knows more of a saga than this engine, which reads it anew", error=str(error))
+            live.rest()
+            self.leave(live)
+            await self._pick_up(live.saga.id)
+            return
+        if live.driving or self.live.get(live.saga.id) is not live:
+            return
+        if live.settled and not live.inbox:
+            self.leave(live)
+        elif live.saga is before:
             self._set_timer(live, at_least=self._clock() + _PATIENCE)
 
     def _act(self, live: Live, command: Command) -> None:
@@ -281,7 +331,7 @@ class Tenure:
             task.add_done_callback(self._calling.discard)
 
     async def _call(self, live: Live, command: Call) -> None:
-        await self.driver.drive(live, Happening(await self._calls.make(live, command)))
+        await self._take_in(live, Happening(await self._calls.make(live, command)))
 
     def _moved(self, live: Live) -> None:
         """A saga has a new state that may be shown."""

@@ -21,3 +21,7 @@ class NameTakenError(JournalError):
 
 class RejectedError(JournalError):
     """PostgreSQL refuses this one write, and would again: only the saga it belongs to is affected."""
+
+
+class SupersededError(RejectedError):
+    """The journal has a later version of the saga, or its shard is not ours any more: this copy of it is void."""

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
-from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
+from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError, SupersededError
 from kompensa.journal.records import Acceptance, Transition
 
 Write: TypeAlias = Acceptance | Transition
@@ -33,7 +33,7 @@ class BatchWriter(Protocol):
 
     async def write(self, batch: Sequence[Write], *, repeated: bool) -> frozenset[str]:
         """Return the ids of what was *not* written: acceptances whose id or idempotency key exists, and transitions
-        of sagas that are not in the journal at an earlier version.
+        of sagas that are not in the journal at an earlier version, unended and in a shard of this lease.
 
         `repeated` says that an earlier try of this very batch may have been committed without our hearing of it.
 
@@ -71,6 +71,8 @@ class GroupCommit:
             The lease is lost; the write did not and will not happen.
         RejectedError
             PostgreSQL refuses this write for what it contains.
+        SupersededError
+            The journal has moved on without whoever decided this.
         """
         if self._ended is not None:
             raise self._ended
@@ -146,7 +148,7 @@ def _answer(write: Write, answer: asyncio.Future[bool], missing: frozenset[str])
     if isinstance(write, Acceptance):
         answer.set_result(write.row.id not in missing)
     elif write.id in missing:
-        answer.set_exception(RejectedError(f"saga {write.id} is not in the journal below version {write.version}"))
+        answer.set_exception(SupersededError(f"saga {write.id} is not ours in the journal below {write.version}"))
     else:
         answer.set_result(True)
 

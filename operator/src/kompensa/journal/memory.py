@@ -81,6 +81,9 @@ class _Leases:
     def held(self, lease: Lease) -> bool:
         return self._engines.get(lease.engine, (0, 0.0))[0] == lease.epoch
 
+    def owns(self, lease: Lease, shard: int) -> bool:
+        return self._owners.get(shard) == lease.engine
+
     async def join(self, engine: str, *, ttl: float, previous: Lease | None) -> Grant:
         await self._journal.answered()
         now = self._clock()
@@ -151,7 +154,10 @@ class _Writer:
         sagas = self._journal.sagas
         if isinstance(write, Acceptance):
             return sagas.accept(write, self._lease.epoch)
-        return sagas.move(write, self._lease.epoch)
+        row = sagas.row(write.id)
+        if row is None or not self._journal.leases.owns(self._lease, row.shard):
+            return False
+        return sagas.move(row, write, self._lease.epoch)
 
     def _is_there(self, write: Write) -> bool:
         saga_id, version = (
@@ -178,9 +184,11 @@ class _Sagas:
         self._logs[row.id] = [LogRow(row.version, epoch, write.log)]
         return True
 
-    def move(self, write: Transition, epoch: int) -> bool:
-        row = self._rows.get(write.id)
-        if row is None or row.version >= write.version:
+    def row(self, saga_id: str) -> SagaRow | None:
+        return self._rows.get(saga_id)
+
+    def move(self, row: SagaRow, write: Transition, epoch: int) -> bool:
+        if row.version >= write.version or (row.finished_at is not None and row.phase != write.phase):
             return False
         self._rows[write.id] = msgspec.structs.replace(
             row,

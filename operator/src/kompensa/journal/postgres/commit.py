@@ -3,6 +3,9 @@
 The statement is its own transaction, so an engine that is paused in the middle of it holds no lock: the server ends
 it alone. `FOR SHARE` on the lease row orders it against a take-over, which deletes or rewrites that row: either the
 take-over waits for this commit and then reads its rows, or this commit finds no lease and writes nothing.
+
+Within a lease shards are given away: a saga is written by the owner of its shard only, and what has ended stays as it
+ended.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ _LATER_TYPES = ("uuid", "int", "text", "bool", "float8", "float8", "json", "json
 
 _LEASE = """
 lease AS MATERIALIZED (
-    SELECT epoch FROM engines WHERE name = ? AND epoch = ? FOR SHARE
+    SELECT name, epoch FROM engines WHERE name = ? AND epoch = ? FOR SHARE
 )"""
 _STARTED = """
 coming AS MATERIALIZED (
@@ -53,7 +56,8 @@ going AS MATERIALIZED (
     SET version = u.version, epoch = lease.epoch, phase = u.phase, settled = u.settled,
         finished_at = to_timestamp(u.finished_at), expires_at = to_timestamp(u.expires_at), state = u.state
     FROM lease, going AS u
-    WHERE s.id = u.id AND s.version < u.version
+    WHERE s.id = u.id AND s.version < u.version AND (s.finished_at IS NULL OR s.phase = u.phase)
+      AND EXISTS (SELECT FROM shards WHERE shards.shard = s.shard AND shards.engine = lease.name)
     RETURNING s.id
 ), moved_log AS (
     INSERT INTO saga_log (saga_id, version, epoch, entries)

@@ -18,10 +18,9 @@ from kompensa.journal.errors import JournalUnavailableError, RejectedError
 STATEMENT_TIMEOUT = 10.0
 CONNECT_TIMEOUT = 5.0
 
-# Lost connection, out of resources, rollback by conflict, shutdown or failover, I/O error; and the single states for
-# a standby that is not yet primary and for a lock that was not granted in time. All of them may pass.
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
-_PASSING_STATES = frozenset({"25006", "55P03"})
+# A value, a constraint, or a limit of size: these are about what is written, and it would be refused again. Everything
+# else (no connection, no room, a password that was changed, a right that was withdrawn) passes once somebody mends it.
+_OF_WHAT_IS_WRITTEN = frozenset({"22", "23", "54"})
 
 
 @contextmanager
@@ -31,12 +30,12 @@ def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
-        if state[:2] in _PASSING_CLASSES or state in _PASSING_STATES:
-            raise JournalUnavailableError(f"{server}: {error}") from error
-        raise RejectedError(f"{server} refuses the statement ({state}): {error}") from error
+        if state[:2] in _OF_WHAT_IS_WRITTEN:
+            raise RejectedError(f"{server} refuses the statement ({state}): {error}") from error
+        raise JournalUnavailableError(f"{server}: {error}") from error
     except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         # The last is what asyncpg says of a connection on which the server's farewell came between two statements.
-        raise JournalUnavailableError(f"{server} cannot be reached: {error or type(error).__name__}") from error
+        raise JournalUnavailableError(f"{server} cannot be reached: {str(error) or type(error).__name__}") from error
 
 
 async def connect(url: str, *, application: str) -> asyncpg.Connection:
