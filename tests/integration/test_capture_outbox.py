@@ -199,6 +199,35 @@ async def test_rows_written_before_the_first_reconciliation_are_published_too(so
     eventually(reader.keys, lambda keys: early in keys)
 
 
+PARTITIONED = """
+DROP TABLE orders.outbox;
+CREATE TABLE orders.outbox (
+  id uuid DEFAULT gen_random_uuid(), aggregate_type text NOT NULL, aggregate_id uuid NOT NULL,
+  aggregate_version bigint NOT NULL, event_type text NOT NULL, event_version text NOT NULL, payload jsonb,
+  traceparent text, saga_id uuid, occurred_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id, occurred_at)
+) PARTITION BY RANGE (occurred_at);
+CREATE TABLE orders.outbox_all PARTITION OF orders.outbox DEFAULT;
+"""
+
+
+@pytest.mark.parametrize("former", [False, True], ids=["new", "with a publication of a former version"])
+async def test_a_partitioned_outbox_is_published_under_its_own_name(
+    source: Source, reader: Reader, former: bool
+) -> None:
+    with psycopg.connect(source.owner.url, autocommit=True) as connection:
+        connection.execute(PARTITIONED)
+        connection.execute(f'GRANT SELECT ON orders.outbox TO "{source.capture.username}"')
+        if former:
+            connection.execute(
+                f"CREATE PUBLICATION {source.outbox.publication} FOR TABLE orders.outbox WITH (publish = 'insert')"
+            )
+    before, after = str(uuid.uuid4()), str(uuid.uuid4())
+    source.write(before, 1, CREATED, {})
+    await source.until_ready()
+    source.write(after, 1, CREATED, {})
+    eventually(reader.keys, lambda keys: keys == {before, after})
+
+
 async def test_a_killed_connect_loses_nothing(source: Source, reader: Reader) -> None:
     await source.until_ready()
     keys = [str(uuid.uuid4()) for _ in range(60)]

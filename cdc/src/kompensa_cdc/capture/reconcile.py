@@ -129,6 +129,9 @@ async def _after(state: ConnectorState | None, outbox: Outbox, connect: Connect,
         return replace(known, connector_state=word, ready=False, reason="ConnectorStarting", message=message)
     if word == "FAILED":
         return await _restarted(state, outbox, connect, known)
+    if known.restarts and time.time() < known.restart_at:
+        # One that fails for good is RUNNING for a moment after each restart: it is believed after its pause.
+        return replace(known, connector_state=word)
     message = known.last_error if known.slot_lost else f"{outbox.table} is published to {outbox.topic_prefix}.*"
     reason = "SlotRecreated" if known.slot_lost else "Capturing"
     last_error = known.last_error if known.slot_lost else ""

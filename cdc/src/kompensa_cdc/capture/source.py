@@ -67,15 +67,22 @@ def first_line(error: Exception) -> str:
 
 
 def publication_sql(outbox: Outbox) -> sql.Composed:
-    """Only inserts: an outbox row is never changed, and its deletion is house-keeping."""
-    return sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert')").format(
-        sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name)
-    )
+    """Only inserts: an outbox row is never changed, and its deletion is house-keeping.
+
+    A partitioned outbox speaks under its own name; the connector knows none of its partitions.
+    """
+    return sql.SQL(
+        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert', publish_via_partition_root = true)"
+    ).format(sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name))
 
 
-def replace_table_sql(outbox: Outbox) -> sql.Composed:
-    return sql.SQL("ALTER PUBLICATION {} SET TABLE {}").format(
-        sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name)
+def mended_publication_sql(outbox: Outbox) -> tuple[sql.Composed, ...]:
+    """What makes a publication that is there one of this outbox."""
+    publication = sql.Identifier(outbox.publication)
+    table = sql.Identifier(outbox.schema_name, outbox.table_name)
+    return (
+        sql.SQL("ALTER PUBLICATION {} SET TABLE {}").format(publication, table),
+        sql.SQL("ALTER PUBLICATION {} SET (publish_via_partition_root = true)").format(publication),
     )
 
 
@@ -88,11 +95,12 @@ def slot_sql(*, server_version: int) -> sql.SQL:
 async def ensure_publication(owner: Database, outbox: Outbox) -> None:
     """Make the publication, or point it at the outbox's table if it names another."""
     async with connected(owner, f"making the publication {outbox.publication}") as connection:
-        tables = await _published_tables(connection, outbox)
-        if tables == [outbox.table]:
+        published = await _published(connection, outbox)
+        if published == ([outbox.table], True):
             return
         try:
-            await connection.execute(replace_table_sql(outbox) if tables is not None else publication_sql(outbox))
+            for statement in (publication_sql(outbox),) if published is None else mended_publication_sql(outbox):
+                await connection.execute(statement)
         except errors.DuplicateObject:
             return  # made by another operator a moment ago
         except errors.InsufficientPrivilege as error:
@@ -102,16 +110,19 @@ async def ensure_publication(owner: Database, outbox: Outbox) -> None:
             ) from None
 
 
-async def _published_tables(connection: Connection, outbox: Outbox) -> list[str] | None:
-    """The tables of our publication as schema.table, or None if there is no such publication."""
+async def _published(connection: Connection, outbox: Outbox) -> tuple[list[str], bool] | None:
+    """The tables of our publication as schema.table, and whether partitions speak under their root's name.
+
+    None if there is no such publication.
+    """
     row = await one(
         connection,
-        """SELECT array_remove(array_agg(t.schemaname || '.' || t.tablename), NULL) AS tables
+        """SELECT array_remove(array_agg(t.schemaname || '.' || t.tablename), NULL) AS tables, p.pubviaroot
              FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)
-            WHERE p.pubname = %s GROUP BY p.pubname""",
+            WHERE p.pubname = %s GROUP BY p.pubname, p.pubviaroot""",
         outbox.publication,
     )
-    return None if row is None else [str(table) for table in row["tables"] or []]
+    return None if row is None else ([str(table) for table in row["tables"] or []], bool(row["pubviaroot"]))
 
 
 async def read_slot(capture: Database, outbox: Outbox) -> Slot | None:
