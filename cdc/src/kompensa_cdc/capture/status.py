@@ -62,29 +62,34 @@ class OutboxStatus:
             "connectorState": self.connector_state,
             "lagBytes": self.lag_bytes,
             "lastError": self.last_error,
+            "slotLost": self.slot_lost,
         }
 
 
 def remembered(outbox: Outbox, status: Mapping[str, Any]) -> OutboxStatus:
     """Rebuild what must outlive an operator's restart from the object's status: a slot that was lost."""
-    last_error = str(status.get("lastError") or "")
-    lost = last_error.startswith("slot ")
     fresh = OutboxStatus.fresh(outbox)
-    return OutboxStatus(
-        connector=fresh.connector,
-        slot=fresh.slot,
-        publication=fresh.publication,
-        last_error=last_error if lost else "",
-        slot_lost=lost,
-    )
+    if not _says_lost(outbox, status):
+        return fresh
+    return replace(fresh, slot_lost=True, last_error=slot_loss_text(outbox))
+
+
+def _says_lost(outbox: Outbox, status: Mapping[str, Any]) -> bool:
+    """By the field; an object that was last written before there was one says it in the words of its last error."""
+    if "slotLost" in status:
+        return bool(status["slotLost"])
+    return str(status.get("lastError") or "").startswith(_loss(outbox))
 
 
 def slot_loss_text(outbox: Outbox) -> str:
-    """Starts with the word 'slot', by which `remembered` knows it again."""
     return (
-        f"slot {outbox.slot} was gone while connector {outbox.connector} used it: made anew, and every row still in "
+        f"{_loss(outbox)}: made anew, and every row still in "
         f"{outbox.table} is published again; rows deleted from it meanwhile never reach the topics: compare the copies"
     )
+
+
+def _loss(outbox: Outbox) -> str:
+    return f"slot {outbox.slot} was gone while connector {outbox.connector} used it"
 
 
 def restart_pause(restarts: int) -> float:

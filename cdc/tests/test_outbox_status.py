@@ -1,0 +1,82 @@
+"""What an Outbox's status says, and what an operator that starts anew reads from it."""
+
+from dataclasses import replace
+
+import pytest
+
+from kompensa_cdc.capture import OutboxStatus, outbox_from_object, remembered
+from kompensa_cdc.capture.errors import BrokerError, PostgresError
+from kompensa_cdc.capture.status import restart_pause
+
+OUTBOX = outbox_from_object(
+    "shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
+)
+RUNNING = replace(OutboxStatus.fresh(OUTBOX), connector_state="RUNNING", lag_bytes=7, ready=True, reason="Capturing")
+TOO_SLOW = PostgresError(f"slot {OUTBOX.slot} could not start within 15 s because a transaction is still open on pg")
+
+
+def test_the_object_s_fields_say_how_capture_stands() -> None:
+    assert RUNNING.refused(TOO_SLOW).as_status() == {
+        "connector": "shop-orders",
+        "slot": "kompensa_shop_orders",
+        "publication": "kompensa_shop_orders",
+        "connectorState": "RUNNING",
+        "lagBytes": 7,
+        "lastError": TOO_SLOW.message,
+        "slotLost": False,
+    }
+
+
+def test_what_is_refused_is_said_and_what_was_known_stays() -> None:
+    refused = RUNNING.refused(BrokerError("Kafka does not answer"))
+
+    assert (refused.ready, refused.reason, refused.message) == (False, "KafkaUnusable", "Kafka does not answer")
+    assert (refused.connector_state, refused.lag_bytes, refused.last_error) == ("RUNNING", 7, "Kafka does not answer")
+
+
+def test_a_lost_slot_is_the_last_error_whatever_goes_wrong_after_it() -> None:
+    lost = RUNNING.lost(OUTBOX)
+    refused = lost.refused(TOO_SLOW)
+
+    assert (lost.ready, lost.reason, lost.slot_lost) == (False, "SlotLost", True)
+    assert (refused.reason, refused.message) == ("DatabaseUnusable", TOO_SLOW.message)
+    assert refused.last_error == lost.last_error
+    assert "slot kompensa_shop_orders was gone while connector shop-orders used it" in lost.last_error
+
+
+def test_a_lost_slot_outlives_the_operator() -> None:
+    lost = RUNNING.lost(OUTBOX).refused(TOO_SLOW)
+    known = remembered(OUTBOX, lost.as_status())
+
+    assert known == replace(OutboxStatus.fresh(OUTBOX), slot_lost=True, last_error=lost.last_error)
+
+
+def test_a_lost_slot_is_known_by_its_field_and_not_by_the_words_of_an_error() -> None:
+    said = {**RUNNING.lost(OUTBOX).as_status(), "lastError": "Kafka does not answer"}
+
+    assert remembered(OUTBOX, said).last_error == RUNNING.lost(OUTBOX).last_error
+    assert not remembered(OUTBOX, {**RUNNING.lost(OUTBOX).as_status(), "slotLost": False}).slot_lost
+
+
+def test_an_object_of_a_version_without_the_field_still_tells_a_lost_slot() -> None:
+    said = RUNNING.lost(OUTBOX).as_status()
+    del said["slotLost"]
+
+    assert remembered(OUTBOX, said).slot_lost
+
+
+@pytest.mark.parametrize("with_field", [True, False], ids=["as written now", "of a version without the field"])
+def test_another_trouble_with_the_slot_is_no_lost_slot(with_field: bool) -> None:
+    said = RUNNING.refused(TOO_SLOW).as_status()
+    if not with_field:
+        del said["slotLost"]
+
+    assert remembered(OUTBOX, said) == OutboxStatus.fresh(OUTBOX)
+
+
+def test_an_object_without_a_status_begins_anew() -> None:
+    assert remembered(OUTBOX, {}) == OutboxStatus.fresh(OUTBOX)
+
+
+def test_a_failed_connector_is_restarted_ever_more_seldom_within_a_bound() -> None:
+    assert [restart_pause(restarts) for restarts in (0, 1, 2, 6, 1000)] == [5.0, 10.0, 20.0, 300.0, 300.0]
