@@ -62,7 +62,7 @@ async def test_every_order_of_arrival_gives_the_same_row(target: Login, life: Se
 
 async def test_a_writer_without_the_version_guard_would_be_noticed(target: Login) -> None:
     async with desk(target) as writing:
-        guard = ' WHERE c."source_version" < excluded."source_version"'
+        guard = ' WHERE coalesce(c."source_version", 0) < excluded."source_version"'
         text = writing.writer.statements.live_from_arrays.as_string(writing.connection)
         assert guard in text
         mutated = sql.Composed([sql.SQL(text.replace(guard, ""))])
@@ -73,6 +73,43 @@ async def test_a_writer_without_the_version_guard_would_be_noticed(target: Login
         await writing.write([Change(key=ANA, version=1, type=CREATED)])
 
     assert read_rows(target.url) != expected_rows([Change(key=ANA, version=2)])
+
+
+ADOPTED = """
+ALTER TABLE invoices.customers ALTER source_version DROP NOT NULL;
+INSERT INTO invoices.customers (orders_customer_id, email, full_name, synced_at) VALUES ('{key}', 'old', 'Old', now())
+"""
+
+
+@pytest.mark.parametrize("on_delete", ["SoftDelete", "Delete"])
+@pytest.mark.parametrize(
+    "life",
+    [
+        (Change(key=ANA, version=1),),
+        (Change(key=ANA, version=1), Change(key=ANA, version=2, type=DELETED)),
+        (Change(key=ANA, version=2, type=DELETED), Change(key=ANA, version=1)),
+    ],
+    ids=["state", "state, deletion", "deletion, late state"],
+)
+async def test_a_row_that_was_there_before_its_version_column_is_older_than_every_event(
+    target: Login, life: Sequence[Change], on_delete: str
+) -> None:
+    async with desk(target, on_delete=on_delete) as writing:
+        await writing.connection.execute(ADOPTED.format(key=ANA))
+        for change in life:
+            await writing.write([change])
+
+    assert read_rows(target.url) == expected_rows(life, soft=on_delete == "SoftDelete")
+
+
+async def test_a_row_without_a_version_takes_a_late_state_of_a_deletion_that_it_missed(target: Login) -> None:
+    life = (Change(key=ANA, version=2, type=DELETED), Change(key=ANA, version=1))
+    async with desk(target) as writing:
+        await writing.write(life[:1])
+        await writing.connection.execute(ADOPTED.format(key=ANA))
+        await writing.write(life[1:])
+
+    assert read_rows(target.url) == expected_rows(life)
 
 
 async def test_a_large_batch_is_copied_with_the_same_guard(target: Login) -> None:

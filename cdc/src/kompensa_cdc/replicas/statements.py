@@ -73,7 +73,7 @@ class _Writer:
         names, values = self._assignments(blank_personal=False, deleted_at=sql.SQL("NULL"), version=sql.SQL("s.v1"))
         return sql.SQL(
             "INSERT INTO {table} AS c ({names}) SELECT {values} FROM {source} s ORDER BY s.v0 "
-            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE c.{version} < excluded.{version}"
+            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE {held} < excluded.{version}"
         ).format(
             table=self._table,
             names=_comma(names),
@@ -81,6 +81,7 @@ class _Writer:
             source=source,
             key=self._key,
             updates=_excluded(names[1:]),
+            held=self._held,
             version=self._version,
         )
 
@@ -130,7 +131,7 @@ class _Writer:
         return sql.SQL(
             "INSERT INTO {table} AS c ({names}) SELECT {values} FROM {source} s JOIN {tombstones} t "
             "ON t.replica = %s AND t.key = s.v0::text WHERE t.state_version < s.v1 ORDER BY s.v0 "
-            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE c.{version} <= excluded.{version}"
+            "ON CONFLICT ({key}) DO UPDATE SET {updates} WHERE {held} <= excluded.{version}"
         ).format(
             table=self._table,
             names=_comma(names),
@@ -139,6 +140,7 @@ class _Writer:
             tombstones=self.books.compose("{tombstones}"),
             key=self._key,
             updates=_excluded(names[1:]),
+            held=self._held,
             version=self._version,
         )
 
@@ -150,9 +152,8 @@ class _Writer:
 
     def versions(self) -> sql.Composed:
         return sql.SQL(
-            "SELECT s.key, coalesce(c.{version}, 0) FROM unnest(%s::text[]) AS s (key) "
-            "JOIN {table} c ON c.{key} = s.key::{kind}"
-        ).format(table=self._table, key=self._key, version=self._version, kind=self._types()[0])
+            "SELECT s.key, {held} FROM unnest(%s::text[]) AS s (key) JOIN {table} c ON c.{key} = s.key::{kind}"
+        ).format(table=self._table, key=self._key, held=self._held, kind=self._types()[0])
 
     def _assignments(self, *, blank_personal: bool, deleted_at: Part, version: Part) -> tuple[list[Part], list[Part]]:
         """Columns of the copy and what each is given; the key first."""
@@ -169,8 +170,8 @@ class _Writer:
 
     def _burial(self) -> dict[str, Part]:
         buried = sql.SQL(
-            "t.replica = %(replica)s AND t.key = ANY(%(keys)s) AND c.{key} = t.key::{kind} AND c.{version} < t.version"
-        ).format(key=self._key, kind=self._types()[0], version=self._version)
+            "t.replica = %(replica)s AND t.key = ANY(%(keys)s) AND c.{key} = t.key::{kind} AND {held} < t.version"
+        ).format(key=self._key, kind=self._types()[0], held=self._held)
         return {
             "table": self._table,
             "tombstones": self.books.compose("{tombstones}"),
@@ -198,6 +199,11 @@ class _Writer:
     @property
     def _version(self) -> Part:
         return sql.Identifier(self.target.version_column)
+
+    @property
+    def _held(self) -> Part:
+        """The version of the copy's row; one that is older than the version column has none, and events begin at 1."""
+        return sql.SQL("coalesce(c.{}, 0)").format(self._version)
 
     @property
     def _deleted_at(self) -> Part:
