@@ -18,6 +18,7 @@ from kompensa_cdc.capture.errors import BrokerError
 from kompensa_cdc.capture.outbox import Outbox
 
 TIMEOUT_SECONDS = 10.0
+PATIENCE_SECONDS = 15.0  # for an answer that never comes; the client's own time-out is to be first, it says more
 MOST_COPIES = 3
 
 
@@ -39,6 +40,11 @@ async def ensure_topics(bootstrap: str, outbox: Outbox) -> None:
         await _retain(admin, outbox, present)
     except KafkaException as error:
         raise BrokerError(f"topics of {outbox.connector} on Kafka at {bootstrap}: {_text(error)}") from None
+    except TimeoutError:
+        raise BrokerError(
+            f"topics of {outbox.connector} on Kafka at {bootstrap}: no answer within {PATIENCE_SECONDS:g} s; "
+            "see whether a broker is overloaded or hangs"
+        ) from None
 
 
 async def _metadata(admin: AdminClient, bootstrap: str) -> Any:
@@ -59,7 +65,7 @@ async def _create(admin: AdminClient, outbox: Outbox, names: list[str], copies: 
     ]
     for future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).values():
         try:
-            await asyncio.wait_for(asyncio.wrap_future(future), TIMEOUT_SECONDS)
+            await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE_SECONDS)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
@@ -92,7 +98,7 @@ async def _retain(admin: AdminClient, outbox: Outbox, names: Iterable[str]) -> N
 
 
 async def _all(futures: Iterable[Any]) -> list[Any]:
-    return [await asyncio.wait_for(asyncio.wrap_future(future), TIMEOUT_SECONDS) for future in futures]
+    return [await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE_SECONDS) for future in futures]
 
 
 def _retention(outbox: Outbox) -> str:

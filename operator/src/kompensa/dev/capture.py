@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kompensa.dev.apply import Say
 from kompensa.dev.connect import ConnectWorker
 from kompensa.dev.errors import DevError
 from kompensa.dev.kafka import KafkaBroker
@@ -21,12 +22,17 @@ RETRY_SECONDS = 0.5
 
 @dataclass
 class Capture:
-    """The outboxes of one stack; `statuses` is by namespace and name, as an Outbox object's status would tell."""
+    """The outboxes of one stack; `statuses` is by namespace and name, as an Outbox object's status would tell.
+
+    `say` is told, by the thread, what a pass has raised.
+    """
 
     kafka: KafkaBroker
     connect: ConnectWorker
     logins: Logins
+    say: Say
     statuses: dict[str, OutboxStatus] = field(default_factory=dict)
+    _troubles: dict[str, str] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -54,7 +60,18 @@ class Capture:
     def _repeat(self, documents: Sequence[Document]) -> None:
         while not self._over.wait(REPEAT_SECONDS):
             for document in documents:
-                self._reconcile(document)
+                self._reconcile_or_tell(document)
+
+    def _reconcile_or_tell(self, document: Document) -> None:
+        """A pass that fails may not end the thread: the next one may do better. The same failure is told once."""
+        trouble = ""
+        try:
+            self._reconcile(document)
+        except Exception as error:
+            trouble = f"{document} could not be looked after ({type(error).__name__}: {error}); tried again and again"
+        if trouble and trouble != self._troubles.get(str(document)):
+            self.say(trouble)
+        self._troubles[str(document)] = trouble
 
     def _reconcile(self, document: Document) -> OutboxStatus:
         outbox = outbox_from_object(document.namespace, document.name, document.spec)

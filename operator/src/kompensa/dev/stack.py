@@ -151,7 +151,7 @@ class Stack:
         self.connect = ConnectWorker(self.run, jars, self.kafka, archive=flags.connect, port=self.ports.connect)
         for future in migrated.values():
             future.result()
-        self.capture = Capture(self.kafka, self.connect, self.logins)
+        self.capture = Capture(self.kafka, self.connect, self.logins, self._say)
         self.capture.start(of_kind(self.documents, "Outbox"))
         list(pool.map(self._start_replica, of_kind(self.documents, "Replica")))
 
