@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from confluent_kafka import Consumer, Message
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # declares no re-exports
 
 from kompensa.dev.connect import ConnectWorker
 from kompensa.dev.kafka import KafkaBroker
@@ -104,7 +105,13 @@ async def source(
         connection.execute(f'GRANT USAGE ON SCHEMA orders TO "{capture.username}"')
         connection.execute(f'GRANT SELECT ON orders.outbox TO "{capture.username}"')
     prefix = f"c{secrets.token_hex(3)}"
-    spec = {"table": "orders.outbox", "topicPrefix": prefix, "events": [CREATED, UPDATED, DELETED], "partitions": 2}
+    spec = {
+        "table": "orders.outbox",
+        "topicPrefix": prefix,
+        "events": [CREATED, UPDATED, DELETED],
+        "partitions": 2,
+        "retention": "3d",
+    }
     made = Source(outbox_from_object("shop", prefix, spec), database, capture, kafka, connect)
     yield made
     await made.remove()
@@ -146,7 +153,11 @@ class Reader:
         return eventually(self.read, lambda records: len(records) >= count)
 
     def keys(self) -> set[str]:
-        return {(record.key() or b"").decode() for record in self.read()}
+        return {key for _, key in self.places()}
+
+    def places(self) -> set[tuple[str, str]]:
+        """Topic and key of what has come; a topic that comes to be lets the consumer read some of it again."""
+        return {(record.topic() or "", (record.key() or b"").decode()) for record in self.read()}
 
 
 def headers_of(record: Message) -> dict[str, str | None]:
@@ -226,6 +237,31 @@ async def test_a_partitioned_outbox_is_published_under_its_own_name(
     await source.until_ready()
     source.write(after, 1, CREATED, {})
     eventually(reader.keys, lambda keys: keys == {before, after})
+
+
+async def test_an_event_of_a_type_that_is_not_declared_is_published_to_a_topic_with_the_same_settings(
+    source: Source, reader: Reader
+) -> None:
+    await source.until_ready()
+    undeclared = f"{source.outbox.topic_prefix}.customer-archived"
+    reader.consumer.subscribe([*source.outbox.topics, undeclared])
+    key, later = str(uuid.uuid4()), str(uuid.uuid4())
+    source.write(key, 1, "customer-archived", {"email": "ana@example.com"})
+    source.write(later, 1, CREATED, {"email": "bia@example.com"})
+
+    eventually(reader.places, lambda places: places == {(undeclared, key), (source.outbox.topics[0], later)})
+    assert settings_of(source, undeclared) == settings_of(source, source.outbox.topics[0])
+    assert (await source.reconcile()).reason == "Capturing"
+
+
+def settings_of(source: Source, topic: str) -> dict[str, Any]:
+    """What an Outbox decides about a topic."""
+    admin = AdminClient({"bootstrap.servers": source.kafka.bootstrap})
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    (described,) = admin.describe_configs([resource]).values()
+    config = described.result(10)
+    partitions = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
+    return {"partitions": partitions, **{name: config[name].value for name in ("cleanup.policy", "retention.ms")}}
 
 
 async def test_a_killed_connect_loses_nothing(source: Source, reader: Reader) -> None:

@@ -41,9 +41,7 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         **_low_latency(),
         **_plain_json(),
         **_routing(outbox),
-        # For the heartbeat's topic and for event types that the Outbox does not list, where the broker makes none.
-        "topic.creation.default.partitions": str(outbox.partitions),
-        "topic.creation.default.replication.factor": "-1",
+        **_topics_made_by_connect(outbox),
     }
 
 
@@ -116,6 +114,12 @@ def _low_latency() -> dict[str, str]:
         "producer.override.compression.type": "lz4",
         "errors.tolerance": "none",
     }
+
+
+def _topics_made_by_connect(outbox: Outbox) -> dict[str, str]:
+    # The heartbeat's, and those of event types that the Outbox does not list: their events are published all the same.
+    settings = {"partitions": str(outbox.partitions), "replication.factor": "-1", **outbox.topic_settings}
+    return {f"topic.creation.default.{name}": value for name, value in settings.items()}
 
 
 def _plain_json() -> dict[str, str]:

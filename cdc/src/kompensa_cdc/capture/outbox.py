@@ -56,6 +56,11 @@ class Outbox:
     def topics(self) -> tuple[str, ...]:
         return tuple(f"{self.topic_prefix}.{event}" for event in self.events)
 
+    @property
+    def topic_settings(self) -> dict[str, str]:
+        """What Kafka is told of each topic, whoever makes it."""
+        return {"cleanup.policy": "delete", "retention.ms": str(int(self.retention_seconds * 1000))}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Database:

@@ -59,9 +59,9 @@ async def _metadata(admin: AdminClient, bootstrap: str) -> Any:
 async def _create(admin: AdminClient, outbox: Outbox, names: list[str], copies: int) -> None:
     if not names:
         return
-    config = {"cleanup.policy": "delete", "retention.ms": _retention(outbox)}
     topics = [
-        NewTopic(name, num_partitions=outbox.partitions, replication_factor=copies, config=config) for name in names
+        NewTopic(name, num_partitions=outbox.partitions, replication_factor=copies, config=outbox.topic_settings)
+        for name in names
     ]
     for future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).values():
         try:
@@ -81,17 +81,16 @@ async def _retain(admin: AdminClient, outbox: Outbox, names: Iterable[str]) -> N
     resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
     if not resources:
         return
+    retention = outbox.topic_settings["retention.ms"]
     configs = dict(zip(resources, await _all(admin.describe_configs(resources).values()), strict=True))
     changed = [
         ConfigResource(
             ConfigResource.Type.TOPIC,
             resource.name,
-            incremental_configs=[
-                ConfigEntry("retention.ms", _retention(outbox), incremental_operation=AlterConfigOpType.SET)
-            ],
+            incremental_configs=[ConfigEntry("retention.ms", retention, incremental_operation=AlterConfigOpType.SET)],
         )
         for resource, config in configs.items()
-        if config["retention.ms"].value != _retention(outbox)
+        if config["retention.ms"].value != retention
     ]
     if changed:
         await _all(admin.incremental_alter_configs(changed).values())
@@ -99,10 +98,6 @@ async def _retain(admin: AdminClient, outbox: Outbox, names: Iterable[str]) -> N
 
 async def _all(futures: Iterable[Any]) -> list[Any]:
     return [await asyncio.wait_for(asyncio.wrap_future(future), PATIENCE_SECONDS) for future in futures]
-
-
-def _retention(outbox: Outbox) -> str:
-    return str(int(outbox.retention_seconds * 1000))
 
 
 def _text(error: KafkaException) -> str:
