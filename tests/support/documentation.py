@@ -79,8 +79,11 @@ def _direct(node: ast.AST | None) -> Iterator[str]:
 
 
 def tables(page: str, section: str = "") -> list[list[str]]:
-    """The rows of the tables of a page, or of one section of it, without their heads; each cell as it is written."""
-    text = (DOCS / "reference" / page).read_text(encoding="utf-8")
+    """The rows of the tables of a page, or of one section of it, without their heads; each cell as it is written.
+
+    A page is one of docs/reference, or named by its path within docs.
+    """
+    text = (DOCS / page if "/" in page else DOCS / "reference" / page).read_text(encoding="utf-8")
     if section:
         text = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
     lines = text.splitlines()

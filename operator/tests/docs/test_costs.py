@@ -1,0 +1,40 @@
+"""What the documentation says that a saga costs the journal is what the engine writes."""
+
+import pytest
+
+from kompensa.engine.start import ObjectRef
+from tests.support.documentation import tables
+from tests.support.engine_world import World
+from tests.support.recording_face import RecordingFace
+from tests.support.scripted_transport import DONE, NO_ANSWER
+from tests.support.waiting import until
+
+FOUR = ("a", "b", "c", "d")
+OBJECT = ObjectRef(name="order-1", uid="0b8a3c5e-0000-4000-8000-000000000001", generation=1)
+
+
+async def writes(*steps: str, keyed: bool = True, silent_once: bool = False, born_of: ObjectRef | None = None) -> int:
+    """Durable writes of a saga that succeeds."""
+    async with World(face=RecordingFace()) as world:
+        await world.declare(*steps, keyed=keyed)
+        if silent_once:
+            world.transport.answer("action a", NO_ANSWER, DONE)
+        saga = await world.start(object=born_of)
+        await until(lambda: world.journal.sagas._rows[saga].settled, "the saga to be settled")
+        return world.journal.sagas._rows[saga].version
+
+
+@pytest.fixture
+def told() -> dict[str, int]:
+    rows = tables("decisions/lazy-journalling.md")
+    return {saga: int(number) for saga, number in rows}
+
+
+async def test_a_saga_costs_as_many_durable_writes_as_is_told(told: dict[str, int]) -> None:
+    assert told == {
+        "four Compensatable steps, keyed, over HTTP": await writes(*FOUR),
+        "the same, where one call is repeated once": await writes(*FOUR, silent_once=True),
+        "the first and a Retriable step, as the shop's `create-order`": await writes(*FOUR, "e!"),
+        "that one as a Saga object": await writes(*FOUR, "e!", born_of=OBJECT),
+        "four Compensatable steps without keys": await writes(*FOUR, keyed=False),
+    }
