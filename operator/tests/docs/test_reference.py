@@ -19,8 +19,6 @@ from kompensa.engine.settings import Settings
 from kompensa.handlers.sagas import FINAL
 from kompensa.handlers.settings import OperatorSettings
 from kompensa.journal.memory import MemoryJournal
-from kompensa.model.saga import Phase, StepPhase
-from kompensa.model.view import SUSPENDED
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
 from kompensa_participant.settings import from_environment
@@ -114,17 +112,6 @@ def test_every_reason_is_explained(page: str, folders: tuple[str, ...]) -> None:
 
 def test_every_metric_is_listed() -> None:
     assert set(named(tables("metrics.md"))) == metrics("operator/src", "cdc/src", "services/kit/src")
-
-
-def test_the_pictures_of_the_state_machines_have_every_state() -> None:
-    text = (DOCS / "concepts/sagas.md").read_text(encoding="utf-8")
-    saga, step = (set(re.findall(r"\b[A-Z][A-Za-z]+\b(?= -->| *$|:)", part, re.MULTILINE)) for part in pictures(text))
-    assert saga == {str(phase) for phase in Phase} | {SUSPENDED}
-    assert step == {str(phase) for phase in StepPhase}
-
-
-def pictures(text: str) -> list[str]:
-    return re.findall(r"```mermaid\nstateDiagram-v2\n(.*?)```", text, re.DOTALL)
 
 
 def test_every_page_is_listed() -> None:
