@@ -66,7 +66,7 @@ def test_every_state_is_drawn() -> None:
 
 def worlds() -> Iterator[World]:
     """Sagas to which all kinds of things have happened, the same ones each time."""
-    choice = random.Random(1)  # noqa: S311 - nothing here is a secret
+    choice = random.Random(1)
     for _ in range(WORLDS):
         drawn_by_lot = _with_outputs_that_never_come(random_definition(choice.randbytes(40)), choice)
         world = World(drawn_by_lot, refusing=frozenset(choice.sample(range(7), choice.randrange(3))))
