@@ -13,9 +13,9 @@ from kompensa.model.parsing import parse_definition, parse_participant, parse_sa
 from kompensa_cdc.capture.outbox import database_from_secret, outbox_from_object
 from kompensa_cdc.replicas.spec import replica_from_object
 from tests.support.documentation import ROOT
+from tests.support.kinds import schema_of
 
 Object = dict[str, Any]
-KINDS = ROOT / "charts/kompensa/files/crds"
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / "charts").rglob("*.md"), *(ROOT / "manifests").rglob("*.md")])
 FENCE = re.compile(r"^```yaml\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 READ: dict[str, Callable[[Object], object]] = {
@@ -49,25 +49,18 @@ def closed(schema: Any) -> Any:
     return inner | {"additionalProperties": False} if isinstance(schema.get("properties"), dict) and not free else inner
 
 
-def schema_of(kind: str) -> Object:
-    for path in KINDS.glob("*.yaml"):
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
-        if found["names"]["kind"] == kind:
-            schema = closed(found["versions"][0]["schema"]["openAPIV3Schema"])
-            anything: dict[str, Object] = {"apiVersion": {}, "kind": {}, "metadata": {}}
-            return schema | {"properties": schema["properties"] | anything}
-    raise AssertionError(f"there is no kind {kind}")
+def validator(kind: str) -> jsonschema_rs.Draft202012Validator:
+    schema = closed(schema_of(kind))
+    anything: Object = {"apiVersion": {}, "kind": {}, "metadata": {}}
+    return jsonschema_rs.Draft202012Validator(schema | {"properties": schema["properties"] | anything})
 
 
 @pytest.mark.parametrize(
     ("page", "document"), SHOWN, ids=[f"{page.name}-{it['kind']}-{it['metadata']['name']}" for page, it in SHOWN]
 )
 def test_an_object_that_is_shown_would_be_taken(page: Path, document: Object) -> None:
-    validator = jsonschema_rs.Draft202012Validator(schema_of(document["kind"]))
-    found = [
-        f"{page.name}: {'.'.join(map(str, error.instance_path))}: {error.message}"
-        for error in validator.iter_errors(document)
-    ]
+    errors = validator(document["kind"]).iter_errors(document)
+    found = [f"{page.name}: {'.'.join(map(str, error.instance_path))}: {error.message}" for error in errors]
     assert not found
     READ[document["kind"]](document)
 

@@ -17,10 +17,12 @@ from kompensa.engine.settings import Settings
 from kompensa.handlers.sagas import FINAL
 from kompensa.handlers.settings import OperatorSettings
 from kompensa.journal.memory import MemoryJournal
+from kompensa.model.template_linter import CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOTS
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
 from kompensa_participant.settings import from_environment
 from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, trees, variables, verb
+from tests.support.kinds import fields
 
 CODE = ("operator/src", "cdc/src", "images")
 IN_EXAMPLES = {"reserve-inventory", "create-order", "pm-abc"}
@@ -99,6 +101,17 @@ def test_every_reason_of_a_condition_is_explained() -> None:
 
 def test_every_metric_is_listed() -> None:
     assert set(named(tables("metrics.md"))) == metrics("operator/src", "cdc/src", "services/kit/src")
+
+
+@pytest.mark.parametrize("kind", ["Participant", "SagaDefinition"])
+def test_the_fields_of_a_kind_are_those_of_its_crd(kind: str) -> None:
+    shown = [f"| {' | '.join(row)} |" for row in tables("definitions.md", kind)]
+    assert shown == fields(kind), "\n".join(["write these lines:", *fields(kind)])
+
+
+def test_what_an_expression_may_name_is_told_place_by_place() -> None:
+    told = [set(named([row], 1)) for row in tables("definitions.md", "Expressions")]
+    assert told == [CALL_ROOTS, CALL_ROOTS - {"steps"}, CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOTS]
 
 
 def test_every_page_is_listed() -> None:
