@@ -111,6 +111,18 @@ async def test_a_definition_is_known_at_once_to_an_engine_that_was_not_told() ->
         await world.until_phase(await world.start(engine=second), "Succeeded")
 
 
+async def test_a_participant_that_is_put_at_an_engine_that_was_not_told_undoes_no_definition() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        second = await world.engine("two")
+        await until(lambda: second.trouble is None, "the second engine to own shards")
+        world.journal._watchers.clear()
+        await second.declarations.put_definition(NAMESPACE, "order", definition_spec("reserve", "ship"))
+        await world.declare_participant(idempotency="None")
+        view = await world.until_phase(await world.start(), "Succeeded")
+        assert [step.name for step in view.steps] == ["reserve", "ship"]
+
+
 async def test_a_flood_of_wrong_names_is_no_flood_of_readings() -> None:
     """One for the first, and one for all that came while that was under way."""
     readings = []

@@ -54,6 +54,7 @@ class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
 class Declarations:
     """Answers from memory; writes through to the journal.
 
+    Before a change everything is read anew: what another engine was told a moment ago must not be undone or missed.
     `object_uid` is that of the Kubernetes object that declares; without one, a person or a file does. Whoever declares
     a name last has it.
     """
@@ -167,7 +168,11 @@ class Declarations:
         text = _text(dict(spec))
         row = ParticipantRow(namespace=namespace, name=name, spec=text, token=token, object_uid=object_uid)
         async with self._turn:
+            await self._load()
             await self._put_participant(row, parsed)
+            # Also for one that is known: whoever put it may not have got this far.
+            while not await self._definitions_follow(namespace, name):
+                await self._load()
 
     async def _put_participant(self, row: ParticipantRow, parsed: ParticipantSpec) -> None:
         namespace, name = row.namespace, row.name
@@ -176,19 +181,29 @@ class Declarations:
             await self._catalogue.put_participant(row)
             self._participants[namespace, name] = (row, parsed)
             self._addresses[namespace, name] = _address(row, parsed)
-        # Also for one that is known: whoever put it may not have got this far.
-        for (ns, definition), declared in list(self._specs.items()):
-            if ns == namespace and any(step.participant == name for step in self._current[ns, definition].steps):
-                try:
-                    await self._put_definition(ns, definition, declared, self._declared_by[ns, definition])
-                except DefinitionInvalidError as error:
-                    _log.warning(
-                        "a definition no longer fits its participant",
-                        namespace=ns,
-                        definition=definition,
-                        participant=name,
-                        findings=error.findings,
-                    )
+
+    async def _definitions_follow(self, namespace: str, participant: str) -> bool:
+        """Compile anew what names a participant; False if another engine was told of a definition in between."""
+        for key, old in list(self._current.items()):
+            if key[0] != namespace or all(step.participant != participant for step in old.steps):
+                continue
+            spec = self._specs[key]
+            try:
+                new = self._checked(*key, spec)
+            except DefinitionInvalidError as error:
+                _log.warning(
+                    "a definition no longer fits its participant",
+                    namespace=namespace,
+                    definition=old.name,
+                    participant=participant,
+                    findings=error.findings,
+                )
+                continue
+            if new.revision != old.revision and not await self._store(
+                new, spec, self._declared_by[key], instead_of=old.revision
+            ):
+                return False
+        return True
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """Forget a participant, with `object_uid` only if that object declared it; returns whether it was there.
@@ -206,10 +221,18 @@ class Declarations:
         self, namespace: str, name: str, spec: Mapping[str, Any], *, object_uid: str | None = None
     ) -> str:
         """Take on a definition and return its revision. Raises DefinitionInvalidError with every finding."""
+        key = (namespace, name)
         async with self._turn:
-            return await self._put_definition(namespace, name, spec, object_uid)
+            await self._load()
+            definition = self._checked(namespace, name, spec)
+            current = self._current.get(key)
+            if current is None or current.revision != definition.revision or self._declared_by[key] != object_uid:
+                await self._store(definition, spec, object_uid)
+            self._specs[key] = dict(spec)
+            return definition.revision
 
-    async def _put_definition(self, namespace: str, name: str, spec: Mapping[str, Any], object_uid: str | None) -> str:
+    def _checked(self, namespace: str, name: str, spec: Mapping[str, Any]) -> Definition:
+        """Compiled with the participants as they are now. Raises DefinitionInvalidError."""
         try:
             parsed = parse_definition(spec)
         except SpecError as error:
@@ -218,29 +241,35 @@ class Declarations:
         findings = lint(parsed, known)
         if findings:
             raise DefinitionInvalidError(findings)
-        definition = compile_definition(namespace=namespace, name=name, spec=parsed, participants=known)
-        current = self._current.get((namespace, name))
-        moved = self._declared_by.get((namespace, name)) != object_uid
-        if current is None or current.revision != definition.revision or moved:
-            named = {step.participant for step in definition.steps}
-            declared = _Declared(
-                dict(spec), {key: value for key, value in self.participants(namespace).items() if key in named}
-            )
-            await self._catalogue.put_definition(
-                DefinitionRow(
-                    namespace=namespace,
-                    name=name,
-                    revision=definition.revision,
-                    spec=_text(declared),
-                    current=True,
-                    object_uid=object_uid,
-                )
-            )
-            self._keep(definition)
-            self._current[namespace, name] = definition
-            self._declared_by[namespace, name] = object_uid
-        self._specs[namespace, name] = dict(spec)
-        return definition.revision
+        return compile_definition(namespace=namespace, name=name, spec=parsed, participants=known)
+
+    async def _store(
+        self,
+        definition: Definition,
+        spec: Mapping[str, Any],
+        object_uid: str | None,
+        *,
+        instead_of: str | None = None,
+    ) -> bool:
+        """Make it the current one, see `Catalogue.put_definition`."""
+        named = {step.participant for step in definition.steps}
+        participants = {name: value for name, value in self.participants(definition.namespace).items() if name in named}
+        row = DefinitionRow(
+            namespace=definition.namespace,
+            name=definition.name,
+            revision=definition.revision,
+            spec=_text(_Declared(dict(spec), participants)),
+            current=True,
+            object_uid=object_uid,
+        )
+        if not await self._catalogue.put_definition(row, instead_of=instead_of):
+            return False
+        self._keep(definition)
+        key = (definition.namespace, definition.name)
+        self._current[key] = definition
+        self._specs[key] = dict(spec)
+        self._declared_by[key] = object_uid
+        return True
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """Nothing starts by it any more; running sagas keep their revision.

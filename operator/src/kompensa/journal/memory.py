@@ -319,19 +319,32 @@ class _Catalogue:
         await self._journal.answered()
         return self._definitions.get((namespace, name, revision))
 
-    async def put_definition(self, row: DefinitionRow) -> None:
-        await self.delete_definition(row.namespace, row.name)
+    async def put_definition(self, row: DefinitionRow, *, instead_of: str | None = None) -> bool:
+        await self._journal.answered()
+        current = [old for old in self._current() if (old.namespace, old.name) == (row.namespace, row.name)]
+        expected = (instead_of, row.object_uid)
+        if instead_of is not None and [(old.revision, old.object_uid) for old in current] != [expected]:
+            return False
+        self._retire(current)
         self._definitions[row.namespace, row.name, row.revision] = row
         self._journal.tell("catalogue")
+        return True
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         await self._journal.answered()
-        current = [
-            key
-            for key, row in self._definitions.items()
-            if key[:2] == (namespace, name) and row.current and object_uid in (None, row.object_uid)
+        found = [
+            row
+            for row in self._current()
+            if (row.namespace, row.name) == (namespace, name) and object_uid in (None, row.object_uid)
         ]
-        for key in current:
-            self._definitions[key] = msgspec.structs.replace(self._definitions[key], current=False)
+        self._retire(found)
         self._journal.tell("catalogue")
-        return bool(current)
+        return bool(found)
+
+    def _current(self) -> list[DefinitionRow]:
+        return [row for row in self._definitions.values() if row.current]
+
+    def _retire(self, rows: Sequence[DefinitionRow]) -> None:
+        for row in rows:
+            key = (row.namespace, row.name, row.revision)
+            self._definitions[key] = msgspec.structs.replace(row, current=False)

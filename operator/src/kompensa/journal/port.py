@@ -118,7 +118,12 @@ class Catalogue(Protocol):
 
     async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None: ...
 
-    async def put_definition(self, row: DefinitionRow) -> None: ...
+    async def put_definition(self, row: DefinitionRow, *, instead_of: str | None = None) -> bool:
+        """Make a revision the current one.
+
+        With `instead_of` only if that revision, declared by the same object, still is; returns whether it was done.
+        """
+        ...
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """Nothing can be started by it any more; running sagas keep their revision."""

@@ -30,6 +30,10 @@ _RETIRE = """
 UPDATE definitions SET current = false
 WHERE namespace = $1 AND name = $2 AND current AND ($3::uuid IS NULL OR object_uid = $3)
 """
+_SUPERSEDE = """
+UPDATE definitions SET current = false
+WHERE namespace = $1 AND name = $2 AND current AND revision = $3 AND object_uid IS NOT DISTINCT FROM $4::uuid
+"""
 _PUT_DEFINITION = """
 INSERT INTO definitions (namespace, name, revision, spec, current, object_uid) VALUES ($1, $2, $3, $4, true, $5)
 ON CONFLICT (namespace, name, revision) DO UPDATE SET current = true, object_uid = excluded.object_uid
@@ -71,12 +75,18 @@ class PostgresCatalogue:
             row = await connection.fetchrow(_DEFINITION, namespace, name, revision)
             return None if row is None else DefinitionRow(**row)
 
-    async def put_definition(self, row: DefinitionRow) -> None:
+    async def put_definition(self, row: DefinitionRow, *, instead_of: str | None = None) -> bool:
         """See `Catalogue.put_definition`."""
         async with self._link.lent() as connection, connection.transaction():
-            await connection.execute(_RETIRE, row.namespace, row.name, None)
+            if instead_of is None:
+                await connection.execute(_RETIRE, row.namespace, row.name, None)
+            else:
+                status = await connection.execute(_SUPERSEDE, row.namespace, row.name, instead_of, row.object_uid)
+                if status == "UPDATE 0":
+                    return False
             await connection.execute(_PUT_DEFINITION, row.namespace, row.name, row.revision, row.spec, row.object_uid)
             await connection.execute(_TELL)
+            return True
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """See `Catalogue.delete_definition`."""
