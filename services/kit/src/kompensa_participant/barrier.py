@@ -22,7 +22,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from kompensa_participant.problem import Problem, Refused
+from kompensa_participant.problem import Problem
+from kompensa_participant.refusals import refusal_of
 
 Reply = Mapping[str, Any]
 Direction = Literal["action", "compensation"]
@@ -60,9 +61,19 @@ async def perform(connection: AsyncConnection[Any], operation: Operation, work: 
         return await _stored(connection, operation)
     try:
         reply = await _in_savepoint(connection, work)
-    except Refused as refused:
-        return await _finish(connection, operation, state="Failed", status=refused.status, reply=refused.body())
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        return await _keep(connection, operation, refusal)
     return await _finish(connection, operation, state="Succeeded", status=status, reply=reply)
+
+
+async def refuse(connection: AsyncConnection[Any], operation: Operation, refusal: Problem) -> Stored:
+    """Keep the refusal of an action whose own transaction is gone, unless another call has come in between."""
+    if not await _claim(connection, operation):
+        return await _stored(connection, operation)
+    return await _keep(connection, operation, refusal)
 
 
 async def compensate(connection: AsyncConnection[Any], operation: Operation, undo: Undo) -> Stored:
@@ -121,6 +132,10 @@ async def _stored(connection: AsyncConnection[Any], operation: Operation) -> Sto
         detail = f"{operation.key} was used for another request; an Idempotency-Key stands for one request only"
         raise Problem(422, "idempotency-key-reused", detail)
     return Stored(state=row["state"], status=row["status"], reply=row["reply"], replayed=True)
+
+
+async def _keep(connection: AsyncConnection[Any], operation: Operation, refusal: Problem) -> Stored:
+    return await _finish(connection, operation, state="Failed", status=refusal.status, reply=refusal.body())
 
 
 async def _finish(

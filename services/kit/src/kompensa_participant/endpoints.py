@@ -26,6 +26,7 @@ from psycopg_pool import AsyncConnectionPool
 from kompensa_participant import barrier, calls, faults, metrics
 from kompensa_participant.barrier import Operation, Stored
 from kompensa_participant.problem import MEDIA_TYPE
+from kompensa_participant.refusals import DATABASE_REFUSALS, refusal_of
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -85,11 +86,21 @@ class _Action(_Once):
             return await work(connection)
 
         await self.fault.before_barrier()
-        async with transaction(self.pool) as connection:
-            stored = await barrier.perform(connection, self.operation, guarded, status=status)
-            self.fault.before_commit()
+        try:
+            async with transaction(self.pool) as connection:
+                stored = await barrier.perform(connection, self.operation, guarded, status=status)
+                self.fault.before_commit()
+        except DATABASE_REFUSALS as error:
+            # By the commit, which checks deferred constraints, or for the reply: the operation's row is gone with it.
+            stored = await self._refused(error)
         self.fault.after_commit()
         return self._answer(stored)
+
+    async def _refused(self, error: Exception) -> Stored:
+        refusal = refusal_of(error)
+        assert refusal is not None
+        async with transaction(self.pool) as connection:
+            return await barrier.refuse(connection, self.operation, refusal)
 
 
 @dataclass(frozen=True)

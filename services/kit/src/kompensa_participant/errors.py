@@ -15,11 +15,12 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from psycopg import DataError, IntegrityError, InterfaceError, OperationalError
+from psycopg import IntegrityError, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 
 from kompensa_participant.problem import MEDIA_TYPE, Problem
+from kompensa_participant.refusals import DATABASE_REFUSALS, constraint_broken, unfit
 
 log = structlog.get_logger()
 
@@ -37,9 +38,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     for failure in DATABASE_FAILURES:
         app.add_exception_handler(failure, _database_unavailable)
-    for unfit in (DataError, UnicodeEncodeError):
-        app.add_exception_handler(unfit, _unfit)
-    app.add_exception_handler(IntegrityError, _constraint_broken)
+    for refusal in DATABASE_REFUSALS:
+        app.add_exception_handler(refusal, _database_refused)
 
 
 def response(problem: Problem) -> JSONResponse:
@@ -115,15 +115,11 @@ async def _database_unavailable(request: Request, error: Exception) -> JSONRespo
     return response(Problem(503, "database-unavailable", detail, headers={"Retry-After": "1"}))
 
 
-async def _unfit(request: Request, error: Exception) -> JSONResponse:
-    """E.g. a NUL character, or a number that is too large for its column."""
+async def _database_refused(request: Request, error: Exception) -> JSONResponse:
+    """Outside a saga, and for a compensation: what an action is refused, the barrier has kept by now."""
+    if isinstance(error, IntegrityError):
+        problem = constraint_broken(error)
+        log.warning("constraint broken", path=request.url.path, reason=problem.detail)
+        return response(problem)
     log.warning("value does not fit", path=request.url.path, error=str(error))
-    return response(Problem(422, "request-invalid", "the request has a value that cannot be stored"))
-
-
-async def _constraint_broken(request: Request, error: Exception) -> JSONResponse:
-    """The net below a service's own checks, e.g. against a second reservation for the same saga."""
-    assert isinstance(error, IntegrityError)
-    name = error.diag.constraint_name or error.diag.column_name
-    log.warning("constraint broken", path=request.url.path, constraint=name)
-    return response(Problem(409, "constraint-broken", f"the change breaks {name}; nothing was kept"))
+    return response(unfit())

@@ -1,7 +1,8 @@
 """What a caller is told when a request does not succeed: a problem (RFC 9457), as an exception anyone may raise.
 
 Two kinds, and the difference is what a saga does next. `Refused` is the business saying no: it is kept, and the saga
-undoes what came before. Any other `Problem` keeps nothing, so the same call may be made again.
+undoes what came before; so is any other `Problem` with status 409 or 422 that an action raises, since a saga reads it
+so. One with another status keeps nothing, so the same call may be made again.
 """
 
 from __future__ import annotations
