@@ -11,7 +11,7 @@ from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
-from kompensa.journal.postgres import PostgresJournal, commit
+from kompensa.journal.postgres import PostgresJournal, commit, link, migrate
 from kompensa.journal.postgres.migrate import JournalTooNewError
 from kompensa.journal.records import Lease, SagaFilter
 from tests.integration.conftest_engine import Journals
@@ -149,6 +149,28 @@ async def test_a_commit_costs_the_same_however_many_sagas_there_are(database: Lo
     touched = await connection.fetchval("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'sagas'")
     await connection.close()
     assert (read, touched) == (0, 400)
+
+
+async def test_a_migration_may_take_longer_than_any_other_statement(
+    database: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rewrites every saga there is; cut off, it would begin anew at each start and never end."""
+    monkeypatch.setattr(link, "STATEMENT_TIMEOUT", 0.3)
+    slow = ("9999_slow.sql", "SELECT pg_sleep(1)")
+    monkeypatch.setattr(migrate, "_files", lambda files=migrate._files: [*files(), slow])
+    assert (await PostgresJournal(database.url).migrate())[-1] == "9999_slow.sql"
+
+
+async def test_a_migration_does_not_wait_for_ever_for_whoever_holds_a_table(database: Login) -> None:
+    await PostgresJournal(database.url).migrate()
+    holder = await asyncpg.connect(database.url)
+    await holder.execute("DELETE FROM kompensa.migrations WHERE name = '0003_saga_names.sql'")
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE kompensa.sagas")
+        async with asyncio.timeout(30):
+            with pytest.raises(JournalUnavailableError, match="lock timeout"):
+                await PostgresJournal(database.url).migrate()
+    await holder.close()
 
 
 async def test_engines_that_start_together_migrate_once(database: Login) -> None:

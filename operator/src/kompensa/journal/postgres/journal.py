@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kompensa.journal.port import Topic
 from kompensa.journal.postgres.catalogue import PostgresCatalogue
 from kompensa.journal.postgres.leases import PostgresLeases
-from kompensa.journal.postgres.link import Link, connect, journal_errors
+from kompensa.journal.postgres.link import MIGRATION_TIMEOUT, Link, connect, journal_errors
 from kompensa.journal.postgres.migrate import migrate
 from kompensa.journal.postgres.notifications import Notifications
 from kompensa.journal.postgres.sagas import PostgresSagas
@@ -38,7 +38,7 @@ class PostgresJournal:
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version; return the migrations applied now."""
-        connection = await connect(self._url, application=self._application)
+        connection = await connect(self._url, application=self._application, statement_timeout=MIGRATION_TIMEOUT)
         try:
             with journal_errors():
                 return await migrate(connection)

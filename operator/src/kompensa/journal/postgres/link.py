@@ -1,7 +1,8 @@
 """Connections to PostgreSQL that are made anew when they broke, and errors in the journal's terms.
 
 The commit path and the lease have a link of one connection each, which nobody else can occupy; reads share a few.
-Every statement has a time-out, because a connection through a dead node answers nothing for minutes.
+Every statement has a time-out, because a connection through a dead node answers nothing for minutes; one of a
+migration, which may rewrite every saga there is, has a long one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import asyncpg
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
 
 STATEMENT_TIMEOUT = 10.0
+MIGRATION_TIMEOUT = 3600.0
 CONNECT_TIMEOUT = 5.0
 
 # A value, a constraint, or a limit of size: these are about what is written, and it would be refused again. Everything
@@ -38,13 +40,13 @@ def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
         raise JournalUnavailableError(f"{server} cannot be reached: {str(error) or type(error).__name__}") from error
 
 
-async def connect(url: str, *, application: str) -> asyncpg.Connection:
-    """Open a connection whose statements and lock waits are bounded."""
+async def connect(url: str, *, application: str, statement_timeout: float | None = None) -> asyncpg.Connection:
+    """Open a connection whose statements (by STATEMENT_TIMEOUT if nothing is said) and lock waits are bounded."""
     with journal_errors(f"PostgreSQL at {address_of(url)}"):
         return await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT,
-            command_timeout=STATEMENT_TIMEOUT,
+            command_timeout=statement_timeout or STATEMENT_TIMEOUT,
             server_settings={
                 "application_name": application,
                 "search_path": "kompensa",

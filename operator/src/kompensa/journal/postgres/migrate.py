@@ -2,7 +2,8 @@
 
 A runner of forty lines instead of Alembic: the engine speaks asyncpg only, and SQLAlchemy would weigh more than the
 journal. Engines that start together queue on an advisory lock; whoever comes second finds nothing to do. Each file
-runs in one transaction with the row that records it, so a crash leaves no half-applied file behind.
+runs in one transaction with the row that records it, so a crash leaves no half-applied file behind. The connection
+bounds the wait for a lock, but hardly a statement: cut off, a long one would begin anew at each start and never end.
 """
 
 from __future__ import annotations
