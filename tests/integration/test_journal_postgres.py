@@ -144,11 +144,48 @@ async def test_a_commit_costs_the_same_however_many_sagas_there_are(database: Lo
         await written(journal, lease, *started)
         await written(journal, lease, *(transition(write.row.id) for write in started))
     await journal.close()
+    assert await rows_touched(database) == {"in order": 0, "by index": 400, "updated": 400}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (SagaFilter(name="order-7"), 1),
+        (SagaFilter(name="order-7", namespace="shop", source="api"), 1),
+        (SagaFilter(name="order-none"), 0),
+        (SagaFilter(phase="InterventionRequired"), 2),
+        (SagaFilter(phase="InterventionRequired", namespace="shop", active=True), 2),
+        (SagaFilter(limit=3), 3),
+        (SagaFilter(namespace="shop", limit=3), 3),
+    ],
+)
+async def test_a_page_costs_what_it_shows_however_many_sagas_there_are(
+    database: Login, journals: Journals, wanted: SagaFilter, found: int
+) -> None:
+    """Its plan, too, is made on empty tables."""
+    journal = journals()
+    await journal.open()
+    assert await journal.sagas.page(wanted) == []
+    lease = await joined(journal)
+    for first in range(0, 400, 100):
+        numbers = range(first, first + 100)
+        phases = ["InterventionRequired" if number in (50, 350) else "Running" for number in numbers]
+        rows = zip(numbers, phases, strict=True)
+        await written(journal, lease, *(acceptance(name=f"order-{number}", phase=phase) for number, phase in rows))
+    for _ in range(5):
+        assert len(await journal.sagas.page(wanted)) == found
+    await journal.close()
+    assert await rows_touched(database) == {"in order": 0, "by index": 5 * found, "updated": 0}
+
+
+async def rows_touched(database: Login) -> dict[str, int]:
+    """How many rows of sagas all statements so far have read, and changed. Sessions tell it when they end."""
     connection = await asyncpg.connect(database.url)
-    read = await connection.fetchval("SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname LIKE 'saga%'")
-    touched = await connection.fetchval("SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'sagas'")
+    row = await connection.fetchrow(
+        "SELECT seq_tup_read, idx_tup_fetch, n_tup_upd FROM pg_stat_user_tables WHERE relname = 'sagas'"
+    )
     await connection.close()
-    assert (read, touched) == (0, 400)
+    return dict(zip(("in order", "by index", "updated"), row, strict=True))
 
 
 async def test_a_migration_may_take_longer_than_any_other_statement(

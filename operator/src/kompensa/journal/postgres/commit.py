@@ -16,7 +16,7 @@ from typing import Any
 
 from kompensa.journal.errors import StaleLeaseError
 from kompensa.journal.group_commit import Write
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.link import Link, numbered
 from kompensa.journal.records import Acceptance, Lease, Transition
 
 _FIRST_TYPES = (
@@ -86,8 +86,7 @@ def _statement(*, first: int, later: int, signals: bool) -> str:
         parts.append(_ANSWERED)
     written = ["SELECT id FROM started"] * bool(first) + ["SELECT id FROM moved"] * bool(later)
     ids = f", ARRAY(SELECT id::text FROM ({' UNION ALL '.join(written)}) AS w) AS written"
-    pieces = f"WITH {', '.join(parts)}{_ANSWER}{ids}".split("?")
-    return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
+    return numbered(f"WITH {', '.join(parts)}{_ANSWER}{ids}")
 
 
 def _rows(types: Sequence[str], count: int) -> str:

@@ -67,6 +67,12 @@ def address_of(url: str) -> str:
     return url.partition("://")[2].rpartition("@")[2].partition("?")[0]
 
 
+def numbered(statement: str) -> str:
+    """A statement put together from parts, its `?` made $1, $2 and so on."""
+    pieces = statement.split("?")
+    return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
+
+
 class Link:
     """Lends up to `size` connections, each to one user at a time, and replaces those that failed."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kompensa.journal.group_commit import BatchWriter
 from kompensa.journal.postgres.commit import PostgresWriter
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.link import Link, numbered
 from kompensa.journal.records import Lease, LogRow, SagaFilter, SagaRow
 
 _COLUMNS = """
@@ -21,19 +21,12 @@ _UNSETTLED = f"""
 SELECT {_COLUMNS} FROM sagas
 WHERE NOT settled AND shard = ANY ($1::int[]) AND ($2::uuid IS NULL OR sagas.id > $2) ORDER BY sagas.id LIMIT $3
 """
-_LIST = f"""
-SELECT {_COLUMNS} FROM sagas
-WHERE ($1::text IS NULL OR namespace = $1)
-  AND ($2::text IS NULL OR phase = $2)
-  AND ($3::text IS NULL OR definition = $3)
-  AND ($4::bool IS NULL OR (object_uid IS NOT NULL) = $4)
-  AND ($5::bool IS NULL OR (finished_at IS NULL) = $5)
-  AND ($6::text IS NULL OR name = $6)
-  AND ($7::uuid IS NULL OR (sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = $7))
-ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT $8
-"""
+_AFTER = "(sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = ?)"
+# A literal beside the parameter: a plan made once, for any phase, could not use the index of these few.
+_WAITS = "phase = 'InterventionRequired'"
+_LIST = f"SELECT {_COLUMNS} FROM sagas WHERE {{conditions}} ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT ?"
 _LOG = "SELECT version, epoch, entries FROM saga_log WHERE saga_id = $1 ORDER BY version"
-_PARKED = "SELECT count(*) FROM sagas WHERE phase = 'InterventionRequired' AND shard = ANY ($1::int[])"
+_PARKED = f"SELECT count(*) FROM sagas WHERE {_WAITS} AND shard = ANY ($1::int[])"
 _PRUNE = """
 WITH over AS (
     SELECT id FROM sagas WHERE settled AND expires_at < now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -71,18 +64,8 @@ class PostgresSagas:
 
     async def page(self, wanted: SagaFilter) -> list[SagaRow]:
         """See `Sagas.page`."""
-        of_object = None if wanted.source is None else wanted.source == "object"
-        return await self._rows(
-            _LIST,
-            wanted.namespace,
-            wanted.phase,
-            wanted.definition,
-            of_object,
-            wanted.active,
-            wanted.name,
-            wanted.after,
-            wanted.limit,
-        )
+        statement, arguments = _listing(wanted)
+        return await self._rows(statement, *arguments)
 
     async def log(self, saga_id: str) -> list[LogRow]:
         """See `Sagas.log`."""
@@ -102,3 +85,30 @@ class PostgresSagas:
     async def _rows(self, statement: str, *arguments: Any) -> list[SagaRow]:
         async with self._link.lent() as connection:
             return [SagaRow(**row) for row in await connection.fetch(statement, *arguments)]
+
+
+def _listing(wanted: SagaFilter) -> tuple[str, list[Any]]:
+    """The statement of a page and its arguments. A condition that is not asked for would keep an index from use."""
+    conditions = ["true"]
+    arguments: list[Any] = []
+    for condition, value in _compared(wanted):
+        if value is not None:
+            conditions.append(condition)
+            arguments.append(value)
+    if wanted.phase == "InterventionRequired":
+        conditions.append(_WAITS)
+    if wanted.source is not None:
+        conditions.append(f"object_uid IS {'NOT ' if wanted.source == 'object' else ''}NULL")
+    if wanted.active is not None:
+        conditions.append(f"finished_at IS {'' if wanted.active else 'NOT '}NULL")
+    return numbered(_LIST.format(conditions=" AND ".join(conditions))), [*arguments, wanted.limit]
+
+
+def _compared(wanted: SagaFilter) -> list[tuple[str, str | None]]:
+    return [
+        ("namespace = ?", wanted.namespace),
+        ("name = ?", wanted.name),
+        ("phase = ?", wanted.phase),
+        ("definition = ?", wanted.definition),
+        (_AFTER, wanted.after),
+    ]
