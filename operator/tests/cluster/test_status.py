@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 
-from kompensa.cluster.status import essence, saga_conditions, saga_status
+from kompensa.cluster import status as status_module
+from kompensa.cluster.status import bare, essence, saga_conditions, saga_status
 from kompensa.model.view import Condition, SagaView, StepView
 
 GOLDEN = Path(__file__).parent / "golden"
+CRD = Path(__file__).parents[3] / "charts/kompensa/files/crds/sagas.yaml"
 
 
 def declined(**changed: Any) -> SagaView:
@@ -57,3 +60,33 @@ def test_the_essence_still_tells_how_it_ended() -> None:
     assert least["phase"] == "Compensated"
     assert least["conditions"]
     assert essence(least) == least
+
+
+def test_the_bare_status_is_the_phase() -> None:
+    assert bare(saga_status(declined(), 1)) == {"observedGeneration": 1, "phase": "Compensated"}
+
+
+@pytest.mark.parametrize("reason", ["NoÉRoom", "no room", "9Lives", "x" * 257, "Late\n", "Odd-One", ""])
+def test_a_reason_that_no_condition_may_bear_is_told_in_the_message(reason: str) -> None:
+    step = StepView(name="pay", state="Failed", reason=reason, message="sold out")
+    condition = Condition(type="Stalled", status="True", reason=reason, message="sold out")
+    status = saga_status(declined(reason=reason, message="sold out", steps=(step,), conditions=(condition,)))
+    for shown in (status, status["steps"][0], status["conditions"][0]):
+        assert shown["reason"] == "Refused"
+        assert shown["message"] == f"{reason}: sold out"
+
+
+def test_a_message_keeps_within_the_bound_of_its_field() -> None:
+    step = StepView(name="pay", state="Failed", reason="Late", message="é" * 40_000)
+    status = saga_status(declined(message="é" * 40_000, steps=(step,)))
+    assert len(status["message"]) == len(status["steps"][0]["message"]) == 32_768
+
+
+def test_the_bounds_are_those_of_the_crd() -> None:
+    (crd,) = [c for c in yaml.safe_load_all(CRD.read_text()) if c and c["metadata"]["name"] == "sagas.kompensa.dev"]
+    status = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    condition = status["conditions"]["items"]["properties"]
+    assert condition["reason"]["pattern"] == f"^{status_module._REASON.pattern}$"
+    for fields in (status, status["steps"]["items"]["properties"], condition):
+        assert fields["reason"]["maxLength"] >= status_module._LONGEST_REASON
+        assert fields["message"]["maxLength"] >= status_module._LONGEST_TEXT

@@ -4,12 +4,13 @@ Transition times are therefore taken from the view itself instead of from what w
 stands as it did at the start has stood so since then, any other one since the last thing that happened.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
 from kompensa.cluster.resources import Object
-from kompensa.model.view import SagaView
+from kompensa.model.view import Condition, SagaView, StepView
 
 # What an object says of itself elsewhere.
 _NOT_IN_STATUS = frozenset({"id", "namespace", "name", "definition", "conditions"})
@@ -24,10 +25,16 @@ _AT_START = {
 # Far below the 1.5 MiB that etcd takes; a list of Sagas holds many of them.
 _LARGEST = 256 * 1024
 _LONGEST_MESSAGE = 4096
+# The CRD's bounds for reasons and messages, charts/kompensa/files/crds/sagas.yaml.
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
+_LONGEST_REASON = 256
+_LONGEST_TEXT = 32_768
+_NO_WORD = "Refused"
 
 
 def saga_status(view: SagaView, generation: int | None = None) -> Object:
     """The whole status. What is too large for an object is left out and said to be; the journal has it."""
+    view = _fitting(view)
     fields: Object = {k: v for k, v in msgspec.to_builtins(view).items() if k not in _NOT_IN_STATUS}
     if "steps" in fields:
         fields["steps"] = list(fields["steps"])
@@ -58,6 +65,11 @@ def saga_conditions(view: SagaView, generation: int | None = None) -> list[dict[
     ]
 
 
+def bare(status: Object) -> Object:
+    """The phase alone, for an API server that refuses even the essence."""
+    return {name: status[name] for name in ("observedGeneration", "phase") if name in status}
+
+
 def essence(status: Object) -> Object:
     """The least that tells how a saga ended, for an API server that refuses the rest."""
     kept = (
@@ -71,6 +83,35 @@ def essence(status: Object) -> Object:
         "conditions",
     )
     return {name: status[name] for name in kept if name in status}
+
+
+def _fitting(view: SagaView) -> SagaView:
+    """The view within the CRD's bounds. What a participant wrote must never keep an object from saying how it ended."""
+    reason, message = _explained(view.reason, view.message)
+    return msgspec.structs.replace(
+        view,
+        reason=reason,
+        message=message,
+        steps=tuple(_fitting_step(step) for step in view.steps),
+        conditions=tuple(_fitting_condition(condition) for condition in view.conditions),
+    )
+
+
+def _fitting_step(step: StepView) -> StepView:
+    reason, message = _explained(step.reason, step.message)
+    return msgspec.structs.replace(step, reason=reason, message=message)
+
+
+def _fitting_condition(condition: Condition) -> Condition:
+    reason, message = _explained(condition.reason, condition.message)
+    return msgspec.structs.replace(condition, reason=reason, message=message or "")
+
+
+def _explained(reason: str | None, message: str | None) -> tuple[str | None, str | None]:
+    """A reason that is no word for programs is told in the message instead."""
+    if reason is not None and not (len(reason) <= _LONGEST_REASON and _REASON.fullmatch(reason)):
+        reason, message = _NO_WORD, f"{reason}: {message}" if message else reason
+    return reason, message if message is None else message[:_LONGEST_TEXT]
 
 
 def _last_change(view: SagaView) -> str:
