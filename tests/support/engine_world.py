@@ -75,7 +75,7 @@ def tenure_of(engine: Engine) -> Tenure:
 class World:
     """Engines that share a journal and participants, each with its own link to the journal.
 
-    `settings` are those of all its engines.
+    `settings` are those of all its engines; so is `face`, but for an engine that is given its own.
     """
 
     def __init__(self, *, face: Face | None = None, **settings: Any) -> None:
@@ -97,18 +97,19 @@ class World:
     def first(self) -> Engine:
         return self.engines[0]
 
-    def new_engine(self, name: str = "one", **settings: Any) -> Engine:
+    def new_engine(self, name: str = "one", *, face: Face | None = None, **settings: Any) -> Engine:
         """An engine that has not been started."""
         link = JournalLink(self.journal)
         chosen = Settings(journal_url="postgresql://nowhere", engine_name=name, **{**self._settings, **settings})
-        engine = Engine(journal=link, transport=self.transport, face=self._face, settings=chosen, clock=wall_clock)
+        shown_on = face or self._face
+        engine = Engine(journal=link, transport=self.transport, face=shown_on, settings=chosen, clock=wall_clock)
         self.engines.append(engine)
         self.links[engine] = link
         return engine
 
-    async def engine(self, name: str = "one", **settings: Any) -> Engine:
+    async def engine(self, name: str = "one", *, face: Face | None = None, **settings: Any) -> Engine:
         """An engine that takes sagas."""
-        engine = self.new_engine(name, **settings)
+        engine = self.new_engine(name, face=face, **settings)
         await engine.start()
         await until(lambda: engine.trouble in (None, "owns no shard yet"), "the engine to have joined")
         return engine

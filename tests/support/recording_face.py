@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 
 from kompensa.model.view import SagaView
 
@@ -18,10 +19,15 @@ class RecordingFace:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def publish(self, view: SagaView, generation: int | None = None) -> None:
+    async def publish(
+        self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
+    ) -> None:
         """See `Face.publish`."""
         await self.gate.wait()
         if self.fail_with is not None:
             raise self.fail_with
         self.shown.append(view.phase)
         self.generations.append(generation)
+
+    def forget(self, sagas: Iterable[str]) -> None:
+        """See `Face.forget`."""

@@ -145,9 +145,21 @@ async def test_a_status_that_is_refused_is_cut_down_to_its_essence() -> None:
 
 
 async def test_a_status_that_is_refused_to_its_essence_does_not_hold_the_engine_up() -> None:
-    recorder = Recorder(RefusedError("no", status=422), RefusedError("no", status=422))
+    recorder = Recorder(*[RefusedError("no", status=422)] * 3)
     await asyncio.wait_for(face_on(recorder).publish(view("Succeeded")), 5)
     assert recorder.statuses == []
+
+
+async def test_a_status_that_is_refused_to_its_essence_still_tells_the_phase() -> None:
+    recorder = Recorder(*[RefusedError("no", status=422)] * 2)
+    await face_on(recorder).publish(view("Succeeded"), 3)
+    assert recorder.statuses == [{"observedGeneration": 3, "phase": "Succeeded"}]
+
+
+async def test_progress_that_is_refused_is_cut_down_as_well() -> None:
+    recorder = Recorder(RefusedError("no", status=422))
+    await face_on(recorder).publish(view("Running"))
+    await until(lambda: recorder.phases == ["Running"])
 
 
 async def test_a_right_that_is_given_later_is_used_then() -> None:
@@ -171,3 +183,103 @@ async def test_a_failed_progress_write_is_tried_again() -> None:
     recorder = Recorder(UnavailableError("503"))
     await face_on(recorder).publish(view("Running"))
     await until(lambda: recorder.phases == ["Running"])
+
+
+async def test_an_older_resting_view_is_never_written_after_a_newer_one() -> None:
+    recorder = Recorder(UnavailableError("503", retry_after=0.05), UnavailableError("503"))
+    face = face_on(recorder)
+    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    await until(lambda: recorder.asked == 1)
+    await face.publish(view("Succeeded"))
+    await parked
+    await asyncio.sleep(0.1)
+    assert recorder.phases == ["Succeeded"]
+
+
+async def test_the_end_waits_for_an_older_write_that_is_under_way() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    face = face_on(recorder)
+    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    await until(lambda: recorder.asked == 1)
+    ended = asyncio.create_task(face.publish(view("Succeeded")))
+    await parked
+    assert recorder.asked == 1
+    recorder.gate.set()
+    await ended
+    assert recorder.phases == ["InterventionRequired", "Succeeded"]
+
+
+async def test_a_parked_saga_that_goes_on_is_not_shown_as_parked_any_more() -> None:
+    recorder = Recorder(UnavailableError("503", retry_after=0.05))
+    face = face_on(recorder)
+    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    await until(lambda: recorder.asked == 1)
+    await face.publish(view("Running"))
+    await parked
+    await until(lambda: recorder.phases == ["Running"])
+    await asyncio.sleep(0.1)
+    assert recorder.phases == ["Running"]
+
+
+async def test_a_view_that_is_published_twice_is_told_to_be_shown_only_once_it_is() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    face = face_on(recorder)
+    first = asyncio.create_task(face.publish(view("Succeeded")))
+    second = asyncio.create_task(face.publish(view("Succeeded")))
+    await until(lambda: recorder.asked == 1)
+    assert not first.done()
+    assert not second.done()
+    recorder.gate.set()
+    await asyncio.gather(first, second)
+    assert recorder.phases == ["Succeeded"]
+
+
+@pytest.mark.parametrize("phase", ["Running", "InterventionRequired"])
+async def test_what_is_forgotten_is_not_written_later(phase: str) -> None:
+    recorder = Recorder(UnavailableError("503", retry_after=0.05))
+    face = face_on(recorder)
+    publishing = asyncio.create_task(face.publish(view(phase)))
+    await until(lambda: recorder.asked == 1)
+    face.forget(["saga-1", "another"])
+    await publishing
+    await asyncio.sleep(0.1)
+    assert recorder.statuses == []
+
+
+async def test_a_saga_that_comes_back_is_written_after_the_request_that_was_under_way() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    face = face_on(recorder)
+    await face.publish(view("Running"))
+    await until(lambda: recorder.asked == 1)
+    face.forget(["saga-1"])
+    ended = asyncio.create_task(face.publish(view("Succeeded")))
+    await asyncio.sleep(0.05)
+    assert recorder.asked == 1
+    recorder.gate.set()
+    await ended
+    assert recorder.phases == ["Running", "Succeeded"]
+
+
+async def test_nothing_is_written_while_it_is_not_surely_permitted() -> None:
+    recorder, allowed = Recorder(), asyncio.Event()
+
+    async def permitted() -> None:
+        await allowed.wait()
+
+    face = face_on(recorder)
+    await face.publish(view("Running"), permitted=permitted)
+    await asyncio.sleep(0.05)
+    assert recorder.asked == 0
+    allowed.set()
+    await until(lambda: recorder.phases == ["Running"])
+
+
+async def test_nothing_is_kept_of_a_saga_that_is_shown_or_forgotten() -> None:
+    face = face_on(Recorder())
+    await face.publish(view("Succeeded", saga="shown"))
+    await face.publish(view("Running", saga="forgotten"))
+    face.forget(["forgotten"])
+    await until(lambda: not face._due)

@@ -1,15 +1,16 @@
 """The Saga object as the face of a saga: the engine's views, written as status.
 
 Runs in the engine's process. A resting view (ended, or parked in front of a person) is written at once and until the
-API server has taken it, so that `publish` returning means that the object tells the truth. Views in between are
+API server has taken it, so that `publish` returning means that the object tells the truth, unless the saga has gone on
+meanwhile. Views in between are
 coalesced: the newest one every two seconds, and none at all for a saga that ends sooner. A saga costs one PATCH
 that way, two when it needs a person's attention.
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,7 +20,7 @@ from prometheus_client import Counter
 from kompensa.cluster.events import event
 from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError, RefusedError, UnavailableError
 from kompensa.cluster.resources import EVENTS, SAGAS, Object
-from kompensa.cluster.status import essence, saga_status
+from kompensa.cluster.status import bare, essence, saga_status
 from kompensa.model.view import SagaView
 
 log = structlog.get_logger(__name__)
@@ -39,23 +40,56 @@ _WORTH_AN_EVENT = frozenset({"Compensated", "InterventionRequired"})
 WRITES = Counter("kompensa_face_writes", "Writes to the API server about sagas", ["what", "result"])
 
 
-@dataclass(slots=True)
-class _Progress:
-    """The newest view of a running saga that is not written yet, and what is scheduled for it."""
+async def _always() -> None:
+    """For who may write at any time."""
 
-    view: SagaView
-    generation: int | None
+
+@dataclass(slots=True, eq=False)
+class _Due:
+    """What is to be written on one object: the newest view, or nothing any more; and who is at it."""
+
+    saga: str
+    view: SagaView | None = None
+    generation: int | None = None
+    permitted: Callable[[], Awaitable[None]] = _always
+    settled: asyncio.Future[None] | None = None
+    """Done once a resting view is shown, or is the newest no more."""
     timer: asyncio.TimerHandle | None = None
-    writing: asyncio.Task[None] | None = None
+    writer: asyncio.Task[None] | None = None
     sent: bool = False
+
+    @property
+    def resting(self) -> bool:
+        return self.view is not None and self.view.phase in _RESTING
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Let go of whoever waits for the view that is there now."""
+        waiting, self.settled = self.settled, None
+        if waiting is not None and not waiting.done():
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+
+    def halt(self) -> None:
+        """Stop what is scheduled, but no request under way: cancelled here, it could still be applied there, later."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.writer is not None and not self.sent:
+            self.writer.cancel()
+            self.writer = None
 
 
 class KubernetesFace:
-    """Writes views of object-born sagas; the object's uid is the saga's id."""
+    """Writes views of object-born sagas; the object's uid is the saga's id.
+
+    A saga has one writer at a time, which writes the newest view there is: nothing older can be written last.
+    """
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._progress: dict[str, _Progress] = {}
+        self._due: dict[str, _Due] = {}
         self._progress_slots = asyncio.Semaphore(PROGRESS_IN_FLIGHT)
         self._events: set[asyncio.Task[None]] = set()
 
@@ -70,89 +104,118 @@ class KubernetesFace:
             finally:
                 await face._close()
 
-    async def publish(self, view: SagaView, generation: int | None = None) -> None:
-        """Show this view. For a resting one, return when it is shown or there is no object left to show it on.
+    async def publish(
+        self,
+        view: SagaView,
+        generation: int | None = None,
+        *,
+        permitted: Callable[[], Awaitable[None]] = _always,
+    ) -> None:
+        """Show this view. For a resting one, return when it is shown, or another one is due, or its object is gone.
 
-        While the API server is away a resting view waits for it here: who calls bounds how many do.
+        While the API server is away a resting view waits for it here: who calls bounds how many do. Each write waits
+        for `permitted`, which raises when the saga is another engine's.
         """
-        if view.phase in _RESTING:
-            await self._forget_progress(view.id)
-            await self._write_resting(view, saga_status(view, generation))
-        else:
-            self._note_progress(view, generation)
+        due = self._due.setdefault(view.id, _Due(view.id))
+        was_resting = due.resting
+        if due.view != view:
+            due.settle()
+        due.view, due.generation, due.permitted = view, generation, permitted
+        if due.resting or was_resting:
+            due.halt()
+        self._begin(due)
+        if due.resting:
+            settled = due.settled = due.settled or asyncio.get_running_loop().create_future()
+            await asyncio.wait([settled])
+            settled.result()
 
-    async def _write_resting(self, view: SagaView, status: Object) -> None:
-        pause = FIRST_RETRY
-        while True:
-            try:
-                await self._write(view, status, "resting")
-            except UnavailableError as error:
-                log.info("a saga's status waits for the API server", saga=view.id, why=str(error))
-                # Spread out, or all of them come back in the same moment as the API server does.
-                await asyncio.sleep(max(pause * random.uniform(0.5, 1.0), error.retry_after))  # noqa: S311
-                pause = min(pause * 2, LONGEST_RETRY)
-            except RefusedError as error:
-                if error.status in _NO_RIGHT:
-                    log.error("the engine may not write sagas/status", saga=view.id, why=str(error))  # noqa: TRY400
-                    await asyncio.sleep(LONGEST_RETRY)
-                elif status == essence(status):
-                    log.error("the API server refuses a saga's status", saga=view.id, why=str(error))  # noqa: TRY400
-                    return
-                else:
-                    log.warning("the API server refuses details of a status", saga=view.id, why=str(error))
-                    status = essence(status)
-            else:
-                self._tell(view)
-                return
+    def forget(self, sagas: Iterable[str]) -> None:
+        """Write nothing more about these: they are another engine's from now on."""
+        for saga in sagas:
+            due = self._due.get(saga)
+            if due is not None:
+                due.view = None
+                due.settle()
+                due.halt()
+                self._drop(due)
 
-    def _note_progress(self, view: SagaView, generation: int | None) -> None:
-        known = self._progress.get(view.id)
-        if known is not None:
-            known.view, known.generation = view, generation
-            if known.timer is not None or known.writing is not None:
-                return
-        else:
-            known = self._progress[view.id] = _Progress(view, generation)
-        self._schedule(known)
-
-    def _schedule(self, progress: _Progress) -> None:
-        loop = asyncio.get_running_loop()
-        progress.timer = loop.call_later(PROGRESS_EVERY, self._start_progress, progress)
-
-    def _start_progress(self, progress: _Progress) -> None:
-        progress.timer = None
-        progress.writing = asyncio.create_task(self._write_progress(progress))
-
-    async def _write_progress(self, progress: _Progress) -> None:
-        """Write the newest view; one that came meanwhile, or that failed to be written, is due in two seconds."""
-        done = False
-        try:
-            async with self._progress_slots:
-                shown, progress.sent = progress.view, True
-                await self._write(shown, saga_status(shown, progress.generation), "progress")
-            done = progress.view is shown
-        except KubeError as error:
-            log.info("a saga's progress could not be shown", saga=progress.view.id, why=str(error))
-        progress.writing, progress.sent = None, False
-        if not done and self._progress.get(progress.view.id) is progress:
-            self._schedule(progress)
-
-    async def _forget_progress(self, saga: str) -> None:
-        """From here on nothing older than the resting view may be written.
-
-        A request that is under way is waited for: cancelled here, it could still be applied there, after ours.
-        """
-        progress = self._progress.pop(saga, None)
-        if progress is None:
+    def _begin(self, due: _Due) -> None:
+        """Have the newest view written: a resting one at once, any other one in two seconds."""
+        if due.timer is not None or due.writer is not None:
             return
-        if progress.timer is not None:
-            progress.timer.cancel()
-        if progress.writing is not None:
-            if not progress.sent:
-                progress.writing.cancel()
-            await asyncio.gather(progress.writing, return_exceptions=True)
+        if due.resting:
+            self._start_writer(due)
+        else:
+            due.timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY, self._start_writer, due)
+
+    def _start_writer(self, due: _Due) -> None:
+        due.timer = None
+        due.writer = asyncio.create_task(self._write_newest(due))
+
+    def _drop(self, due: _Due) -> None:
+        """Nothing is kept of a saga about which nothing is due; a request under way is, for what comes after it."""
+        if due.view is None and due.writer is None:
+            del self._due[due.saga]
+
+    async def _write_newest(self, due: _Due) -> None:
+        """Write until a view is taken, then see whether a newer one came meanwhile."""
+        pause = FIRST_RETRY
+        while (wait := await self._attempt(due, pause)) is not None and due.resting:
+            await asyncio.sleep(wait)
+            pause = min(pause * 2, LONGEST_RETRY)
+        due.writer = None
+        if due.view is not None:
+            self._begin(due)
+        self._drop(due)
+
+    async def _attempt(self, due: _Due, pause: float) -> float | None:
+        """Write the newest view once; return how long to wait where that must be done again."""
+        try:
+            await due.permitted()
+            async with nullcontext() if due.resting else self._progress_slots:
+                shown = await self._send(due)
+        except UnavailableError as error:
+            log.info("a saga's status waits for the API server", saga=due.saga, why=str(error))
+            # Spread out, or all of them come back in the same moment as the API server does.
+            return max(pause * random.uniform(0.5, 1.0), error.retry_after)  # noqa: S311
+        except RefusedError as error:
+            log.error("the engine may not write sagas/status", saga=due.saga, why=str(error))  # noqa: TRY400
+            return LONGEST_RETRY
+        except Exception as error:
+            log.warning("a saga's status cannot be written", saga=due.saga, error=repr(error))
+            due.view = None
+            due.settle(error)
+            return None
+        if shown is not None and due.view is shown:
+            self._tell(shown)
+            due.view = None
+            due.settle()
+        return None
+
+    async def _send(self, due: _Due) -> SagaView | None:
+        """Write the view that is the newest now, and return it."""
+        view, due.sent = due.view, True
+        try:
+            if view is not None:
+                await self._write(view, saga_status(view, due.generation), "resting" if due.resting else "progress")
+        finally:
+            due.sent = False
+        return view
 
     async def _write(self, view: SagaView, status: Object, what: str) -> None:
+        """Write the status, or as much of it as the API server takes. Raises UnavailableError, or RefusedError."""
+        for form in (status, essence(status), bare(status)):
+            try:
+                await self._set_status(view, form, what)
+            except RefusedError as error:
+                if error.status in _NO_RIGHT:
+                    raise
+                log.warning("the API server refuses details of a status", saga=view.id, why=str(error))
+            else:
+                return
+        log.error("the API server refuses a saga's status", saga=view.id)
+
+    async def _set_status(self, view: SagaView, status: Object, what: str) -> None:
         try:
             await self._kube.set_status(SAGAS, view.namespace, view.name, view.id, status)
         except (NotFoundError, ConflictError):
@@ -189,11 +252,11 @@ class KubernetesFace:
 
     async def _close(self) -> None:
         tasks = list(self._events)
-        for progress in self._progress.values():
-            if progress.timer is not None:
-                progress.timer.cancel()
-            if progress.writing is not None:
-                tasks.append(progress.writing)
+        for due in self._due.values():
+            if due.timer is not None:
+                due.timer.cancel()
+            if due.writer is not None:
+                tasks.append(due.writer)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from kompensa.model.view import SagaView
@@ -10,18 +11,30 @@ from kompensa.model.view import SagaView
 class Face(Protocol):
     """Shows views of object-born sagas."""
 
-    async def publish(self, view: SagaView, generation: int | None = None) -> None:
+    async def publish(
+        self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
+    ) -> None:
         """Show the newest view.
 
         A view in between returns at once and may be shown late or never. A resting one (ended, or parked in front of
-        a person) returns when it is shown, or when there is no object left to show it on. `generation` is the
-        object's, as far as the engine was told.
+        a person) returns when it is shown, when another view has taken its place, or when there is no object left to
+        show it on. `generation` is the object's, as far as the engine was told. Before each write `permitted` is
+        waited for: it returns while the saga is surely ours, and raises once it is not.
         """
+        ...
+
+    def forget(self, sagas: Iterable[str]) -> None:
+        """Show nothing more of these: another engine does from now on."""
         ...
 
 
 class NoFace:
     """For engines outside a cluster: nobody looks."""
 
-    async def publish(self, view: SagaView, generation: int | None = None) -> None:
+    async def publish(
+        self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
+    ) -> None:
         """See `Face.publish`."""
+
+    def forget(self, sagas: Iterable[str]) -> None:
+        """See `Face.forget`."""

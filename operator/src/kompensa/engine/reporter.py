@@ -21,16 +21,21 @@ _PAUSE = 5.0
 
 
 class Reporter:
-    """`spawn` starts a task that ends with the lease; `tell` hands a happening to a saga."""
+    """`permitted` returns while the lease surely holds, and raises once it is lost.
+
+    `spawn` starts a task that ends with the lease; `tell` hands a happening to a saga.
+    """
 
     def __init__(
         self,
         face: Face,
         *,
+        permitted: Callable[[], Awaitable[None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         tell: Callable[[Live, Happening], Awaitable[None]],
     ) -> None:
         self._face = face
+        self._permitted = permitted
         self._spawn = spawn
         self._tell = tell
 
@@ -40,7 +45,7 @@ class Reporter:
 
     async def _show_progress(self, live: Live) -> None:
         try:
-            await self._face.publish(live.view(), live.generation)
+            await self._face.publish(live.view(), live.generation, permitted=self._permitted)
         except Exception as error:
             _log.warning("a saga's progress was not shown", saga=live.saga.id, error=str(error))
 
@@ -49,7 +54,7 @@ class Reporter:
         with REPORTING.track_inprogress():
             while live.shown is state:
                 try:
-                    await self._face.publish(live.view(), live.generation)
+                    await self._face.publish(live.view(), live.generation, permitted=self._permitted)
                 except Exception as error:
                     _log.warning("a saga's end was not shown", saga=live.saga.id, error=str(error))
                     await asyncio.sleep(_PAUSE)

@@ -83,7 +83,8 @@ class Tenure:
         self._timers = Timers(clock, self._timer_due)
         self._calls = Calls(transport, find=declarations.participant, permitted=self.permitted)
         self.driver = Driver(self._commits, clock=clock, retention=settings.retention, act=self._act, moved=self._moved)
-        self._reporter = Reporter(face, spawn=self._spawn, tell=self._take_in)
+        self._face = face
+        self._reporter = Reporter(face, permitted=self.permitted, spawn=self._spawn, tell=self._take_in)
         self.signals = SignalPump(journal.signals, shards=lambda: self.shards, find=self._wanted, deliver=self._deliver)
 
     def begin(self, gained: frozenset[int]) -> None:
@@ -180,6 +181,7 @@ class Tenure:
             task.cancel()
         for live in self.live.values():
             live.rest()
+        self._face.forget(self.live)
         self.live.clear()
         IN_FLIGHT.set(0)
 
