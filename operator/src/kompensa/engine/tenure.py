@@ -113,8 +113,10 @@ class Tenure:
         ours = self.closing & self.shards - self._recovering
         keeping = {live.shard for live in self.live.values() if live.shard in ours and not live.idle}
         leaving = ours - keeping
-        for live in [live for live in self.live.values() if live.shard in leaving]:
+        followed = [live for live in self.live.values() if live.shard in leaving]
+        for live in followed:
             self.leave(live)
+        self._face.forget([live.saga.id for live in followed])
         self.shards -= leaving
         return sorted(leaving)
 
@@ -317,6 +319,7 @@ class Tenure:
             _log.warning("the journal knows more of a saga than this engine, which reads it anew", error=str(error))
             live.rest()
             self.leave(live)
+            self._face.forget([live.saga.id])
             await self._pick_up(live.saga.id)
             return
         if live.driving or self.live.get(live.saga.id) is not live:
