@@ -1,8 +1,10 @@
 """What a participant's response means: outcome, reason, sentence and patience, by status and body."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from kompensa.model.outcomes import Direction, Outcome
@@ -78,6 +80,12 @@ def test_a_failure_whose_body_is_no_json_object_keeps_its_status_as_reason(body:
         ("https://shop.example/problems/payment-declined", "PaymentDeclined"),
         ("https://shop.example/problems#out-of-stock", "OutOfStock"),
         ("payment-declined", "PaymentDeclined"),
+        ("urn:shop:problem:card_error", "CardError"),
+        ("urn:shop:problem:OUT_OF_CREDIT", "OutOfCredit"),
+        ("urn:shop:problem:paymentDeclined", "PaymentDeclined"),
+        ("urn:shop:problem:out-of-credit?x=1", "OutOfCreditX1"),
+        ("urn:shop:problem:no-é-room", "NoRoom"),
+        ("urn:shop:problem:満席", "Http409"),
         ("about:blank", "Http409"),
         ("", "Http409"),
         ("urn:x:42-is-no-name", "Http409"),
@@ -87,6 +95,13 @@ def test_a_failure_whose_body_is_no_json_object_keeps_its_status_as_reason(body:
 def test_a_problems_type_is_the_reason(kind: str, reason: str) -> None:
     reply = action(409, b'{"type":"%s","detail":"card was declined"}' % kind.encode())
     assert (reply.reason, reply.message) == (reason, "409 card was declined")
+
+
+@pytest.mark.parametrize("kind", ["x:é", "x:no-é-room", "x:Ⅷ", "x:a.b,c:d-", "x:ß", "x:٣-a", "x:a\nb", "x:" + "é-" * 99])
+def test_every_reason_is_one_that_a_saga_object_may_bear(kind: str) -> None:
+    reason = action(409, msgspec.json.encode({"type": kind})).reason
+    assert reason is not None
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,63}", reason)
 
 
 def test_a_key_that_is_taken_by_another_body_says_nothing_of_the_first_body() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,8 @@ from kompensa.transport.port import Reply
 # A participant may ask for patience, but not for so much that its saga looks forgotten.
 LONGEST_RETRY_AFTER = 300.0
 _SHOWN = 300
+_LONGEST_REASON = 64
+_WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
@@ -64,12 +67,18 @@ def _object(body: bytes) -> dict[str, Any] | None:
 def _reason(status: int, document: Mapping[str, Any] | None) -> str:
     """The slug at the end of a problem's type in CamelCase: urn:...:payment-declined becomes PaymentDeclined."""
     kind = document.get("type") if document else None
-    if isinstance(kind, str) and kind not in ("", "about:blank"):
-        slug = kind.rstrip("/").replace("#", "/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-        words = "".join(word.capitalize() for word in slug.split("-") if word.isalnum())
-        if words[:1].isalpha():
-            return words[:64]
+    if isinstance(kind, str) and kind != "about:blank":
+        reason = _camel_case(kind.rstrip("/").replace("#", "/").rsplit("/", 1)[-1].rsplit(":", 1)[-1])
+        if reason[:1].isalpha():
+            return reason[:_LONGEST_REASON]
     return f"Http{status}"
+
+
+def _camel_case(slug: str) -> str:
+    """In ASCII letters and digits alone: any other reason would be refused by the Saga's kind, status and all."""
+    if slug.isupper():
+        slug = slug.lower()
+    return "".join(word[0].upper() + word[1:] for word in _WORD.findall(slug))
 
 
 def _detail(document: Mapping[str, Any] | None, body: bytes) -> str:
