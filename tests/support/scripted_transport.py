@@ -25,6 +25,8 @@ class ScriptedTransport:
         What was asked, in order.
     requests
         The same, as they would be sent.
+    urls
+        Where they would be sent to.
     answers
         By call: what is answered, one after the other, the last one for ever. Everything else is done.
     looked
@@ -34,6 +36,7 @@ class ScriptedTransport:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.requests: list[Request] = []
+        self.urls: list[str] = []
         self.answers: defaultdict[str, deque[Reply]] = defaultdict(deque)
         self.looked: Callable[[str, str, Request], None] = lambda _saga, _call, _request: None
         self._gates: dict[str, asyncio.Event] = {}
@@ -49,9 +52,11 @@ class ScriptedTransport:
         self._gates.pop(call).set()
 
     async def call(self, participant: Participant, saga_id: str, request: Request) -> Reply:
+        self.urls.append(participant.url)
         return await self._answered(saga_id, f"{request.direction} {request.step}", request)
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
+        self.urls.append(participant.url)
         return await self._answered(saga_id, f"probe {request.step}", request)
 
     async def close(self) -> None:

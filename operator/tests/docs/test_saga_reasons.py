@@ -32,6 +32,7 @@ ONCE = RetryPolicy(maximum_attempts=1)
 NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 ENDS = frozenset({Phase.SUCCEEDED, Phase.COMPENSATED, Phase.INTERVENTION_REQUIRED})
 STATUSES = range(200, 600)
+NOT_SENT = "NotSent"
 
 
 class Seen:
@@ -64,6 +65,7 @@ def seen() -> Seen:
     _pass_the_deadline(found)
     _miss_outputs_and_result(found)
     _die_and_recover(found)
+    _turn_back_while_a_call_waits(found)
     return found
 
 
@@ -89,6 +91,8 @@ def unanswered_calls() -> Iterator[Reply]:
                     said = {keyword.arg: keyword.value for keyword in keywords}
                     outcome, reason_said = said.get("outcome"), said.get("reason")
                     if isinstance(outcome, ast.Attribute) and isinstance(reason_said, ast.Constant):
+                        if reason_said.value == NOT_SENT:
+                            continue  # said of calls of a saga that has turned back, and of no other
                         yield Reply(outcome=Outcome[outcome.attr], reason=str(reason_said.value))
 
 
@@ -161,6 +165,13 @@ def _miss_outputs_and_result(seen: Seen) -> None:
     for retriable in (False, True):
         _act(definition(step(outputs=missing, retriable=retriable)), Reply(outcome=Outcome.SUCCEEDED), seen)
     _act(definition(step(), result={"id": Template("${steps.step.id}")}), Reply(outcome=Outcome.SUCCEEDED), seen)
+
+
+def _turn_back_while_a_call_waits(seen: Seen) -> None:
+    run = Run(definition(step()))
+    run.feed(CancelAsked())
+    _answer(run, Direction.ACTION, Reply(outcome=Outcome.MISCONFIGURED, reason=NOT_SENT))
+    seen.look(run)
 
 
 def _die_and_recover(seen: Seen) -> None:

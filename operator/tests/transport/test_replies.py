@@ -97,7 +97,9 @@ def test_a_problems_type_is_the_reason(kind: str, reason: str) -> None:
     assert (reply.reason, reply.message) == (reason, "409 card was declined")
 
 
-@pytest.mark.parametrize("kind", ["x:é", "x:no-é-room", "x:Ⅷ", "x:a.b,c:d-", "x:ß", "x:٣-a", "x:a\nb", "x:" + "é-" * 99])
+@pytest.mark.parametrize(
+    "kind", ["x:é", "x:no-é-room", "x:Ⅷ", "x:a.b,c:d-", "x:ß", "x:٣-a", "x:a\nb", "x:" + "é-" * 99]
+)
 def test_every_reason_is_one_that_a_saga_object_may_bear(kind: str) -> None:
     reason = action(409, msgspec.json.encode({"type": kind})).reason
     assert reason is not None

@@ -1,19 +1,23 @@
 """From a command to a call, and from its reply to an event.
 
 Each participant is called so many times at once as it declares (`max_in_flight`). Waiting for a free place is no part
-of an attempt's time-out, because a queue of ours says nothing about the participant.
+of an attempt's time-out, because a queue of ours says nothing about the participant. What may have changed during the
+wait is asked with the place in hand: whether the lease still holds, whether the saga has turned back, and where the
+participant is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from math import inf
 from time import perf_counter
 
 import structlog
 
 from kompensa.engine.live import Live
 from kompensa.engine.metrics import attempts, call_seconds
+from kompensa.engine.places import Places
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
 from kompensa.model.definition import Step
 from kompensa.model.events import Event, Probed, Replied
@@ -22,8 +26,16 @@ from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.requests import Request, action_request, compensation_request, probe_request, unsendable
 from kompensa.transport.port import Participant, Reply, Transport
 
+# How often a call that a person holds looks whether it is still held.
+_HELD = 0.5
 _log = structlog.get_logger(__name__)
 Call = CallAction | CallCompensation | CallProbe
+# Wrong, in that nobody wants it any more: the model takes this for no effect, unless there was one before.
+_NOT_SENT = Reply(
+    outcome=Outcome.MISCONFIGURED,
+    reason="NotSent",
+    message="not sent: the saga turned back while the call waited for a place at its participant",
+)
 
 
 class Calls:
@@ -39,7 +51,7 @@ class Calls:
         self._transport = transport
         self._find = find
         self._permitted = permitted
-        self._places: dict[tuple[str, str, int], asyncio.Semaphore] = {}
+        self._places = Places(self._limit)
 
     async def make(self, live: Live, command: Call) -> Event:
         """Make the call and return what it means. Raises StaleLeaseError when the lease ends before it is made."""
@@ -50,7 +62,8 @@ class Calls:
         except ExpressionError as error:
             return unsendable(command, error)
         reply = await self._reply(live, step, request, probing=isinstance(command, CallProbe))
-        attempts(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
+        if reply is not _NOT_SENT:
+            attempts(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
         if isinstance(command, CallProbe):
             return Probed(
                 step=command.step,
@@ -71,6 +84,20 @@ class Calls:
         )
 
     async def _reply(self, live: Live, step: Step, request: Request, *, probing: bool) -> Reply:
+        place = (live.saga.namespace, step.participant)
+        while True:
+            await self._places.take(place)
+            try:
+                await self._permitted()
+                if live.saga.stopping and not probing:
+                    return _NOT_SENT
+                if not live.saga.suspended or probing:
+                    return await self._sent(live, step, request, probing=probing)
+            finally:
+                self._places.give_back(place)
+            await asyncio.sleep(_HELD)  # without a place, until a person lets it go on
+
+    async def _sent(self, live: Live, step: Step, request: Request, *, probing: bool) -> Reply:
         participant = self._find(live.saga.namespace, step.participant)
         if participant is None:
             return Reply(
@@ -78,26 +105,20 @@ class Calls:
                 reason="ParticipantNotFound",
                 message=f"there is no Participant {step.participant} in namespace {live.saga.namespace}; apply it",
             )
-        async with self._place(participant):
-            # Asked with the place in hand: waiting for it may have outlasted the lease.
-            await self._permitted()
-            started = perf_counter()
-            ask = self._transport.probe if probing else self._transport.call
-            try:
-                reply = await ask(participant, live.saga.id, request)
-            except Exception as error:
-                # It must not raise, but if it does: without an outcome nobody would ever drive this saga again.
-                _log.exception("a call failed in a way that nobody foresaw", saga=live.saga.id, step=step.name)
-                reply = Reply(outcome=Outcome.UNKNOWN, reason="TransportFault", message=repr(error))
-            call_seconds(step.participant).observe(perf_counter() - started)
+        started = perf_counter()
+        ask = self._transport.probe if probing else self._transport.call
+        try:
+            reply = await ask(participant, live.saga.id, request)
+        except Exception as error:
+            # It must not raise, but if it does: without an outcome nobody would ever drive this saga again.
+            _log.exception("a call failed in a way that nobody foresaw", saga=live.saga.id, step=step.name)
+            reply = Reply(outcome=Outcome.UNKNOWN, reason="TransportFault", message=repr(error))
+        call_seconds(step.participant).observe(perf_counter() - started)
         return reply
 
-    def _place(self, participant: Participant) -> asyncio.Semaphore:
-        key = (participant.namespace, participant.name, participant.max_in_flight)
-        place = self._places.get(key)
-        if place is None:
-            place = self._places[key] = asyncio.Semaphore(participant.max_in_flight)
-        return place
+    def _limit(self, namespace: str, name: str) -> float:
+        participant = self._find(namespace, name)
+        return inf if participant is None else participant.max_in_flight  # one that is not there holds nobody up
 
 
 def _request(live: Live, step: Step, command: Call) -> Request:
