@@ -82,6 +82,31 @@ def test_a_schema_that_fails_over_a_payload_makes_it_poison(monkeypatch: pytest.
     assert "ana@example.com" not in poison.error
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        FakeRecord(value_=None),
+        FakeRecord(value_=None, headers_=with_headers(event_type=b"customer-deleted")),
+        FakeRecord(value_=b'{"customerId":"7"}', headers_=with_headers(event_type=b"customer-deleted")),
+    ],
+    ids=["tombstone", "tombstone that says so", "event of that type"],
+)
+def test_a_deletion_is_a_tombstone_or_an_event_of_that_type_and_need_not_fit_the_schema(record: FakeRecord) -> None:
+    change = prepared(record, schema={"type": "object", "required": ["email"]})
+
+    assert isinstance(change, Change)
+    assert change.row is None
+
+
+def test_a_state_has_to_fit_the_schema() -> None:
+    schema = {"type": "object", "required": ["email"]}
+    fits, does_not = prepared(FakeRecord(), schema=schema), prepared(FakeRecord(value_=b"{}"), schema=schema)
+
+    assert isinstance(fits, Change)
+    assert fits.row == ("ana@example.com", None)
+    assert isinstance(does_not, Poison)
+
+
 def test_poison_is_kept_under_the_same_spelling_of_its_key_as_the_row() -> None:
     upper = b"7D444840-9DC0-11D1-B245-5FFDCE74FAD2"
     for record in (

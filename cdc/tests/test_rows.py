@@ -46,6 +46,9 @@ def value(kind: ColumnType, field: object) -> str | None:
         (ColumnType.NUMERIC, Decimal("29.990"), "29.990"),
         (ColumnType.NUMERIC, 7, "7"),
         (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
+        (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00+02:00", "2026-01-31T12:00:00+02:00"),
+        # A time without a zone is UTC, whatever the database's session says.
+        (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00", "2026-01-31T12:00:00+00:00"),
         (ColumnType.TEXT, None, None),
         (ColumnType.JSONB, None, None),
     ],

@@ -75,6 +75,16 @@ async def test_a_writer_without_the_version_guard_would_be_noticed(target: Login
     assert read_rows(target.url) != expected_rows([Change(key=ANA, version=2)])
 
 
+async def test_a_deletion_outlives_a_state_of_the_same_version_in_its_batch(target: Login) -> None:
+    state, deletion = Change(key=ANA, version=2), Change(key=ANA, version=2, type=DELETED)
+    async with desk(target) as writing:
+        for batch in ([state, deletion], [deletion, state]):
+            emptied(target)
+            await writing.write(batch)
+
+            assert read_rows(target.url) == {ANA: (2, "", None, "Name 2", None, deletion.time)}
+
+
 ADOPTED = """
 ALTER TABLE invoices.customers ALTER source_version DROP NOT NULL;
 INSERT INTO invoices.customers (orders_customer_id, email, full_name, synced_at) VALUES ('{key}', 'old', 'Old', now())

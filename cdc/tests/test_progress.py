@@ -1,0 +1,142 @@
+"""What a worker says of itself: alive, ready, how far behind, and what is wrong."""
+
+import time
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
+from kompensa_cdc.replicas.progress import HUNG_SECONDS, Progress
+
+FIRST: Partition = ("orders.customer-created", 0)
+SECOND: Partition = ("orders.customer-created", 1)
+
+
+@pytest.fixture
+def progress() -> Progress:
+    """A worker that reads two partitions, of which the first is at 10 after 4 records and the second at 20 after 8."""
+    made = Progress("shop/customers")
+    made.reading = True
+    made.hold({FIRST: Claim(next_offset=10, epoch=1, applied=4), SECOND: Claim(next_offset=20, epoch=1, applied=8)})
+    return made
+
+
+def move(partition: Partition, start: int, next_offset: int) -> Advance:
+    topic, number = partition
+    records = next_offset - start
+    return Advance(topic=topic, partition=number, start=start, next_offset=next_offset, epoch=1, records=records)
+
+
+def test_a_worker_that_polls_is_alive_and_one_that_stopped_is_hung(progress: Progress) -> None:
+    assert progress.alive
+    progress.polled_at = time.monotonic() - HUNG_SECONDS - 1
+    assert not progress.alive
+
+
+def test_a_worker_that_does_not_read_yet_cannot_hang_and_is_not_ready() -> None:
+    starting = Progress("shop/customers")
+    starting.polled_at = time.monotonic() - HUNG_SECONDS - 1
+
+    assert starting.alive
+    assert not starting.ready
+
+
+def test_a_problem_is_news_once_and_keeps_the_worker_from_being_ready_until_it_is_cleared(progress: Progress) -> None:
+    assert progress.ready
+    assert progress.problem("database", "it is down")
+    assert not progress.problem("database", "it is down")
+    assert progress.problem("kafka", "it is down too")
+    progress.cleared("database")
+    assert not progress.ready
+    progress.cleared("kafka")
+    assert progress.ready
+    assert progress.last_error == "it is down too"
+
+
+def test_a_note_is_to_be_read_and_stops_nothing(progress: Progress) -> None:
+    progress.note("a key is parked")
+
+    assert progress.ready
+    assert progress.last_error == "a key is parked"
+
+
+def test_the_lag_is_what_the_partitions_lack_together(progress: Progress) -> None:
+    assert progress.lag_records == 0
+    progress.ends({FIRST: 13, SECOND: 22})
+    assert progress.lag_records == 5
+    progress.moved([move(FIRST, 10, 12)])
+    assert progress.lag_records == 3
+    assert progress.applied_records == 14
+
+
+def test_a_partition_that_could_not_be_asked_keeps_the_end_that_was_known(progress: Progress) -> None:
+    progress.ends({FIRST: 13, SECOND: 22})
+    progress.ends({FIRST: 14})
+
+    assert {name: each.end_offset for name, each in progress.partitions.items()} == {FIRST: 14, SECOND: 22}
+
+
+def test_an_end_that_was_asked_before_the_last_move_is_no_negative_lag(progress: Progress) -> None:
+    progress.ends({FIRST: 5, SECOND: 22})
+
+    assert progress.lag_records == 2
+
+
+def test_a_copy_that_is_up_to_date_is_not_late_however_old_its_last_event_is(progress: Progress) -> None:
+    progress.last_event_time = datetime.now(UTC) - timedelta(days=1)
+    assert progress.lag_seconds == 0.0
+    progress.ends({FIRST: 11})
+    assert progress.lag_seconds >= timedelta(days=1).total_seconds()
+
+
+def test_the_age_of_an_event_is_not_known_before_the_first_and_never_negative(progress: Progress) -> None:
+    progress.ends({FIRST: 11})
+    assert progress.lag_seconds == 0.0
+    progress.last_event_time = datetime.now(UTC) + timedelta(days=1)
+    assert progress.lag_seconds == 0.0
+
+
+def test_a_move_of_a_partition_that_was_given_up_is_forgotten(progress: Progress) -> None:
+    progress.give_up([FIRST])
+    progress.moved([move(FIRST, 10, 11), move(SECOND, 20, 21)])
+
+    assert {name: each.next_offset for name, each in progress.partitions.items()} == {SECOND: 21}
+
+
+@pytest.mark.parametrize(
+    ("stored", "rewound"),
+    [
+        ({FIRST: 10, SECOND: 20}, False),
+        ({FIRST: 11, SECOND: 25}, False),
+        ({FIRST: 10, SECOND: 0}, True),
+        ({FIRST: 10}, True),
+    ],
+    ids=["as we left it", "moved on by another", "set back", "forgotten"],
+)
+def test_a_rewind_shows_as_having_written_more_than_is_stored(
+    progress: Progress, stored: dict[Partition, int], rewound: bool
+) -> None:
+    assert progress.is_ahead_of(stored) is rewound
+
+
+def test_the_document_of_status_says_it_all(progress: Progress) -> None:
+    progress.ends({FIRST: 13})
+    progress.parked_keys = 2
+    progress.problem("kafka", "it is down")
+    progress.last_applied_time = datetime(2026, 1, 31, 14, 0, 0, 500_000, tzinfo=timezone(timedelta(hours=2)))
+
+    assert progress.as_json() == {
+        "replica": "shop/customers",
+        "ready": False,
+        "lagRecords": 3,
+        "lagSeconds": 0.0,
+        "appliedRecords": 12,
+        "parkedKeys": 2,
+        "problems": ["it is down"],
+        "lastError": "it is down",
+        "lastAppliedTime": "2026-01-31T12:00:00.500Z",
+        "partitions": [
+            {"topic": FIRST[0], "partition": 0, "nextOffset": 10, "endOffset": 13, "lag": 3},
+            {"topic": SECOND[0], "partition": 1, "nextOffset": 20, "endOffset": None, "lag": 0},
+        ],
+    }
