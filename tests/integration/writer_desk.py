@@ -1,9 +1,10 @@
 """A writer without broker and worker, on a real table: what the tests of the writer are written with."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,7 +21,7 @@ from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 
-from .copies import Change, replica_object
+from .copies import DELETED, Change, replica_object
 
 ANA = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 BIA = "3b241101-e2bb-4255-8caf-4136c566a962"
@@ -89,8 +90,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(login: Login, *, on_delete: str = "SoftDelete") -> AsyncIterator[Desk]:
-    spec = replica_from_object(replica_object("t", onDelete=on_delete))
+async def desk(
+    login: Login, *, on_delete: str = "SoftDelete", replica: Mapping[str, Any] | None = None
+) -> AsyncIterator[Desk]:
+    """A desk at the table of `replica`, a whole object; without one, at invoices.customers."""
+    spec = replica_from_object(replica or replica_object("t", onDelete=on_delete))
     books = Bookkeeping("invoices", spec.replica)
     async with await connect(login.url) as connection:
         await books.create_tables(connection)
@@ -100,6 +104,20 @@ async def desk(login: Login, *, on_delete: str = "SoftDelete") -> AsyncIterator[
         made = Desk(connection, writer, preparer(spec, table))
         await made.take_over()
         yield made
+
+
+def copy_of(*columns: str, on_delete: str = "Delete", **target: Any) -> dict[str, Any]:
+    """A Replica of invoices.things (id, version and these columns, each `name` or `name type`)."""
+    declared = [dict(zip(("name", "type"), column.split(), strict=False)) for column in columns]
+    names = {"table": "invoices.things", "keyColumn": "id", "versionColumn": "version", "columns": declared}
+    return {
+        "metadata": {"namespace": "shop", "name": "things"},
+        "spec": {
+            "source": {"topics": ["t.things"], "deleteEvents": [DELETED]},
+            "target": names | target,
+            "onDelete": on_delete,
+        },
+    }
 
 
 def emptied(login: Login) -> None:

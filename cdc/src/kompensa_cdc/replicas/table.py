@@ -11,11 +11,21 @@ from psycopg import AsyncConnection
 
 from kompensa_cdc.replicas.spec import Target
 
+# A domain counts as the type below it, and -1 makes `bpchar` of character(3) and `"bit"` of bit(4), whose bare names
+# mean a length of 1. So nothing is cast to a length, which would cut: the table refuses what is too long for it.
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, NULL), a.attnotnull,
-       a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
-  FROM pg_attribute a
- WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+WITH RECURSIVE columns (name, type, required, has_default) AS (
+    SELECT a.attname, a.atttypid, a.attnotnull, a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> ''
+      FROM pg_attribute a
+     WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT c.name, t.typbasetype, c.required OR t.typnotnull, c.has_default OR t.typdefault IS NOT NULL
+      FROM columns c JOIN pg_type t ON t.oid = c.type
+     WHERE t.typtype = 'd'
+)
+SELECT c.name, format_type(c.type, -1), c.required, c.has_default
+  FROM columns c JOIN pg_type t ON t.oid = c.type
+ WHERE t.typtype <> 'd'
 """
 _KEY_IS_UNIQUE = """
 SELECT EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
