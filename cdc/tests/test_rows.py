@@ -98,3 +98,20 @@ def test_a_uuid_key_is_compared_in_one_spelling() -> None:
     check_key("abc", "text")
     with pytest.raises(PoisonError, match="not a uuid"):
         check_key("abc", "uuid")
+
+
+@pytest.mark.parametrize(("key", "printed"), [("07", "7"), ("+7", "7"), ("-0", "0"), ("7.0", "7.0"), (" 7", " 7")])
+def test_a_whole_number_as_key_is_compared_in_one_spelling(key: str, printed: str) -> None:
+    for kind in ("smallint", "integer", "bigint"):
+        assert canonical(key, kind) == printed
+    assert canonical(key, "text") == key
+
+
+def test_a_key_that_is_no_whole_number_is_poison_where_the_key_column_is_one() -> None:
+    check_key("-7", "bigint")
+    with pytest.raises(PoisonError, match="not a whole number"):
+        check_key("1_000", "bigint")
+
+
+def test_blanks_at_the_end_of_a_padded_key_do_not_count() -> None:
+    assert canonical("DE  ", "bpchar") == "DE"

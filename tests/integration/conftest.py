@@ -9,6 +9,7 @@
     stack      Stack: everything that `kompensa dev` starts, with the fault switch on and any free ports
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
     target      the same, with the tables that the Replica of copies.py writes
+    things      the same, with no more than their schema
 
 Everything lives in one temporary folder and ends with the session, also when pytest is killed.
 """
@@ -35,7 +36,7 @@ from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
 )
 from tests.integration.conftest_engine import engines, journal, journals, ledger  # noqa: F401 - fixtures
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
-from tests.integration.copies import prepare_target
+from tests.integration.copies import execute, prepare_target
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,4 +103,11 @@ def database(postgres: PostgresServer) -> Iterator[Login]:
 def target(database: Login) -> Login:
     """A database with the tables that the Replica of copies.py writes."""
     prepare_target(database)
+    return database
+
+
+@pytest.fixture
+def things(database: Login) -> Login:
+    """A database with the schema invoices, for the one table `things` that a test makes in it."""
+    execute(database, "CREATE SCHEMA invoices")
     return database

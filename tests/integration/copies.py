@@ -152,6 +152,11 @@ def query(url: str, text: str) -> list[dict[str, Any]]:
         return connection.execute(text).fetchall()
 
 
+def execute(login: Login, ddl: str) -> None:
+    with psycopg.connect(login.url, autocommit=True) as connection:
+        connection.execute(ddl)
+
+
 def eventually(
     read: Callable[[], Value], is_right: Callable[[Value], bool], *, seconds: float = PATIENCE_SECONDS
 ) -> Value:
@@ -250,5 +255,4 @@ class Worker:
 
 
 def prepare_target(login: Login) -> None:
-    with psycopg.connect(login.url, autocommit=True) as connection:
-        connection.execute(TABLE)
+    execute(login, TABLE)

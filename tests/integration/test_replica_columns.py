@@ -1,18 +1,16 @@
 """The writer on tables of any columns: no value is cut on its way, and each event that does not fit is told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import psycopg
 import pytest
 
 from kompensa.dev.postgres import Login
 from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
 
-from .copies import Change, query
-from .writer_desk import copy_of, desk
+from .copies import Change, execute
+from .writer_desk import copy_of, desk, ids, parked, rows
 
-PARKED = "SELECT key, error FROM invoices.kompensa_replica_parked ORDER BY key"
 CHARACTERS = """
 CREATE DOMAIN invoices.code AS varchar(3);
 CREATE DOMAIN invoices.short_code AS invoices.code NOT NULL;
@@ -21,37 +19,13 @@ CREATE TABLE invoices.things (
 """
 
 
-@pytest.fixture
-def things(database: Login) -> Iterator[Login]:
-    with psycopg.connect(database.url, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA invoices")
-        yield database
-
-
-def create(login: Login, ddl: str) -> None:
-    with psycopg.connect(login.url, autocommit=True) as connection:
-        connection.execute(ddl)
-
-
-def parked(login: Login) -> dict[str, str]:
-    return {row["key"]: row["error"] for row in query(login.url, PARKED)}
-
-
-def rows(login: Login) -> list[dict[str, Any]]:
-    return query(login.url, "SELECT * FROM invoices.things ORDER BY id")
-
-
-def ids(login: Login) -> list[Any]:
-    return [row["id"] for row in rows(login)]
-
-
 def keyed(payloads: Sequence[dict[str, Any]]) -> list[Change]:
     return [Change(key=f"k{number:04}", version=1, payload=payload) for number, payload in enumerate(payloads)]
 
 
 @pytest.mark.parametrize("count", [1, COPY_FROM_ROWS + 10], ids=["arrays", "copy"])
 async def test_columns_of_a_fixed_length_hold_what_the_event_says(things: Login, count: int) -> None:
-    create(things, CHARACTERS)
+    execute(things, CHARACTERS)
     payload = {"currency": "EUR", "flags": "1011", "code": "abc", "tags": "{ab,cd}"}
     async with desk(things, replica=copy_of("currency", "flags", "code", "tags")) as writing:
         await writing.write(keyed([payload] * count))
@@ -69,7 +43,7 @@ async def test_columns_of_a_fixed_length_hold_what_the_event_says(things: Login,
 async def test_what_is_too_long_for_its_column_is_parked_and_never_cut(
     things: Login, fitting: int, too_long: dict[str, Any]
 ) -> None:
-    create(things, CHARACTERS)
+    execute(things, CHARACTERS)
     async with desk(things, replica=copy_of("currency", "flags", "code", "tags")) as writing:
         await writing.write([Change(key="long", version=1, payload={"code": "x"} | too_long)])
         await writing.write(
@@ -81,7 +55,7 @@ async def test_what_is_too_long_for_its_column_is_parked_and_never_cut(
 
 
 async def test_keys_of_a_fixed_length_are_told_apart(things: Login) -> None:
-    create(things, "CREATE TABLE invoices.things (id char(2) PRIMARY KEY, version bigint, name text)")
+    execute(things, "CREATE TABLE invoices.things (id char(2) PRIMARY KEY, version bigint, name text)")
     async with desk(things, replica=copy_of("name")) as writing:
         await writing.write([Change(key=key, version=1, payload={"name": key}) for key in ("DE", "DK", "FR")])
         await writing.write([Change(key="DK", version=2, payload=None)])

@@ -21,7 +21,7 @@ from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 
-from .copies import DELETED, Change, replica_object
+from .copies import DELETED, Change, query, replica_object
 
 ANA = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 BIA = "3b241101-e2bb-4255-8caf-4136c566a962"
@@ -125,3 +125,16 @@ def emptied(login: Login) -> None:
         connection.execute(
             "TRUNCATE invoices.customers, invoices.kompensa_replica_tombstones, invoices.kompensa_replica_parked"
         )
+
+
+def rows(login: Login) -> list[dict[str, Any]]:
+    return query(login.url, "SELECT * FROM invoices.things ORDER BY id")
+
+
+def ids(login: Login) -> list[Any]:
+    return [row["id"] for row in rows(login)]
+
+
+def parked(login: Login) -> dict[str, str]:
+    """The error of each parked key."""
+    return {row["key"]: row["error"] for row in query(login.url, "SELECT * FROM invoices.kompensa_replica_parked")}

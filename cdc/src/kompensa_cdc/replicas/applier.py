@@ -18,6 +18,7 @@ from kompensa_cdc.backoff import pause_seconds
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Partition
+from kompensa_cdc.replicas.faults import Fault, fault_of
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
 from kompensa_cdc.replicas.progress import Progress
@@ -26,8 +27,6 @@ from kompensa_cdc.replicas.target import connect, trouble
 APPLY_TIMEOUT_SECONDS = 120.0
 
 _log = structlog.get_logger(__name__)
-# OSError covers TimeoutError. A wrong table or missing right (ProgrammingError) is for the next session to tell.
-_TRANSIENT = (psycopg.OperationalError, psycopg.InternalError, psycopg.InterfaceError, OSError)
 Result = TypeVar("Result")
 
 
@@ -56,8 +55,8 @@ class Applier:
         ------
         FencedError
             If a partition is no longer ours.
-        psycopg.ProgrammingError
-            If the table is not as it was when the session began.
+        psycopg.Error
+            If the table is not as it was when the session began, or takes nothing at all.
         """
         return await self._patiently(lambda connection: self._writer.apply(connection, batch))
 
@@ -75,7 +74,9 @@ class Applier:
             try:
                 async with asyncio.timeout(APPLY_TIMEOUT_SECONDS):
                     result = await work(await self._open())
-            except _TRANSIENT as error:
+            except (psycopg.Error, OSError) as error:  # OSError covers TimeoutError
+                if isinstance(error, psycopg.Error) and fault_of(error) is not Fault.DATABASE:
+                    raise  # a wrong table or a missing right: for the next session to tell
                 attempt += 1
                 self._metrics.retries.inc()
                 text = trouble(self._database_url, error)

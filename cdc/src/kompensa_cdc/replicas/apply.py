@@ -2,6 +2,7 @@
 
 The offsets go first: their compare-and-set is the fence, and it locks the rows on which a zombie would collide.
 An event that PostgreSQL itself refuses is found by halving the batch under savepoints; only that event is parked.
+What the table is to blame for is raised instead (see faults.py), so that a wrong table parks nothing.
 """
 
 import re
@@ -15,21 +16,22 @@ from kompensa_cdc.events import Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, Folded, Settled, fold, key_of, settle
+from kompensa_cdc.replicas.faults import Fault, fault_of, is_an_events
 from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 
 COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
 
-# What one event's values can cause: types, constraints, the limits of an index or of jsonb, a trigger's RAISE.
-REFUSED = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.RaiseException,
-)
 Deletions = Mapping[str, int]  # key -> version of its deletion
 Items = Sequence[Change | Poison]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A change that the table does not take, and why."""
+
+    change: Change
+    error: psycopg.Error
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Writer:
         """
         try:
             return await self._apply(connection, batch, halving=False)
-        except REFUSED:
+        except psycopg.Error as error:
+            if not is_an_events(error):
+                raise
             # Rare, so that the usual batch is spared the savepoints.
             return await self._apply(connection, batch, halving=True)
 
@@ -86,9 +90,11 @@ class Writer:
             standing = await standing_of(connection, self.books, keys)
             unsettled = keys if halving else poisoned_keys | standing.parked
             held = await self._held(connection, unsettled, standing.deleted)
-            refused: list[Poison] = []
+            refused: list[Refused] = []
             if halving:
                 written, refused = await self._write_halving(connection, _in_order(changes), standing.deleted)
+                if not written:
+                    _raise_unclear(refused)
             else:
                 written = await self._write_whole(connection, changes, standing.deleted)
             items = _with_refused(batch.items, refused)
@@ -117,7 +123,9 @@ class Writer:
             async with connection.transaction():
                 rows = await connection.execute(self.statements.versions, (list(keys),))
                 return {key: version async for key, version in rows}
-        except psycopg.DataError:
+        except psycopg.Error as error:
+            if not is_an_events(error):
+                raise
             if len(keys) == 1:
                 return {}
         middle = len(keys) // 2
@@ -130,8 +138,11 @@ class Writer:
 
     async def _write_halving(
         self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
-    ) -> tuple[int, list[Poison]]:
-        """Write what the table takes; return the number of rows, and as Poison the events that it refuses.
+    ) -> tuple[int, list[Refused]]:
+        """Write what the table takes; return the number of rows, and the changes that it refuses.
+
+        Constraints are looked at before each savepoint ends: the deferred ones would else fail at the commit, where
+        nobody could say for which event.
 
         `changes` are in the order of `_in_order`: a key's events that fall into two halves are then written the older
         ones first, as if each had come by itself.
@@ -140,10 +151,14 @@ class Writer:
             return 0, []
         try:
             async with connection.transaction():
-                return await self._write_all(connection, tuple(fold(changes).values()), deleted, copy=False), []
-        except REFUSED as error:
+                written = await self._write_all(connection, tuple(fold(changes).values()), deleted, copy=False)
+                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+                return written, []
+        except psycopg.Error as error:
+            if not is_an_events(error):
+                raise
             if len(changes) == 1:
-                return 0, [poisoned(changes[0].event, explain(error))]
+                return 0, [Refused(changes[0], error)]
         middle = len(changes) // 2
         first, refused_first = await self._write_halving(connection, changes[:middle], deleted)
         second, refused_second = await self._write_halving(connection, changes[middle:], deleted)
@@ -215,11 +230,18 @@ def _in_order(changes: Sequence[Change]) -> list[Change]:
     return sorted(changes, key=lambda each: (each.event.key, each.event.aggregate_version, each.row is None))
 
 
-def _with_refused(items: Items, refused: Sequence[Poison]) -> Items:
+def _raise_unclear(refused: Sequence[Refused]) -> None:
+    """Where nothing fits, raise what may be the table's fault: a session that reads on may bring the proof."""
+    for each in refused:
+        if fault_of(each.error) is Fault.UNCLEAR:
+            raise each.error
+
+
+def _with_refused(items: Items, refused: Sequence[Refused]) -> Items:
     """Put the refused events, as Poison, into the places where they were read."""
     if not refused:
         return items
-    poison = {each.place: each for each in refused}
+    poison = {each.change.event.place: poisoned(each.change.event, explain(each.error)) for each in refused}
     return [poison.get(item.event.place, item) if isinstance(item, Change) else item for item in items]
 
 

@@ -18,6 +18,8 @@ from kompensa_cdc.replicas.spec import Column, ColumnType
 Row = tuple[str | None, ...]
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_WHOLE_TYPES = frozenset({"smallint", "integer", "bigint"})
 _NUMERIC = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -41,13 +43,19 @@ def row_of(event: Event, columns: tuple[Column, ...], *, required: frozenset[str
 
 def canonical(key: str, key_type: str) -> str:
     """Return the key as PostgreSQL prints it, because bookkeeping compares keys as text; one that is none as it is."""
-    return key.lower() if key_type == "uuid" and _UUID.fullmatch(key) else key
+    if key_type == "uuid" and _UUID.fullmatch(key):
+        return key.lower()
+    if key_type in _WHOLE_TYPES and _WHOLE.fullmatch(key):
+        return str(int(key))
+    return key.rstrip(" ") if key_type == "bpchar" else key
 
 
 def check_key(key: str, key_type: str) -> None:
-    """Raise PoisonError if the key column is a uuid and the record's key is not."""
+    """Raise PoisonError if the key column is a uuid or a whole number and the record's key is not."""
     if key_type == "uuid" and not _UUID.fullmatch(key):
         raise PoisonError("the record's key is not a uuid, as the key column is")
+    if key_type in _WHOLE_TYPES and not _WHOLE.fullmatch(key):
+        raise PoisonError("the record's key is not a whole number, as the key column is")
 
 
 def _value(payload: Mapping[str, Any], column: Column, required: frozenset[str]) -> str | None:
