@@ -11,7 +11,7 @@ from psycopg import sql
 
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.spec import OnDelete, ReplicaSpec, Target
-from kompensa_cdc.replicas.table import TargetTable
+from kompensa_cdc.replicas.table import TargetTable, check_blanks
 
 STAGED = sql.Identifier("kompensa_staged")
 Part = sql.Composable
@@ -35,7 +35,10 @@ class Statements:
 
 
 def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
+    """Compose them; TargetError where a soft deletion could not blank what is personal."""
     soft = spec.on_delete is OnDelete.SOFT_DELETE
+    if soft:
+        check_blanks(spec.target, table)
     writer = _Writer(spec.target, table, books)
     return Statements(
         create_staged=writer.create_staged(),
