@@ -134,3 +134,24 @@ def test_what_was_no_json_does_not_become_some_by_being_kept() -> None:
         assert isinstance(poison.value, str)
         again = decode(FakeRecord(value_=poison.value.encode()))
         assert isinstance(again, Poison), poison.value
+
+
+@pytest.mark.parametrize("key", [(number).to_bytes(8, "big") for number in (0, 127, 128, 255)] + [b"caf\xe9", b"a\0b"])
+def test_a_key_that_is_no_text_is_poison_under_a_key_of_its_own_and_stays_poison(key: bytes) -> None:
+    poison = decode(FakeRecord(key_=key))
+    assert isinstance(poison, Poison)
+    assert "the record's key is not UTF-8 text, or holds NUL" in poison.error
+    assert "\0" not in poison.key
+
+    again = decode(FakeRecord(key_=poison.key.encode()))
+    assert isinstance(again, Poison)
+    assert (again.key, again.error) == (poison.key, poison.error)
+
+
+def test_keys_that_are_no_text_are_told_apart() -> None:
+    keys = {decode(FakeRecord(key_=number.to_bytes(8, "big"))).key for number in range(256)}
+    assert len(keys) == 256
+
+
+def test_a_key_in_which_something_was_replaced_before_is_poison() -> None:
+    assert isinstance(decode(FakeRecord(key_="caf\ufffd".encode())), Poison)

@@ -12,6 +12,7 @@ from kompensa_cdc.events.record import Record, time_of
 
 MAX_NESTING = 100  # levels of a payload: far beyond any real event, and far from where Python's or Rust's stack ends
 MAX_KEY = 500  # characters: an entry of a PostgreSQL index must stay below 2704 bytes
+UNREADABLE = "\ufffd"  # what stands for characters that could not be read; a key that holds it may be several
 MAX_VERSION = 2**63 - 2  # a bigint, with one left above it
 MAX_ERROR = 500  # characters: errors end in an object's status
 QUOTED = 60  # characters of a header that an error quotes
@@ -28,7 +29,7 @@ def decode(record: Record) -> Event | Poison:
     headers: Headers = {}
     key = ""
     try:
-        key = _text(record.key()) or ""
+        key = _key(record.key())
         headers = _headers(record)
         return Event(
             topic=record.topic() or "",
@@ -99,7 +100,7 @@ def _headers(record: Record) -> Headers:
 def _lenient(value: str | bytes) -> str:
     # PostgreSQL's text holds no NUL, and what is shown to a person may be imprecise there.
     text = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
-    return text.replace("\0", "\ufffd")
+    return text.replace("\0", UNREADABLE)
 
 
 def _storable(value: str | bytes | None) -> str | None:
@@ -116,7 +117,7 @@ def _indexable(key: str) -> str:
 
 
 def _sentence(error: str) -> str:
-    text = error.replace("\0", "\ufffd")
+    text = error.replace("\0", UNREADABLE)
     return text if len(text) <= MAX_ERROR else text[: MAX_ERROR - 1] + "…"
 
 
@@ -124,8 +125,18 @@ def _quoted(text: str) -> str:
     return repr(text) if len(text) <= QUOTED else f"{text[:QUOTED]!r}… ({len(text)} characters)"
 
 
-def _text(value: str | bytes | None) -> str | None:
-    return _lenient(value) if value is not None else None
+def _key(value: str | bytes | None) -> str:
+    """The key as text, "" where there is none; one that is no text is spelled out behind UNREADABLE, and refused by it.
+
+    Replaced in parts, as other texts are, different keys would become one.
+    """
+    if value is None:
+        return ""
+    try:
+        text = value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        text = UNREADABLE
+    return f"{UNREADABLE}{_storable(value)}" if text == UNREADABLE or "\0" in text else text
 
 
 def _whole(value: int | None) -> int:
@@ -135,6 +146,8 @@ def _whole(value: int | None) -> int:
 def _required_key(key: str) -> str:
     if not key:
         raise PoisonError("the record has no key: expected the aggregate's id")
+    if UNREADABLE in key:
+        raise PoisonError("the record's key is not UTF-8 text, or holds NUL: expected the aggregate's id as text")
     if len(key) > MAX_KEY:
         raise PoisonError(f"the record's key has {len(key)} characters: expected the aggregate's id, {MAX_KEY} at most")
     return key
