@@ -46,7 +46,7 @@ def value(kind: ColumnType, field: object) -> str | None:
         (ColumnType.NUMERIC, Decimal("29.990"), "29.990"),
         (ColumnType.NUMERIC, 7, "7"),
         (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00Z", "2026-01-31T12:00:00+00:00"),
-        (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00+02:00", "2026-01-31T12:00:00+02:00"),
+        (ColumnType.TIMESTAMPTZ, "2026-01-31T23:00:00-05:00", "2026-02-01T04:00:00+00:00"),
         # A time without a zone is UTC, whatever the database's session says.
         (ColumnType.TIMESTAMPTZ, "2026-01-31T12:00:00", "2026-01-31T12:00:00+00:00"),
         (ColumnType.TEXT, None, None),
@@ -69,6 +69,7 @@ def test_a_field_becomes_the_column_s_text(kind: ColumnType, field: object, text
         (ColumnType.NUMERIC, "1; DROP TABLE"),
         (ColumnType.TIMESTAMPTZ, "yesterday"),
         (ColumnType.TIMESTAMPTZ, 5),
+        (ColumnType.TIMESTAMPTZ, "0001-01-01T00:00:00+05:00"),
     ],
 )
 def test_a_field_of_another_kind_is_poison_that_names_it(kind: ColumnType, field: object) -> None:

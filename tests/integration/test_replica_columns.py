@@ -1,15 +1,17 @@
 """The writer on tables of any columns: no value is cut on its way, and what cannot do is told at the start."""
 
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kompensa.dev.postgres import Login
+from kompensa_cdc.replicas import replica_from_object, retry_parked
 from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError
 
-from .copies import Change, execute
+from .copies import Change, execute, query
 from .writer_desk import copy_of, desk, ids, parked, rows
 
 CHARACTERS = """
@@ -63,6 +65,49 @@ async def test_keys_of_a_fixed_length_are_told_apart(things: Login) -> None:
 
     assert parked(things) == {}
     assert ids(things) == ["DE", "FR"]
+
+
+TIMES = """
+CREATE TABLE invoices.things (
+  id text PRIMARY KEY, version bigint, plain timestamp, day date, synced timestamp, deleted timestamp);
+"""
+
+
+@pytest.mark.parametrize("count", [1, COPY_FROM_ROWS + 10], ids=["arrays", "copy"])
+async def test_columns_without_a_zone_hold_utc_whatever_zone_the_database_has(things: Login, count: int) -> None:
+    execute(things, TIMES + "ALTER ROLE CURRENT_USER SET TimeZone = 'America/Sao_Paulo'")
+    time = "2026-01-31T23:00:00-05:00"
+    replica = copy_of(
+        "plain timestamptz",
+        "day timestamptz",
+        on_delete="SoftDelete",
+        syncedAtColumn="synced",
+        deletedAtColumn="deleted",
+    )
+    async with desk(things, replica=replica) as writing:
+        await writing.write(keyed([{"plain": time, "day": time}] * count))
+        await writing.write([Change(key="k0000", version=2, payload=None)])
+        (clock,) = query(things.url, "SELECT (now() AT TIME ZONE 'UTC') - max(synced) AS behind FROM invoices.things")
+
+    first = rows(things)[0]
+    assert (first["plain"], first["day"]) == (datetime(2026, 2, 1, 4), date(2026, 2, 1))
+    assert first["deleted"] == datetime(2026, 1, 31, 12, 0, 2)
+    assert abs(clock["behind"]) < timedelta(hours=1)
+
+
+async def test_keys_that_are_no_text_become_no_row_and_each_is_parked_under_its_own(things: Login) -> None:
+    execute(things, "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, name text)")
+    replica = copy_of("name")
+    async with desk(things, replica=replica) as writing:
+        await writing.write(
+            [Change(key=key, version=1, payload={"name": "x"}) for key in ("a", "n\0", "\udc80", "\udc81", "b")]
+        )
+
+    assert ids(things) == ["a", "b"]
+    assert parked(things).keys() == {"\ufffdn\\x00", "\ufffd\\x80", "\ufffd\\x81"}
+    retried = await retry_parked(replica_from_object(replica), database_url=things.url)
+    assert retried.refused.keys() == parked(things).keys()
+    assert ids(things) == ["a", "b"]
 
 
 PLAIN = """CREATE TABLE invoices.things (

@@ -43,7 +43,7 @@ class Record:
         return self.offset_
 
     def key(self) -> bytes:
-        return self.change.key.encode()
+        return self.change.key.encode(errors="surrogateescape")
 
     def value(self) -> bytes | None:
         return None if self.change.body is None else json.dumps(self.change.body).encode()

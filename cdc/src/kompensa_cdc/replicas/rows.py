@@ -96,13 +96,14 @@ def _numeric(value: object) -> str | None:
 
 
 def _timestamptz(value: object) -> str | None:
+    """In UTC: a column without a zone, timestamp or date, takes what is written and leaves the offset out."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+    except (ValueError, OverflowError):
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
 
 
 _FORMS: Mapping[ColumnType, Callable[[object], str | None]] = {

@@ -14,6 +14,7 @@ LOCK_TIMEOUT_SECONDS = 20
 async def connect(database_url: str) -> AsyncConnection:
     """Open an autocommit connection; transactions are begun where they are meant.
 
+    In UTC, so that now() and a deletion's time are UTC also in a column that has no zone.
     `tcp_user_timeout` and keepalives end a connection whose server has gone without a word.
     """
     return await AsyncConnection.connect(
@@ -26,7 +27,7 @@ async def connect(database_url: str) -> AsyncConnection:
         keepalives_count=3,
         tcp_user_timeout=20_000,
         options=f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
-        "-c idle_in_transaction_session_timeout=60s",
+        "-c idle_in_transaction_session_timeout=60s -c TimeZone=UTC",
     )
 
 
