@@ -84,6 +84,28 @@ async def test_a_clock_that_went_back_wakes_nobody_early() -> None:
     assert await woken.after(4) == [("a", 7.0)]
 
 
+async def test_a_clock_that_was_wrong_for_a_while_wakes_within_a_second_of_its_correction() -> None:
+    woken = Woken()
+    back = 3600.0
+    woken.timers = Timers(lambda: elapsed() - back, woken.due)
+    woken.timers.set("a", 2.0)
+    await asyncio.sleep(10.5)
+    back = 0.0
+    assert await woken.after(1) == [("a", 11.0)]
+
+
+async def test_timers_that_were_taken_away_cost_nothing_for_long() -> None:
+    woken = Woken()
+    woken.timers.set("stays", 2.0)
+    for number in range(10_000):
+        woken.timers.set(f"ends early {number}", 86_400.0)
+        woken.timers.set(f"ends early {number}", None)
+    for number in range(10_000):
+        woken.timers.set("moves", 1_000.0 + number)
+    assert len(woken.timers._heap) < 1_100
+    assert await woken.after(3) == [("stays", 2.0)]
+
+
 async def test_after_closing_nobody_is_woken() -> None:
     woken = Woken()
     woken.timers.set("a", 1.0)

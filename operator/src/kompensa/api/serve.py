@@ -16,6 +16,7 @@ import uvloop
 from kompensa.api.app import application
 from kompensa.api.logs import log_as_json
 from kompensa.cluster.face import KubernetesFace
+from kompensa.engine.clock import SteadyClock
 from kompensa.engine.engine import Engine
 from kompensa.engine.face import Face, NoFace
 from kompensa.engine.settings import Settings
@@ -53,6 +54,7 @@ async def _serve(settings: Settings) -> None:
             transport=HttpTransport(),
             face=face,
             settings=settings,
+            clock=SteadyClock(),
         )
         server = _server(engine, settings)
         await engine.start()

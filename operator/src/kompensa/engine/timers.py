@@ -1,7 +1,10 @@
 """All sagas' timers in one heap, behind one timer of the event loop.
 
 A hundred thousand waiting sagas cost their tuples and nothing else. Setting a saga's timer anew leaves the old entry
-in the heap; it is recognised by its number when its time comes.
+in the heap; it is recognised by its number when its time comes, or thrown away with others once they are the most.
+
+The loop's timer runs by another clock than the one that is asked here: it is never set for long, so that a clock that
+was set is noticed.
 """
 
 from __future__ import annotations
@@ -12,6 +15,9 @@ from collections.abc import Callable
 
 # Wake in time for the clock's rounding, and never in a busy loop.
 _LEAST = 0.001
+_MOST = 1.0
+# Fewer outdated entries than this are not worth looking through the heap.
+_FEW = 1000
 
 
 class Timers:
@@ -34,6 +40,7 @@ class Timers:
         if at is None:
             if known is not None:
                 del self._current[key]
+                self._sweep()
             return
         if known is not None and known[0] == at:
             return
@@ -42,6 +49,7 @@ class Timers:
         heapq.heappush(self._heap, (at, self._count, key))
         if self._heap[0][1] == self._count:
             self._arm()
+        self._sweep()
 
     def close(self) -> None:
         """Wake nobody any more."""
@@ -53,18 +61,28 @@ class Timers:
     def _arm(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        wait = max(_LEAST, self._heap[0][0] - self._clock())
+        wait = min(_MOST, max(_LEAST, self._heap[0][0] - self._clock()))
         self._handle = asyncio.get_running_loop().call_later(wait, self._fire)
 
     def _fire(self) -> None:
         self._handle = None
         now = self._clock()
         while self._heap and self._heap[0][0] <= now:
-            _, number, key = heapq.heappop(self._heap)
-            if self._current.get(key, (0.0, 0))[1] == number:
-                del self._current[key]
-                self._due(key)
-        while self._heap and self._current.get(self._heap[0][2], (0.0, 0))[1] != self._heap[0][1]:
+            entry = heapq.heappop(self._heap)
+            if self._holds(entry):
+                del self._current[entry[2]]
+                self._due(entry[2])
+        while self._heap and not self._holds(self._heap[0]):
             heapq.heappop(self._heap)
         if self._heap:
             self._arm()
+
+    def _holds(self, entry: tuple[float, int, str]) -> bool:
+        _, number, key = entry
+        return self._current.get(key, (0.0, 0))[1] == number
+
+    def _sweep(self) -> None:
+        """Most sagas end long before their deadline, whose entries would pile up until then."""
+        if len(self._heap) > 2 * len(self._current) + _FEW:
+            self._heap = [entry for entry in self._heap if self._holds(entry)]
+            heapq.heapify(self._heap)

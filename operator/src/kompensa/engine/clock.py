@@ -1,0 +1,29 @@
+"""The wall clock as sagas see it: it never goes back.
+
+A saga's due times are times of the wall clock, because they outlive the process. Set back by an hour, that clock would
+hold up every retry and deadline by an hour. Here an hour too many is made up for by going slower instead: until the
+wall clock has caught up, two of its seconds count as one, so a wait takes twice as long at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+_SLOWEST = 0.5
+
+
+class SteadyClock:
+    """Seconds since the epoch, never fewer than a moment ago."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, passing: Callable[[], float] = time.monotonic) -> None:
+        self._wall = wall
+        self._passing = passing
+        self._read_at = passing()
+        self._told = wall()
+
+    def __call__(self) -> float:
+        now = self._passing()
+        self._told = max(self._wall(), self._told + _SLOWEST * (now - self._read_at))
+        self._read_at = now
+        return self._told
