@@ -13,7 +13,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("journals", ["memory", "postgres"], indirect=True)
 ALL = frozenset(range(32))
-BRIEFLY = 0.05
+BRIEFLY = 0.3
 
 
 async def expired() -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
 from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError
+from kompensa.journal.errors import JournalUnavailableError, RejectedError, SagasLockedError, StaleLeaseError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
-from kompensa.journal.postgres import PostgresJournal, commit, link, migrate
+from kompensa.journal.postgres import PostgresJournal, commit, leases, link, migrate
 from kompensa.journal.postgres.migrate import JournalTooNewError
 from kompensa.journal.records import Lease, SagaFilter
 from tests.integration.conftest_engine import Journals
@@ -67,26 +68,100 @@ async def test_a_database_without_that_constraint_is_found(journal: Journal, dat
     assert await sagas_of_two_with_one_key(journal) == 2
 
 
+@asynccontextmanager
+async def locked(database: Login, saga: str) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody else holds the saga's row, as a person's session does that was left open."""
+    blocker = await asyncpg.connect(database.url)
+    async with blocker.transaction():
+        await blocker.execute("SELECT FROM kompensa.sagas WHERE id = $1 FOR UPDATE", saga)
+        yield blocker
+    await blocker.close()
+
+
+async def versions_a_take_over_missed(journal: Journal, database: Login) -> int:
+    """How many versions a commit that was under way wrote after somebody else took its lease."""
+    lease = await joined(journal)
+    first = acceptance()
+    await written(journal, lease, first)
+    async with locked(database, first.row.id) as blocker:
+        commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
+        await _until_one_waits_for_a_lock(blocker)
+        taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
+        await asyncio.wait([taking_over], timeout=0.15)
+        seen = await journal.sagas.unsettled([0], after=None, limit=10) if taking_over.done() else None
+    assert await commit_under_way == frozenset()
+    await taking_over
+    found = await journal.sagas.unsettled([0], after=None, limit=10)
+    return found[0].version - (seen or found)[0].version
+
+
 async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
     journal: Journal, database: Login
 ) -> None:
     """The commit holds the lease's row; whoever fences the lease either waits for it or makes it fail."""
-    lease = await joined(journal)
-    blocker = await asyncpg.connect(database.url)
+    assert await versions_a_take_over_missed(journal, database) == 0
+
+
+async def test_a_take_over_that_does_not_seize_the_lease_is_found(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal, database: Login
+) -> None:
+    """The mutant: a new epoch alone is no change that a commit under way holds up."""
+    monkeypatch.setattr(leases, "_SEIZE", "SELECT $1::text")
+    assert await versions_a_take_over_missed(journal, database) == 1
+
+
+async def test_a_lease_is_renewed_while_a_commit_under_it_waits(
+    journal: Journal, journals: Journals, database: Login
+) -> None:
+    lease, other = await joined(journal), journals()
+    other_lease = await joined(other, "two")
     first = acceptance()
     await written(journal, lease, first)
-    async with blocker.transaction():
-        await blocker.execute("SELECT FROM kompensa.sagas WHERE id = $1 FOR UPDATE", first.row.id)
+    async with locked(database, first.row.id) as blocker:
         commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
         await _until_one_waits_for_a_lock(blocker)
+        await journal.leases.renew(lease, ttl=60)
+        await other.leases.renew(other_lease, ttl=60)
+        assert not commit_under_way.done(), "it no longer waited, so nothing was shown"
+        with pytest.raises(StaleLeaseError):
+            await journal.leases.renew(Lease("one", lease.epoch - 1), ttl=60)
+    assert await commit_under_way == frozenset()
+
+
+async def test_a_renewed_lease_is_still_held_by_the_commit_that_began_before(journal: Journal, database: Login) -> None:
+    """Renewing writes a new version of the row; the commit's lock goes with it."""
+    lease = await joined(journal)
+    first = acceptance()
+    await written(journal, lease, first)
+    async with locked(database, first.row.id) as blocker:
+        commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
+        await _until_one_waits_for_a_lock(blocker)
+        await journal.leases.renew(lease, ttl=60)
         taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
-        done, _ = await asyncio.wait([taking_over], timeout=0.3)
+        done, _ = await asyncio.wait([taking_over], timeout=0.15)
         assert not done, "the lease was taken while a commit under it could still land"
     assert await commit_under_way == frozenset()
     await taking_over
-    (row,) = await journal.sagas.unsettled([0], after=None, limit=10)
-    assert row.version == 2
-    await blocker.close()
+
+
+async def test_a_locked_saga_is_named_and_holds_up_no_other(journal: Journal, database: Login) -> None:
+    lease = await joined(journal)
+    sagas = [acceptance() for _ in range(5)]
+    await written(journal, lease, *sagas)
+    commits = GroupCommit(journal.sagas.writer(lease), _Silent())
+    held, *free = [write.row.id for write in sagas]
+    async with locked(database, held):
+        with pytest.raises(SagasLockedError) as told:
+            await written(journal, lease, *(transition(write.row.id) for write in sagas))
+        assert told.value.sagas == {held}
+        waiting = asyncio.create_task(commits.submit(transition(held)))
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*(commits.submit(transition(saga)) for saga in free)) == [True] * 4
+            assert await commits.submit(acceptance())
+        assert not waiting.done()
+    async with asyncio.timeout(20):
+        assert await waiting
+    assert {row.version for row in await journal.sagas.page(SagaFilter())} == {1, 2}
 
 
 async def _until_one_waits_for_a_lock(connection: asyncpg.Connection) -> None:

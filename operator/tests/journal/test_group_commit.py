@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError, SupersededError
+from kompensa.journal.errors import (
+    JournalUnavailableError,
+    RejectedError,
+    SagasLockedError,
+    StaleLeaseError,
+    SupersededError,
+)
 from kompensa.journal.group_commit import MAX_BATCH, GroupCommit, Write
 from kompensa.journal.records import Acceptance, SagaRow, Transition
 
@@ -41,6 +47,7 @@ class Writer:
 
     poison: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
+    locked: frozenset[str] = frozenset()
     fails: list[Exception] = field(default_factory=list)
     batches: list[list[Write]] = field(default_factory=list)
     repeated: list[bool] = field(default_factory=list)
@@ -56,6 +63,8 @@ class Writer:
             raise self.fails.pop(0)
         if self.poison & {name(write) for write in batch}:
             raise RejectedError("invalid byte sequence")
+        if held := self.locked & {name(write) for write in batch}:
+            raise SagasLockedError(held)
         return self.missing & {name(write) for write in batch}
 
     @property
@@ -149,6 +158,42 @@ async def test_poisonous_writes_do_not_hold_up_what_comes_after_them() -> None:
     commits = commit_to(writer)
     assert [type(r) for r in await results(commits, move("a"), move("b"))] == [RejectedError] * 2
     assert await commits.submit(move("c"))
+
+
+async def test_a_locked_saga_waits_alone_and_is_written_once_it_is_free() -> None:
+    writer, observer = Writer(locked=frozenset("b")), Observer()
+    commits = commit_to(writer, observer)
+    waiting = {saga: asyncio.create_task(commits.submit(move(saga))) for saga in "abc"}
+    await asyncio.sleep(5)
+    assert {saga for saga, task in waiting.items() if task.done()} == {"a", "c"}
+    assert await commits.submit(move("d"))
+    assert observer.attempts == [], "the journal answers, so nothing is said about it"
+    writer.locked = frozenset()
+    assert await asyncio.gather(*waiting.values()) == [True] * 3
+    assert [[name(write) for write in batch] for batch in writer.batches[:3]] == [["a", "b", "c"], ["a", "c"], ["b"]]
+    assert writer.repeated[:3] == [False, False, True]
+
+
+async def test_nothing_is_flushed_while_a_saga_is_locked() -> None:
+    writer = Writer(locked=frozenset("a"))
+    commits = commit_to(writer)
+    task = asyncio.create_task(commits.submit(move("a")))
+    await asyncio.sleep(2)
+    flushing = asyncio.create_task(commits.flush())
+    await asyncio.sleep(2)
+    assert not flushing.done()
+    writer.locked = frozenset()
+    await flushing
+    assert await task
+
+
+async def test_a_lease_that_ends_while_a_saga_is_locked_ends_the_wait() -> None:
+    commits = commit_to(Writer(locked=frozenset("a")))
+    task = asyncio.create_task(commits.submit(move("a")))
+    await asyncio.sleep(2)
+    commits.end(StaleLeaseError("over"))
+    with pytest.raises(StaleLeaseError):
+        await task
 
 
 async def test_an_acceptance_that_exists_already_is_no_error() -> None:

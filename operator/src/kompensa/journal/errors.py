@@ -11,6 +11,14 @@ class JournalUnavailableError(JournalError):
     """The journal cannot be reached or cannot write now. Try again; nothing was acknowledged."""
 
 
+class SagasLockedError(JournalError):
+    """Another session holds the rows of these sagas. Nothing of the batch was written; the others can go on."""
+
+    def __init__(self, sagas: frozenset[str]) -> None:
+        super().__init__(f"rows of sagas are locked by another session of the database: {', '.join(sorted(sagas))}")
+        self.sagas = sagas
+
+
 class StaleLeaseError(JournalError):
     """Another incarnation owns our shards. Whatever this engine holds in memory is void: drop it and join again."""
 

@@ -5,6 +5,10 @@ fixed size, so one saga alone pays no wait and a thousand share each fsync. A wr
 repeated until it does (the statements are idempotent by version), with the batch unchanged; what waits behind it is
 bounded by the number of sagas the engine lets in.
 
+A saga whose row somebody else has locked waits alone: its write is set aside and tried again now and then, and all
+others go on. That keeps the order of each saga's writes, because a saga has one write here at a time: its driver waits
+for the answer before it decides what comes next.
+
 One GroupCommit serves one lease. When that is lost, everything that waits, and everything that still comes from code
 that has not noticed, fails with StaleLeaseError: nothing decided under an old epoch can be written under a newer one.
 """
@@ -14,18 +18,31 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, TypeAlias
 
-from kompensa.journal.errors import JournalUnavailableError, RejectedError, StaleLeaseError, SupersededError
+import structlog
+
+from kompensa.journal.errors import (
+    JournalUnavailableError,
+    RejectedError,
+    SagasLockedError,
+    StaleLeaseError,
+    SupersededError,
+)
 from kompensa.journal.records import Acceptance, Transition
 
+_log = structlog.get_logger(__name__)
+
 Write: TypeAlias = Acceptance | Transition
+_Waiting: TypeAlias = tuple[Write, asyncio.Future[bool]]
 
 # A batch this large takes PostgreSQL a few milliseconds; a larger one would make the first in it wait for the last.
 MAX_BATCH = 512
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LOCKED_PAUSE = 0.5
 
 
 class BatchWriter(Protocol):
@@ -35,11 +52,14 @@ class BatchWriter(Protocol):
         """Return the ids of what was *not* written: acceptances whose id or idempotency key exists, and transitions
         of sagas that are not in the journal at an earlier version, unended and in a shard of this lease.
 
-        `repeated` says that an earlier try of this very batch may have been committed without our hearing of it.
+        `repeated` says that an earlier try of these writes may have been committed without our hearing of it, or met
+        with a locked saga.
 
         Raises
         ------
         StaleLeaseError, JournalUnavailableError, RejectedError
+        SagasLockedError
+            Names sagas of the batch, of which nothing was written.
         """
         ...
 
@@ -52,14 +72,27 @@ class CommitObserver(Protocol):
     def unavailable(self, error: JournalUnavailableError, attempt: int) -> None: ...
 
 
+@dataclass
+class _Batch:
+    """`repeated`: see `BatchWriter.write`."""
+
+    entries: list[_Waiting]
+    repeated: bool = False
+
+    def part(self, entries: list[_Waiting]) -> _Batch:
+        return _Batch(entries, self.repeated)
+
+
 class GroupCommit:
     """The one writer of a lease."""
 
     def __init__(self, writer: BatchWriter, observer: CommitObserver) -> None:
         self._writer = writer
         self._observer = observer
-        self._waiting: deque[tuple[Write, asyncio.Future[bool]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._locked: list[_Waiting] = []
         self._task: asyncio.Task[None] | None = None
+        self._locked_task: asyncio.Task[None] | None = None
         self._ended: StaleLeaseError | None = None
 
     async def submit(self, write: Write) -> bool:
@@ -85,61 +118,86 @@ class GroupCommit:
 
     async def flush(self) -> None:
         """Wait until nothing waits."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while tasks := [task for task in (self._task, self._locked_task) if task is not None]:
+            await asyncio.wait(tasks)
 
     def end(self, reason: StaleLeaseError) -> None:
         """Refuse everything that waits and everything that comes."""
         self._ended = reason
-        while self._waiting:
-            _, answer = self._waiting.popleft()
-            if not answer.done():
-                answer.set_exception(reason)
+        _fail([*self._waiting, *self._locked], reason)
+        self._waiting.clear()
+        self._locked.clear()
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 size = min(MAX_BATCH, len(self._waiting))
-                await self._write([self._waiting.popleft() for _ in range(size)])
+                await self._write(_Batch([self._waiting.popleft() for _ in range(size)]))
         finally:
             self._task = None
 
-    async def _write(self, batch: list[tuple[Write, asyncio.Future[bool]]]) -> None:
+    async def _write(self, batch: _Batch) -> None:
         try:
-            missing = await self._until_answered([write for write, _ in batch])
+            missing = await self._until_answered(batch)
         except StaleLeaseError as error:
-            _fail(batch, error)
+            _fail(batch.entries, error)
             self.end(error)
         except RejectedError as error:
             # One poisonous write must not take its neighbours with it: halve until it stands alone.
-            if len(batch) == 1:
-                _fail(batch, error)
+            if len(batch.entries) == 1:
+                _fail(batch.entries, error)
             else:
-                middle = len(batch) // 2
-                await self._write(batch[:middle])
-                await self._write(batch[middle:])
+                middle = len(batch.entries) // 2
+                await self._write(batch.part(batch.entries[:middle]))
+                await self._write(batch.part(batch.entries[middle:]))
+        except SagasLockedError as error:
+            self._set_aside([entry for entry in batch.entries if _saga(entry) in error.sagas])
+            if free := [entry for entry in batch.entries if _saga(entry) not in error.sagas]:
+                await self._write(batch.part(free))
         except Exception as error:
             # A fault of ours: whoever waits must hear of it, or would wait for ever.
-            _fail(batch, error)
+            _fail(batch.entries, error)
         else:
-            for write, answer in batch:
+            for write, answer in batch.entries:
                 _answer(write, answer, missing)
 
-    async def _until_answered(self, writes: list[Write]) -> frozenset[str]:
+    def _set_aside(self, entries: list[_Waiting]) -> None:
+        self._locked += entries
+        if self._locked_task is None:
+            _log.warning("sagas wait: another session has locked them", sagas=sorted(map(_saga, entries)))
+            self._locked_task = asyncio.create_task(self._retry_locked(), name="locked-sagas")
+
+    async def _retry_locked(self) -> None:
+        try:
+            while self._locked:
+                await asyncio.sleep(_LOCKED_PAUSE)
+                entries, self._locked = self._locked, []
+                await self._write(_Batch(entries, repeated=True))
+        finally:
+            self._locked_task = None
+
+    async def _until_answered(self, batch: _Batch) -> frozenset[str]:
+        writes = [write for write, _ in batch.entries]
         attempt = 0
         while True:
             if self._ended is not None:
                 raise self._ended
             started = perf_counter()
             try:
-                missing = await self._writer.write(writes, repeated=attempt > 0)
+                missing = await self._writer.write(writes, repeated=batch.repeated)
             except JournalUnavailableError as error:
                 attempt += 1
+                batch.repeated = True
                 self._observer.unavailable(error, attempt)
                 await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10)))
             else:
                 self._observer.committed(len(writes), perf_counter() - started)
                 return missing
+
+
+def _saga(entry: _Waiting) -> str:
+    write, _ = entry
+    return write.row.id if isinstance(write, Acceptance) else write.id
 
 
 def _answer(write: Write, answer: asyncio.Future[bool], missing: frozenset[str]) -> None:
@@ -153,7 +211,7 @@ def _answer(write: Write, answer: asyncio.Future[bool], missing: frozenset[str])
         answer.set_result(True)
 
 
-def _fail(batch: list[tuple[Write, asyncio.Future[bool]]], error: Exception) -> None:
+def _fail(batch: list[_Waiting], error: Exception) -> None:
     for _, answer in batch:
         if not answer.done():
             answer.set_exception(error)

@@ -1,11 +1,13 @@
 """The one statement of the hot path: a batch of first and later writes, fenced by the lease, in one round trip.
 
 The statement is its own transaction, so an engine that is paused in the middle of it holds no lock: the server ends
-it alone. `FOR SHARE` on the lease row orders it against a take-over, which deletes or rewrites that row: either the
-take-over waits for this commit and then reads its rows, or this commit finds no lease and writes nothing.
+it alone. `FOR KEY SHARE` on the lease row orders it against a take-over, which deletes that row or first locks it
+`FOR UPDATE`: either the take-over waits for this commit and then reads its rows, or this commit finds no lease and
+writes nothing. It is the lock by which a foreign key holds the row it refers to, so it also holds every newer version
+of that row, and it is the one lock that does not make a mere prolongation wait for a commit that waits itself.
 
 Within a lease shards are given away: a saga is written by the owner of its shard only, and what has ended stays as it
-ended.
+ended. A row of a saga that another session has locked is waited for briefly, then the locked sagas are told apart.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from kompensa.journal.errors import StaleLeaseError
+import asyncpg
+
+from kompensa.journal.errors import JournalUnavailableError, SagasLockedError, StaleLeaseError
 from kompensa.journal.group_commit import Write
 from kompensa.journal.postgres.link import Link, numbered
 from kompensa.journal.records import Acceptance, Lease, Transition
@@ -27,7 +31,7 @@ _LATER_TYPES = ("uuid", "int", "text", "bool", "float8", "float8", "json", "json
 
 _LEASE = """
 lease AS MATERIALIZED (
-    SELECT name, epoch FROM engines WHERE name = ? AND epoch = ? FOR SHARE
+    SELECT name, epoch FROM engines WHERE name = ? AND epoch = ? FOR KEY SHARE
 )"""
 _STARTED = """
 coming AS MATERIALIZED (
@@ -96,6 +100,14 @@ def _rows(types: Sequence[str], count: int) -> str:
 
 
 _VERSIONS = "SELECT id::text, version FROM sagas WHERE id = ANY ($1::uuid[]) AND epoch = $2"
+# The whole batch waits as long as one of its sagas does, so it is told soon that one is locked.
+_PATIENCE = "SET lock_timeout = '500ms'"
+_LOCKED = """
+WITH free AS MATERIALIZED (
+    SELECT id FROM sagas WHERE id = ANY ($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT id::text FROM sagas WHERE id = ANY ($1::uuid[]) AND id NOT IN (SELECT id FROM free)
+"""
 
 
 class PostgresWriter:
@@ -104,9 +116,27 @@ class PostgresWriter:
     def __init__(self, link: Link, lease: Lease) -> None:
         self._link = link
         self._lease = lease
+        self._prepared: Any = None
 
     async def write(self, batch: Sequence[Write], *, repeated: bool) -> frozenset[str]:
         """See `BatchWriter`."""
+        if repeated:
+            await self._refuse_locked(batch)  # without waiting for what was locked a moment ago
+        try:
+            return await self._write(batch, repeated=repeated)
+        except JournalUnavailableError as error:
+            if isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+                await self._refuse_locked(batch)
+            raise
+
+    async def _refuse_locked(self, batch: Sequence[Write]) -> None:
+        later = [write.id for write in batch if isinstance(write, Transition)]
+        async with self._link.lent() as connection:
+            found = await connection.fetch(_LOCKED, later)
+        if found:
+            raise SagasLockedError(frozenset(row["id"] for row in found))
+
+    async def _write(self, batch: Sequence[Write], *, repeated: bool) -> frozenset[str]:
         first = [write for write in batch if isinstance(write, Acceptance)]
         later = [write for write in batch if isinstance(write, Transition)]
         signals = [signal for write in later for signal in write.signals]
@@ -115,6 +145,9 @@ class PostgresWriter:
         if signals:
             columns.append(signals)
         async with self._link.lent() as connection:
+            if connection is not self._prepared:
+                await connection.execute(_PATIENCE)
+                self._prepared = connection
             row = await connection.fetchrow(statement, self._lease.engine, self._lease.epoch, *columns)
             if not row["held"]:
                 raise StaleLeaseError(f"engine {self._lease.engine} no longer holds epoch {self._lease.epoch}")

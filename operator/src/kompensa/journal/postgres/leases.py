@@ -2,7 +2,11 @@
 
 All of them take one advisory lock: they are rare (each engine once a second or two), and ownership that changes in
 one order only needs no further argument. An engine whose lease has ended is fenced by deleting its row, which the
-commit statement locks; only then are its shards anyone else's.
+commit statement locks; only then are its shards anyone else's. Prolonging a lease changes neither its name nor its
+epoch and waits for no commit.
+
+Whoever waits here holds up every other engine, so none waits long: a short lock time-out gives up, and the engine asks
+again while its lease still holds.
 """
 
 from __future__ import annotations
@@ -14,7 +18,9 @@ from kompensa.journal.errors import NameTakenError, StaleLeaseError
 from kompensa.journal.postgres.link import Link
 from kompensa.journal.records import Grant, Lease
 
-_ORDER = "SELECT pg_advisory_xact_lock(7081952114)"
+_ORDER = "SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(7081952114)"
+# A new epoch under an old name is no change of the key: without this, it would not wait for commits under way.
+_SEIZE = "SELECT FROM engines WHERE name = $1 FOR UPDATE"
 
 # $3: the epoch we had (0 for none). $4: whether whoever holds our name can only be our own former self.
 _ENTER = """
@@ -61,6 +67,7 @@ class PostgresLeases:
         """See `Leases.join`."""
         async with self._link.lent() as connection, connection.transaction():
             await connection.execute(_ORDER)
+            await connection.execute(_SEIZE, engine)
             former = previous.epoch if previous else 0
             epoch = await connection.fetchval(_ENTER, engine, ttl, former, previous is None)
             if epoch is None:
