@@ -146,6 +146,17 @@ async def test_requests_are_brought_to_the_owner_of_the_shard_in_their_order(jou
     ]
 
 
+async def test_requests_are_seen_page_by_page(journal: Journal) -> None:
+    lease = await joined(journal)
+    saga = acceptance()
+    await written(journal, lease, saga)
+    for number in range(3):
+        await journal.signals.ask(saga.row.id, "suspend", str(number))
+    first = await journal.signals.asked([0], limit=2)
+    rest = await journal.signals.asked([0], after=first[-1].id, limit=2)
+    assert [[signal.reason for signal in page] for page in (first, rest)] == [["0", "1"], ["2"]]
+
+
 async def test_a_request_is_answered_by_the_write_that_makes_its_effect_durable(journal: Journal) -> None:
     lease = await joined(journal)
     first = acceptance()

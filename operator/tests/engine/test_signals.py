@@ -3,6 +3,7 @@
 import asyncio
 from typing import get_args
 
+import msgspec
 import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
@@ -183,6 +184,26 @@ async def test_a_request_that_came_too_late_is_withdrawn() -> None:
         await asyncio.sleep(10)
         assert await world.journal.signals.asked(range(32)) == []
         assert world.durable_phase(saga) == "Succeeded"
+
+
+async def test_requests_to_a_saga_that_cannot_be_read_hold_up_no_other() -> None:
+    async with World() as world:
+        await world.declare("reserve", "pay")
+        world.transport.hold("action pay")
+        world.transport.answer("action reserve", WRONG, DONE)
+        parked = await world.start()
+        await world.until_phase(parked, "InterventionRequired")
+        await asyncio.sleep(1)
+        row = world.journal.sagas._rows[parked]
+        world.journal.sagas._rows[parked] = msgspec.structs.replace(row, state="{}")
+        for _ in range(2500):
+            await world.journal.signals.ask(parked, "resume", "")
+        saga = await world.start()
+        await world.until_called("action pay")
+        await world.first.sagas.ask(saga, "cancel")
+        await world.until_noted(saga, "CancelAsked", seconds=20)
+        world.transport.release("action pay")
+        await world.until_phase(saga, "Compensated")
 
 
 async def test_nothing_is_asked_of_a_saga_that_nobody_knows() -> None:

@@ -2,6 +2,9 @@
 
 Requests are rows, so they outlive whoever asked and whoever owns the saga. A notification makes it quick; every few
 seconds the table is looked at anyway, in case one was lost.
+
+A request can wait for long, to be written down or for a saga that cannot be read; each look goes past those to the
+table's end, so that none of them keeps others from being seen.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from kompensa.model.events import CancelAsked, Event, ResumeAsked, SuspendAsked
 
 _log = structlog.get_logger(__name__)
 _FLOOR = 5.0
+_PAGE = 1000
 
 
 class SignalPump:
@@ -58,11 +62,25 @@ class SignalPump:
 
     async def once(self) -> None:
         """Deliver what waits."""
-        for signal in await self._signals.asked(self._shards()):
-            live = await self._find(signal)
-            if live is not None and signal.id not in live.signals:
-                live.signals.add(signal.id)
-                self._deliver(live, Happening(event_of(signal), signal))
+        absent: set[str] = set()
+        page = await self._signals.asked(self._shards(), limit=_PAGE)
+        while page:
+            for signal in page:
+                await self._bring(signal, absent)
+            if len(page) < _PAGE:
+                return
+            page = await self._signals.asked(self._shards(), after=page[-1].id, limit=_PAGE)
+
+    async def _bring(self, signal: Signal, absent: set[str]) -> None:
+        """A saga that was looked for in vain is looked for again in the next round, however much is asked of it."""
+        if signal.saga_id in absent:
+            return
+        live = await self._find(signal)
+        if live is None:
+            absent.add(signal.saga_id)
+        elif signal.id not in live.signals:
+            live.signals.add(signal.id)
+            self._deliver(live, Happening(event_of(signal), signal))
 
 
 def event_of(signal: Signal) -> Event | None:

@@ -277,10 +277,11 @@ class _Signals:
         self._asked[self._next] = Signal(self._next, saga_id, kind, reason, generation)
         self._journal.tell("signals")
 
-    async def asked(self, shards: Collection[int]) -> list[Signal]:
+    async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
         await self._journal.answered()
         found = [(signal, await self._journal.sagas.find(signal.saga_id)) for signal in list(self._asked.values())]
-        return [signal for signal, row in found if row is not None and row.shard in shards]
+        mine = [signal for signal, row in found if row is not None and row.shard in shards]
+        return [signal for signal in mine if signal.id > after][:limit]
 
     async def withdraw(self, ids: Collection[int]) -> None:
         await self._journal.answered()

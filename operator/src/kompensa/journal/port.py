@@ -91,8 +91,8 @@ class Signals(Protocol):
         """Make the request durable and tell the owner."""
         ...
 
-    async def asked(self, shards: Collection[int]) -> list[Signal]:
-        """Requests for sagas of these shards, oldest first."""
+    async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
+        """Requests for sagas of these shards with ids beyond `after`, oldest first."""
         ...
 
     async def withdraw(self, ids: Collection[int]) -> None:

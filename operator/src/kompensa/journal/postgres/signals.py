@@ -13,7 +13,7 @@ SELECT pg_notify('kompensa', 'signals')
 """
 _ASKED = """
 SELECT g.id, g.saga_id::text, g.kind, g.reason, g.generation FROM signals AS g JOIN sagas AS s ON s.id = g.saga_id
-WHERE s.shard = ANY ($1::int[]) ORDER BY g.id LIMIT 1000
+WHERE s.shard = ANY ($1::int[]) AND g.id > $2 ORDER BY g.id LIMIT $3
 """
 _WITHDRAW = "DELETE FROM signals WHERE id = ANY ($1::bigint[])"
 
@@ -29,10 +29,10 @@ class PostgresSignals:
         async with self._link.lent() as connection:
             await connection.execute(_ASK, saga_id, kind, reason, generation)
 
-    async def asked(self, shards: Collection[int]) -> list[Signal]:
+    async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
         """See `Signals.asked`."""
         async with self._link.lent() as connection:
-            return [Signal(*row) for row in await connection.fetch(_ASKED, list(shards))]
+            return [Signal(*row) for row in await connection.fetch(_ASKED, list(shards), after, limit)]
 
     async def withdraw(self, ids: Collection[int]) -> None:
         """See `Signals.withdraw`."""
