@@ -17,6 +17,13 @@ async def test_an_engine_that_takes_sagas_is_ready(api: Api) -> None:
     assert (await api.get("/healthz")).text == "ok\n"
 
 
+async def test_health_can_be_asked_by_head_as_load_balancers_do(api: Api) -> None:
+    assert [(await api.client.head(path)).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+    await api.world.first.stop()
+    assert (await api.client.head("/readyz")).status_code == 503
+    api.world.engines.clear()
+
+
 async def test_an_engine_whose_journal_is_away_lives_but_is_not_ready(api: Api) -> None:
     with api.world.journal_away():
         await asyncio.sleep(3)

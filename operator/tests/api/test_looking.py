@@ -132,6 +132,8 @@ async def test_an_id_that_is_none_is_422(api: Api) -> None:
 
 async def test_a_page_that_does_not_exist_is_a_problem_document_too(api: Api) -> None:
     assert slug(await api.get("/v2/sagas")) == (404, "not-found")
+    # and is led to no other, least of all to the host that the request names
+    assert slug(await api.get("/v1/sagas/")) == (404, "not-found")
     assert slug(await api.client.delete("/v1/sagas")) == (405, "method-not-allowed")
 
 

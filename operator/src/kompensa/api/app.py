@@ -24,7 +24,14 @@ Refusals are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 5
 
 def application(engine: Engine, *, token: str | None) -> ASGIApp:
     """The API of this engine, behind its door."""
-    app = FastAPI(title="Kompensa", description=_DESCRIPTION, version="v1", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Kompensa",
+        description=_DESCRIPTION,
+        version="v1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would lead to whatever host the request names
+    )
     problems.install(app)
     docs.install(app)
     app.include_router(sagas.routes(engine))
@@ -35,10 +42,12 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
 
 
 def _add_health(app: FastAPI, engine: Engine) -> None:
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["health"], summary="The process turns its loop")
     async def healthz() -> Response:
         return Response("ok\n", media_type="text/plain")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["health"], summary="Sagas are taken", responses=problems.documented(503))
     async def readyz() -> Response:
         trouble = engine.trouble
