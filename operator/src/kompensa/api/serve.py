@@ -14,6 +14,7 @@ import uvicorn
 import uvloop
 
 from kompensa.api.app import application
+from kompensa.api.connections import PromptConnection
 from kompensa.api.logs import log_as_json
 from kompensa.cluster.face import KubernetesFace
 from kompensa.engine.clock import SteadyClock
@@ -80,7 +81,7 @@ def _server(engine: Engine, settings: Settings) -> uvicorn.Server:
             application(engine, token=settings.api_token),
             host=settings.api_host,
             port=settings.api_port,
-            http="httptools",
+            http=PromptConnection,
             ws="none",
             lifespan="off",
             access_log=False,
