@@ -18,7 +18,6 @@ def paying(
 ) -> Request:
     """An attempt at the action of the step `pay`."""
     return Request(
-        participant="stub",
         step="pay",
         direction=Direction.ACTION,
         attempt=attempt,

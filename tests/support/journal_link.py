@@ -52,9 +52,6 @@ class JournalLink:
     async def close(self) -> None:
         await self._journal.close()
 
-    async def ping(self) -> None:
-        await self.passed("ping", self._journal.ping)
-
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
         def told() -> None:
             if self.fail_with is None:

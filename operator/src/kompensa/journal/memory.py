@@ -49,10 +49,6 @@ class MemoryJournal:
     async def close(self) -> None:
         """See `Journal.close`."""
 
-    async def ping(self) -> None:
-        """See `Journal.ping`."""
-        await self.answered()
-
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
         """See `Journal.watch`."""
         self._watchers.append((topic, changed))
@@ -294,9 +290,9 @@ class _Catalogue:
         self._participants: dict[tuple[str, str], ParticipantRow] = {}
         self._definitions: dict[tuple[str, str, str], DefinitionRow] = {}
 
-    async def participants(self, namespace: str | None = None) -> list[ParticipantRow]:
+    async def participants(self) -> list[ParticipantRow]:
         await self._journal.answered()
-        return [row for row in self._participants.values() if namespace in (None, row.namespace)]
+        return list(self._participants.values())
 
     async def put_participant(self, row: ParticipantRow) -> None:
         await self._journal.answered()
@@ -312,9 +308,9 @@ class _Catalogue:
         self._journal.tell("catalogue")
         return True
 
-    async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
+    async def definitions(self) -> list[DefinitionRow]:
         await self._journal.answered()
-        return [row for row in self._definitions.values() if row.current and namespace in (None, row.namespace)]
+        return self._current()
 
     async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None:
         await self._journal.answered()

@@ -106,13 +106,13 @@ class Catalogue(Protocol):
     A deletion with an `object_uid` touches only what that Kubernetes object declared, and returns whether it did.
     """
 
-    async def participants(self, namespace: str | None = None) -> list[ParticipantRow]: ...
+    async def participants(self) -> list[ParticipantRow]: ...
 
     async def put_participant(self, row: ParticipantRow) -> None: ...
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool: ...
 
-    async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
+    async def definitions(self) -> list[DefinitionRow]:
         """The current revisions."""
         ...
 
@@ -150,10 +150,6 @@ class Journal(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-    async def ping(self) -> None:
-        """Raise JournalUnavailableError unless the journal answers."""
-        ...
 
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
         """Have `changed` called when some process changed what the topic names.

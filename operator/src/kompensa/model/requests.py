@@ -16,9 +16,8 @@ from kompensa.model.scope import encoded_json, operation_key, operation_values, 
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to send to `participant`. `key` is the idempotency key; `body` is encoded JSON, empty for none."""
+    """What to send to the step's participant. `key` is the idempotency key; `body` is encoded JSON, empty for none."""
 
-    participant: str
     step: str
     direction: Direction
     attempt: int
@@ -80,7 +79,6 @@ def _request(definition: Definition, saga: Saga, step: Step, call: Call, directi
         }
     )
     return Request(
-        participant=step.participant,
         step=step.name,
         direction=direction,
         attempt=attempt,

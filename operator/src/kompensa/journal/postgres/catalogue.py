@@ -7,8 +7,7 @@ from kompensa.journal.records import DefinitionRow, ParticipantRow
 
 _TELL = "SELECT pg_notify('kompensa', 'catalogue')"
 _PARTICIPANTS = """
-SELECT namespace, name, spec, token, object_uid::text FROM participants
-WHERE $1::text IS NULL OR namespace = $1 ORDER BY 1, 2
+SELECT namespace, name, spec, token, object_uid::text FROM participants ORDER BY namespace, name
 """
 _PUT_PARTICIPANT = """
 INSERT INTO participants (namespace, name, spec, token, object_uid) VALUES ($1, $2, $3, $4, $5)
@@ -20,7 +19,7 @@ DELETE FROM participants WHERE namespace = $1 AND name = $2 AND ($3::uuid IS NUL
 """
 _DEFINITIONS = """
 SELECT namespace, name, revision, spec, current, object_uid::text FROM definitions
-WHERE current AND ($1::text IS NULL OR namespace = $1) ORDER BY 1, 2
+WHERE current ORDER BY namespace, name
 """
 _DEFINITION = """
 SELECT namespace, name, revision, spec, current, object_uid::text FROM definitions
@@ -46,10 +45,10 @@ class PostgresCatalogue:
     def __init__(self, link: Link) -> None:
         self._link = link
 
-    async def participants(self, namespace: str | None = None) -> list[ParticipantRow]:
+    async def participants(self) -> list[ParticipantRow]:
         """See `Catalogue.participants`."""
         async with self._link.lent() as connection:
-            return [ParticipantRow(**row) for row in await connection.fetch(_PARTICIPANTS, namespace)]
+            return [ParticipantRow(**row) for row in await connection.fetch(_PARTICIPANTS)]
 
     async def put_participant(self, row: ParticipantRow) -> None:
         """See `Catalogue.put_participant`."""
@@ -64,10 +63,10 @@ class PostgresCatalogue:
             await connection.execute(_TELL)
             return bool(status != "DELETE 0")
 
-    async def definitions(self, namespace: str | None = None) -> list[DefinitionRow]:
+    async def definitions(self) -> list[DefinitionRow]:
         """See `Catalogue.definitions`."""
         async with self._link.lent() as connection:
-            return [DefinitionRow(**row) for row in await connection.fetch(_DEFINITIONS, namespace)]
+            return [DefinitionRow(**row) for row in await connection.fetch(_DEFINITIONS)]
 
     async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None:
         """See `Catalogue.definition`."""

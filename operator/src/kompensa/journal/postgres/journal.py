@@ -51,11 +51,6 @@ class PostgresJournal:
         for link in (self._commits, self._lease, self._reads):
             await link.close()
 
-    async def ping(self) -> None:
-        """See `Journal.ping`."""
-        async with self._reads.lent() as connection:
-            await connection.execute("SELECT 1")
-
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
         """See `Journal.watch`."""
         self._notifications.watch(topic, changed)
