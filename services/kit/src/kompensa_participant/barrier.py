@@ -151,7 +151,9 @@ async def _finish(
 async def _row(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: Direction) -> dict[str, Any]:
     row = await _row_or_none(connection, saga_id, step, direction)
     if row is None:
-        raise LookupError(f"operation {saga_id}/{step}/{direction} vanished; operations must never be deleted")
+        raise LookupError(
+            f"operation {saga_id}/{step}/{direction} vanished; delete only those of sagas that have ended"
+        )
     return row
 
 
