@@ -7,7 +7,7 @@ import pytest
 from kompensa.engine.errors import NotReadyError
 from kompensa.journal.errors import StaleLeaseError
 from kompensa.journal.records import Grant, Lease
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import QUICKLY, World, tenure_of
 from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 from tests.support.waiting import until
@@ -307,3 +307,19 @@ async def test_an_engine_without_a_shard_takes_no_saga() -> None:
         with pytest.raises(NotReadyError, match="another engine"):
             await world.start()
         assert world.first.trouble == "owns no shard yet"
+
+
+async def test_a_call_that_was_written_down_while_leaving_is_made_where_it_could_not_be_repeated() -> None:
+    once = {"retryPolicy": {**QUICKLY, "maximumAttempts": 1}}
+    async with World() as world:
+        await world.declare("reserve", "pay", keyed=False, **once)
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        stopping = asyncio.create_task(world.engines.pop().stop())
+        await asyncio.sleep(0.5)
+        world.transport.release("action reserve")
+        await stopping
+        await world.engine()
+        await world.until_phase(saga, "Succeeded")
+        assert world.transport.calls == ["action reserve", "action pay"]

@@ -28,7 +28,7 @@ from kompensa.journal.errors import JournalError, JournalUnavailableError, Stale
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Grant, SagaRow, Signal
-from kompensa.model.commands import Command, Finish
+from kompensa.model.commands import CallAction, Command, Finish
 from kompensa.model.events import Recovered, TimerDue
 from kompensa.model.saga import TERMINAL, Phase, Saga
 from kompensa.transport.port import Transport
@@ -188,7 +188,7 @@ class Tenure:
         IN_FLIGHT.set(0)
 
     async def drain(self, timeout: float) -> None:
-        """Begin nothing new, wait for calls under way, write everything down."""
+        """Begin no more than what was written down as begun, wait for calls under way, write everything down."""
         self.driver.draining = True
         self._timers.close()
         try:
@@ -330,7 +330,7 @@ class Tenure:
             self._set_timer(live, at_least=self._clock() + _PATIENCE)
 
     def _act(self, live: Live, command: Command) -> None:
-        if not isinstance(command, Finish) and not self.driver.draining:
+        if not isinstance(command, Finish) and (not self.driver.draining or _unrepeatable(live, command)):
             task = self._spawn(self._call(live, command))
             self._calling.add(task)
             task.add_done_callback(self._calling.discard)
@@ -371,6 +371,11 @@ class Tenure:
             self.lost.set()
         except Exception:
             _log.exception("a fault in the engine; the saga concerned stalls until it is recovered")
+
+
+def _unrepeatable(live: Live, command: Command) -> bool:
+    """Whether a successor must take this call for made, as it is written down: not making it would undo the saga."""
+    return isinstance(command, CallAction) and not live.definition.steps[command.step].keyed
 
 
 def _count_rest(saga: Saga, now: float) -> None:
