@@ -141,3 +141,22 @@ async def test_stopping_says_so() -> None:
         engine = world.engines.pop()
         await engine.stop()
         assert engine.trouble == "stopping"
+
+
+async def test_an_engine_that_loses_its_lease_while_it_stops_does_not_join_again() -> None:
+    async with World(drain=60.0) as world:
+        await world.declare("reserve")
+        second = await world.engine("two")
+        world.transport.hold("action reserve")
+        saga = await world.start()
+        await world.until_called("action reserve")
+        first = world.first
+        stopping = asyncio.create_task(first.stop())
+        with world.journal_away(first):
+            await until(lambda: len(tenure_of(second).shards) == 32, "the second to take everything over")
+        await stopping
+        world.engines.remove(first)
+        assert first.tenure is None
+        assert len(tenure_of(second).shards) == 32
+        world.transport.release("action reserve")
+        await until(lambda: world.durable_phase(saga) == "Succeeded", "the saga to succeed")

@@ -75,15 +75,14 @@ class Engine:
     async def stop(self) -> None:
         """Leave in good order: write down what is known, and give the shards to whoever comes next."""
         self._stopping = True
-        tenure = self.tenure
-        if tenure is not None:
-            await tenure.drain(self._settings.drain)
+        if self.tenure is not None:
+            await self.tenure.drain(self._settings.drain)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if tenure is not None:
-            tenure.end(StaleLeaseError("the engine has stopped"))
-            await self._leave(tenure.lease)
+        if self.tenure is not None:  # it may have been lost meanwhile, and then there is no other
+            self.tenure.end(StaleLeaseError("the engine has stopped"))
+            await self._leave(self.tenure.lease)
         await self._transport.close()
         await self._journal.close()
 
@@ -114,7 +113,7 @@ class Engine:
         self._journal.watch("catalogue", upkeep.reload)
         self._tasks.append(asyncio.create_task(upkeep.run(), name="upkeep"))
         previous: Lease | None = None
-        while True:
+        while not self._stopping:
             asked = monotonic()
             grant = await self._joined(previous)
             previous = grant.lease

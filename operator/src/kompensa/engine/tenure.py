@@ -198,6 +198,8 @@ class Tenure:
                 await self._commits.flush()
         except TimeoutError:
             _log.info("leaving with calls under way; a successor repeats them", calls=len(self._calling))
+        except StaleLeaseError:
+            _log.info("the lease was lost while leaving; what was not written down is another engine's now")
 
     def stalled(self, *, late: float) -> list[Live]:
         """Sagas whose time came long ago without anything happening."""
