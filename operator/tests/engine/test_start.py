@@ -6,6 +6,7 @@ import pytest
 
 from kompensa.engine.errors import (
     IdempotencyKeyReusedError,
+    IdReusedError,
     InputInvalidError,
     NotReadyError,
     OverloadedError,
@@ -197,3 +198,22 @@ async def test_a_saga_born_suspended_waits_until_it_is_resumed() -> None:
         assert ((await world.view(saga)).phase, world.transport.calls) == ("Suspended", [])
         await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_an_id_that_is_given_again_must_ask_for_the_same_again(ended: bool) -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        await world.declare("reserve", name="other")
+        world.transport.hold("action reserve")
+        await world.start(id=SAGA, input={"a": 1})
+        if ended:
+            world.transport.release("action reserve")
+            await world.until_phase(SAGA, "Succeeded")
+        assert await world.start(id=SAGA, input={"a": 1}, suspend=True) == SAGA
+        with pytest.raises(IdReusedError, match=SAGA):
+            await world.start(id=SAGA, input={"a": 2})
+        with pytest.raises(IdReusedError, match="definition order"):
+            await world.start("other", id=SAGA, input={"a": 1})
+        if not ended:
+            world.transport.release("action reserve")

@@ -104,7 +104,7 @@ def routes(engine: Engine) -> APIRouter:
         openapi_extra={**body_of(StartRequest, _EXAMPLE), "parameters": _START_PARAMETERS},
         responses={
             202: replies(SagaView, "Accepted, durably"),
-            200: replies(SagaView, "It existed (same id, or same key and input), or it has ended within `wait`"),
+            200: replies(SagaView, "It existed (same id or key, and same input), or it has ended within `wait`"),
             **documented(400, 401, 404, 409, 413, 422, 429, 503),
         },
     )

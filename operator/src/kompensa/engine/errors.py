@@ -41,6 +41,10 @@ class IdempotencyKeyReusedError(EngineError):
     """The key belongs to a saga with another input."""
 
 
+class IdReusedError(EngineError):
+    """The id belongs to a saga of another definition, namespace or input."""
+
+
 class SagaEndedError(EngineError):
     """It is too late to ask this of the saga."""
 

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from kompensa.engine.declarations import Declarations
 from kompensa.engine.errors import (
     IdempotencyKeyReusedError,
+    IdReusedError,
     NotReadyError,
     OverloadedError,
     PageGoneError,
     SagaEndedError,
     UnknownSagaError,
 )
-from kompensa.engine.live import DeletionPolicy, Live, resting, stored_saga
+from kompensa.engine.live import DeletionPolicy, Live, Origin, resting, stored_saga
 from kompensa.engine.metrics import started
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
@@ -65,8 +68,8 @@ class SagaService:
     async def start(self, namespace: str, request: StartRequest) -> tuple[str, bool]:
         """Start a saga and return its id; that of an older one, and False, for an id or key given before.
 
-        Raises UnknownDefinitionError, InputInvalidError, IdempotencyKeyReusedError, OverloadedError, NotReadyError,
-        and RejectedError for what the journal cannot hold.
+        Raises UnknownDefinitionError, InputInvalidError, IdReusedError, IdempotencyKeyReusedError, OverloadedError,
+        NotReadyError, and RejectedError for what the journal cannot hold.
         """
         tenure = self._owner.ready()
         definition = await self._declarations.found(namespace, request.definition)
@@ -75,7 +78,9 @@ class SagaService:
             await self._answer(self._starting[wanted])
         known = self._live(wanted)
         if known is not None:
-            return known.saga.id, False
+            saga = known.saga
+            _check_same(namespace, request, saga.id, saga.namespace, saga.definition, known.origin.input)
+            return saga.id, False
         if tenure.busy >= self._max_in_flight:
             raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
         live, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
@@ -106,6 +111,8 @@ class SagaService:
     async def _existing(self, namespace: str, refused: Live, request: StartRequest) -> str:
         row = await self._journal.sagas.find(refused.saga.id)
         if row is not None:
+            origin = msgspec.json.decode(row.origin, type=Origin)
+            _check_same(namespace, request, row.id, row.namespace, row.definition, origin.input)
             return row.id
         key = request.idempotency_key
         row = await self._journal.sagas.find_by_key(namespace, request.definition, key) if key else None
@@ -186,3 +193,14 @@ class SagaService:
     def _live(self, saga_id: str) -> Live | None:
         tenure = self._owner.tenure
         return None if tenure is None else tenure.live.get(saga_id)
+
+
+def _check_same(
+    namespace: str, request: StartRequest, saga_id: str, its_namespace: str, definition: str, saga_input: dict[str, Any]
+) -> None:
+    """An id that is given again must ask for the same again. Raises IdReusedError."""
+    if (namespace, request.definition, request.input) != (its_namespace, definition, saga_input):
+        raise IdReusedError(
+            f"id {saga_id} belongs to a saga of definition {definition} in namespace {its_namespace}, started "
+            "otherwise than this one; use a new id for a new operation"
+        )
