@@ -14,6 +14,7 @@ from kompensa.engine.errors import (
 )
 from kompensa.engine.service import PATIENCE
 from kompensa.engine.start import ObjectRef
+from kompensa.journal.records import SagaFilter
 from kompensa.model.bounds import DEEPEST
 from tests.support.engine_world import World, tenure_of
 from tests.support.waiting import until
@@ -217,3 +218,16 @@ async def test_an_id_that_is_given_again_must_ask_for_the_same_again(ended: bool
             await world.start("other", id=SAGA, input={"a": 1})
         if not ended:
             world.transport.release("action reserve")
+
+
+async def test_a_saga_that_cannot_be_read_is_listed_as_such_among_the_others() -> None:
+    async with World() as world:
+        await world.declare("reserve")
+        spoilt = await world.start()
+        await world.until_phase(spoilt, "Succeeded")
+        world.spoil(spoilt)
+        other = await world.start()
+        await world.until_phase(other, "Succeeded")
+        listed = {shown.id: shown for shown in await world.first.sagas.page(SagaFilter())}
+        assert listed[other].reason is None
+        assert (listed[spoilt].phase, listed[spoilt].reason) == ("Succeeded", "Unreadable")

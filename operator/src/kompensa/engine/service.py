@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 
 from kompensa.engine.declarations import Declarations
 from kompensa.engine.errors import (
@@ -25,11 +26,13 @@ from kompensa.engine.live import DeletionPolicy, Live, Origin, resting, stored_s
 from kompensa.engine.metrics import started
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
-from kompensa.journal.errors import StaleLeaseError
+from kompensa.journal.errors import JournalError, StaleLeaseError
 from kompensa.journal.port import Journal
 from kompensa.journal.records import LogRow, SagaFilter, SagaRow, SignalKind
 from kompensa.model.commands import Command
-from kompensa.model.view import SagaView, view
+from kompensa.model.view import SagaView, timestamp, view
+
+_log = structlog.get_logger(__name__)
 
 # A journal that does not answer for this long is told to whoever waits; the write itself goes on being tried.
 PATIENCE = 10.0
@@ -187,8 +190,15 @@ class SagaService:
         return row
 
     async def _view(self, row: SagaRow) -> SagaView:
-        saga, _ = stored_saga(row)
-        return view(await self._declarations.revision(row.namespace, row.definition, saga.revision), saga)
+        try:
+            saga, _ = stored_saga(row)
+            return view(await self._declarations.revision(row.namespace, row.definition, saga.revision), saga)
+        except JournalError:
+            raise
+        except Exception:
+            # One row that cannot be read must not keep all the others from being listed.
+            _log.exception("a saga cannot be shown", saga=row.id)
+            return _unreadable(row)
 
     def _live(self, saga_id: str) -> Live | None:
         tenure = self._owner.tenure
@@ -204,3 +214,20 @@ def _check_same(
             f"id {saga_id} belongs to a saga of definition {definition} in namespace {its_namespace}, started "
             "otherwise than this one; use a new id for a new operation"
         )
+
+
+def _unreadable(row: SagaRow) -> SagaView:
+    """What the row's columns tell of a saga whose state this version cannot read."""
+    return SagaView(
+        id=row.id,
+        namespace=row.namespace,
+        name=row.name or row.id,
+        definition=row.definition,
+        revision="",
+        phase=row.phase,
+        progress="",
+        start_time=timestamp(row.created_at),
+        completion_time=None if row.finished_at is None else timestamp(row.finished_at),
+        reason="Unreadable",
+        message="this version of the engine cannot read the saga's state, and does not run it; its log says why",
+    )
