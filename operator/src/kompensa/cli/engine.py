@@ -21,4 +21,5 @@ def migrate() -> None:
     """Bring the journal's tables to their newest version; `serve` does so as well."""
     from kompensa.api.serve import migrate as migrate_journal
 
-    migrate_journal()
+    applied = migrate_journal()
+    typer.echo(f"applied {', '.join(applied)}" if applied else "nothing to apply: the journal is at the newest version")

@@ -78,6 +78,7 @@ _EXPECTED = (
     ("kompensa.handlers.settings", "InvalidSettingError", BAD_INPUT, ""),
     ("kompensa.engine.settings", "SettingsError", BAD_INPUT, ""),
     ("kompensa.journal.errors", "JournalUnavailableError", UNREACHABLE, ""),
+    ("kompensa.journal.errors", "JournalError", FAILED, ""),
 )
 
 
