@@ -64,7 +64,7 @@ async def connect(url: str, *, application: str, statement_timeout: float | None
 
 def address_of(url: str) -> str:
     """host:port/database of a URL, which may be shown to people; never a login."""
-    return url.partition("://")[2].rpartition("@")[2].partition("?")[0]
+    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def numbered(statement: str) -> str:
