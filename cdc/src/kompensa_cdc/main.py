@@ -42,7 +42,7 @@ def replica(
     log_level: Annotated[str, typer.Option(envvar="LOG_LEVEL")] = "info",
 ) -> None:
     """Keep one copy up to date until SIGTERM."""
-    _log_as_json(log_level)
+    _log_as_json(_level(log_level))
     _collect_seldom()
     asyncio.run(_serve(_load(spec), bootstrap=kafka, database_url=database_url, host=host, port=port))
 
@@ -112,6 +112,13 @@ def _load(path: Path) -> ReplicaSpec:
 def _fail(text: str) -> NoReturn:
     typer.echo(text, err=True)
     raise typer.Exit(2)
+
+
+def _level(text: str) -> str:
+    level = text.lower() or "info"
+    if level not in ("debug", "info", "warning", "error"):
+        _fail(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
+    return level
 
 
 def _log_as_json(level: str) -> None:

@@ -38,7 +38,13 @@ def test_everything_can_be_said() -> None:
         ("KOMPENSA_LEASE_TTL", "five seconds"),
         ("KOMPENSA_RETENTION", "7"),
         ("KOMPENSA_RETENTION", "xd"),
+        *[
+            ("KOMPENSA_RETENTION", text)
+            for text in ("-1d", "infd", "nand", "1e3d", "0s", "0d", "0d0s", "1d-5s", "9999d")
+        ],
+        ("KOMPENSA_DRAIN", "9" * 400 + "s"),
         ("KOMPENSA_STATUS", "docker"),
+        ("LOG_LEVEL", "verbose"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_what_was_expected(variable: str, value: str) -> None:
@@ -84,3 +90,7 @@ def test_secrets_are_not_shown() -> None:
     shown = repr(Settings.read(URL | {"KOMPENSA_API_TOKEN": "hush"}))
     assert "secret" not in shown
     assert "hush" not in shown
+
+
+def test_a_log_level_is_read_in_whatever_case() -> None:
+    assert Settings.read(URL | {"LOG_LEVEL": "Warning"}).log_level == "warning"

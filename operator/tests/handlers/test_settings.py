@@ -41,6 +41,7 @@ def test_the_pods_of_workers_are_described_in_json() -> None:
         ("KOMPENSA_CAPTURE_CREDENTIALS", "inline"),
         ("KOMPENSA_PROBE_PORT", "many"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_LEVEL", "VERBOSE"),
         ("KOMPENSA_REPLICA_POD", "{"),
         ("KOMPENSA_REPLICA_POD", '["registry"]'),
         ("KOMPENSA_REPLICA_POD", '{"nodeSelectors": {}}'),

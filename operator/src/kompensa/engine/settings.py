@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import socket
@@ -14,6 +15,12 @@ from kompensa.model.durations import seconds
 _LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
+
+
+_DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)d)?(.*)")
+# As long as a saga's own TTL may be: beyond, dates end.
+_LONGEST = 3650 * 86_400.0
+_LEVELS = ("debug", "info", "warning", "error")
 
 
 class SettingsError(ValueError):
@@ -78,7 +85,7 @@ class Settings:
             max_in_flight=_whole(environment, "KOMPENSA_MAX_IN_FLIGHT", cls.max_in_flight, most=1_000_000),
             retention=_duration(environment, "KOMPENSA_RETENTION", cls.retention),
             drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
-            log_level=environment.get("LOG_LEVEL") or cls.log_level,
+            log_level=_level(environment, cls.log_level),
         )
 
 
@@ -109,8 +116,27 @@ def _duration(environment: Mapping[str, str], name: str, default: float) -> floa
     text = environment.get(name)
     if not text:
         return default
-    days, unit, rest = text.partition("d")
     try:
-        return float(days) * 86_400 + (seconds(rest) if rest else 0.0) if unit else seconds(text)
-    except ValueError as error:
-        raise SettingsError(f"{name} is {text!r}; expected a duration such as 500ms, 5s, 2h or 7d") from error
+        found = _seconds(text)
+    except ValueError:
+        found = math.nan
+    if not 0 < found <= _LONGEST:
+        raise SettingsError(
+            f"{name} is {text!r}; expected a duration such as 500ms, 5s, 2h or 7d, above 0 and at most 3650d"
+        )
+    return found
+
+
+def _seconds(text: str) -> float:
+    """As in a definition, and days before the rest."""
+    match = _DURATION.fullmatch(text)
+    if match is None or match[1] is None:
+        return seconds(text)
+    return float(match[1]) * 86_400 + (seconds(match[2]) if match[2] else 0.0)
+
+
+def _level(environment: Mapping[str, str], default: str) -> str:
+    level = (environment.get("LOG_LEVEL") or default).lower()
+    if level not in _LEVELS:
+        raise SettingsError(f"LOG_LEVEL is {level!r}; expected {', '.join(_LEVELS)}")
+    return level

@@ -111,7 +111,7 @@ def _required(environment: Mapping[str, str], name: str, example: str) -> str:
 
 
 def _log_level(environment: Mapping[str, str]) -> str:
-    level = environment.get("LOG_LEVEL") or "info"
+    level = (environment.get("LOG_LEVEL") or "info").lower()
     if level not in ("debug", "info", "warning", "error"):
         raise InvalidSettingError(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
     return level
