@@ -15,6 +15,7 @@ def paying(
     headers: dict[str, str] | None = None,
     body: bytes = b"",
     timeout: float = 5.0,
+    only: bool = False,
 ) -> Request:
     """An attempt at the action of the step `pay`."""
     return Request(
@@ -27,4 +28,5 @@ def paying(
         headers=headers or {},
         body=body,
         timeout=timeout,
+        only=only,
     )

@@ -8,6 +8,7 @@ from kompensa.model.definition import Call, Definition
 from kompensa.model.events import Probed, Replied
 from kompensa.model.expressions import ExpressionError, Template
 from kompensa.model.outcomes import Direction, Outcome
+from kompensa.model.policies import RetryPolicy
 from kompensa.model.requests import Request, action_request, compensation_request, probe_request, unsendable
 from tests.support.saga_definitions import definition, step
 from tests.support.saga_run import Run
@@ -51,6 +52,13 @@ def test_every_attempt_sends_the_same() -> None:
     run = Run(reserve(), saga_input=INPUT)
     first, second = (action_request(run.definition, run.saga, run.step("reserve"), n) for n in (1, 2))
     assert msgspec.structs.replace(second, attempt=1) == first
+
+
+def test_a_request_says_whether_its_policy_allows_another() -> None:
+    once = RetryPolicy(maximum_attempts=1)
+    run = Run(definition(msgspec.structs.replace(step("a"), retry_policy=once)))
+    assert action_request(run.definition, run.saga, run.step("a"), 1).only
+    assert not compensation_request(run.definition, run.saga, run.step("a"), 1).only
 
 
 def test_a_compensation_has_a_key_of_its_own() -> None:

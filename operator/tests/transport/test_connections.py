@@ -55,11 +55,20 @@ class Caller:
         self.url = f"{url}:{listening.sockets[0].getsockname()[1]}"
 
     async def call(
-        self, *, url: str = "", headers: dict[str, str] | None = None, token: str | None = None, timeout: float = 5.0
+        self,
+        *,
+        url: str = "",
+        headers: dict[str, str] | None = None,
+        token: str | None = None,
+        timeout: float = 5.0,
+        attempt: int = 1,
+        only: bool = False,
     ) -> Reply:
-        request = paying(headers=headers, timeout=timeout)
-        participant = Participant(namespace="shop", name="stub", url=url or self.url, max_in_flight=9, token=token)
-        return await self.transport.call(participant, SAGA, request)
+        request = paying(headers=headers, timeout=timeout, attempt=attempt, only=only)
+        return await self.transport.call(self.participant(url, token), SAGA, request)
+
+    def participant(self, url: str = "", token: str | None = None) -> Participant:
+        return Participant(namespace="shop", name="stub", url=url or self.url, max_in_flight=9, token=token)
 
 
 async def test_the_next_call_takes_the_connection_of_the_last() -> None:
@@ -67,6 +76,31 @@ async def test_the_next_call_takes_the_connection_of_the_last() -> None:
     async with calling(server) as caller:
         replies = [(await caller.call()).reply for _ in range(3)]
     assert (replies, server.connections) == ([{"n": 1}, {"n": 2}, {"n": 3}], 1)
+
+
+async def test_a_repeated_call_has_a_connection_that_nobody_kept_and_leaves_no_more_of_them() -> None:
+    server = Server(OK)
+    async with calling(server) as caller:
+        replies = [(await caller.call(attempt=attempt)).reply for attempt in (1, 2, 3, 1)]
+        kept = [len(idle) for idle in caller.transport._pool._idle.values()]
+    assert replies == [{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}]
+    assert (server.connections, kept) == (3, [1])
+
+
+async def test_a_call_that_may_not_be_repeated_has_a_connection_that_nobody_kept() -> None:
+    server = Server(OK)
+    async with calling(server) as caller:
+        await caller.call()
+        await caller.call(only=True)
+    assert server.connections == 2
+
+
+async def test_a_probe_has_a_connection_that_nobody_kept() -> None:
+    server = Server(OK)
+    async with calling(server) as caller:
+        await caller.call()
+        await caller.transport.probe(caller.participant(), SAGA, paying("GET"))
+    assert server.connections == 2
 
 
 async def test_calls_at_the_same_time_have_a_connection_each() -> None:
@@ -127,8 +161,9 @@ async def test_a_reply_is_read_however_it_comes(said: bytes) -> None:
         assert (await caller.call()).reply == {"n": 1}
 
 
-async def test_a_reply_without_a_length_ends_with_its_connection() -> None:
-    async with calling(Server(b'HTTP/1.1 200 OK\r\n\r\n{"n": 1}', closes=True)) as caller:
+@pytest.mark.parametrize("header", [b"", b"Transfer-Encoding: identity\r\n"])
+async def test_a_reply_without_a_length_ends_with_its_connection(header: bytes) -> None:
+    async with calling(Server(b"HTTP/1.1 200 OK\r\n" + header + b'\r\n{"n": 1}', closes=True)) as caller:
         assert (await caller.call()).reply == {"n": 1}
 
 

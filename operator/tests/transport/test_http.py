@@ -192,6 +192,26 @@ async def test_a_reply_that_grows_too_large_is_dropped() -> None:
     assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ReplyTooLarge")
 
 
+async def test_a_head_that_grows_too_large_is_dropped_and_called_a_head() -> None:
+    async def endless(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while not writer.is_closing():
+            writer.write(b"X-More: " + b"x" * 0x10000 + b"\r\n")
+            await writer.drain()
+
+    reply = await replied(endless)
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ReplyTooLarge")
+    assert reply.message == f"a reply whose head has more than {REPLY_LIMIT} bytes"
+
+
+async def test_a_change_of_protocol_that_nobody_asked_for_is_unknown_and_no_fault() -> None:
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    reply = await replied(saying(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nxyz"))
+    assert (reply.outcome, reply.reason, faults) == (Outcome.UNKNOWN, "ConnectionFailed", [])
+    assert "101" in (reply.message or "")
+
+
 async def test_a_compressed_reply_is_not_unfolded() -> None:
     bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\x00" * 64
     reply = await replied(response("200 OK", bomb, "Content-Encoding: gzip"))

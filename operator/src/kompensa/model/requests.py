@@ -16,7 +16,10 @@ from kompensa.model.scope import encoded_json, operation_key, operation_values, 
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to send to the step's participant. `key` is the idempotency key; `body` is encoded JSON, empty for none."""
+    """What to send to the step's participant. `key` is the idempotency key; `body` is encoded JSON, empty for none.
+
+    `only`: the policy allows no attempt but this one.
+    """
 
     step: str
     direction: Direction
@@ -27,6 +30,7 @@ class Request(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
     timeout: float
+    only: bool = False
 
 
 def action_request(definition: Definition, saga: Saga, step: Step, attempt: int) -> Request:
@@ -71,6 +75,7 @@ def unsendable(command: CallAction | CallCompensation | CallProbe, error: Expres
 
 
 def _request(definition: Definition, saga: Saga, step: Step, call: Call, direction: Direction, attempt: int) -> Request:
+    policy = step.retry_policy if direction is Direction.ACTION else step.compensation_policy
     scope = Scope(
         {
             **saga_values(saga),
@@ -88,6 +93,7 @@ def _request(definition: Definition, saga: Saga, step: Step, call: Call, directi
         headers=_headers(call, scope) if call.headers else {},
         body=b"" if call.body is None else encoded_json(call.body.render(scope)),
         timeout=step.attempt_timeout,
+        only=policy.maximum_attempts == 1,
     )
 
 

@@ -15,11 +15,11 @@ _NO_BODY = frozenset({204, 304})
 
 
 class ReplyTooLargeError(Exception):
-    """The reply has more bytes than are read."""
+    """The reply has more bytes than are read; a status of 0 is that of a reply whose head did not end."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"a reply of status {status} is too large")
-        self.status = status
+    def __init__(self, status: int, *, limit: int) -> None:
+        what = f"a reply of status {status}" if status else "a reply whose head"
+        super().__init__(f"{what} has more than {limit} bytes")
 
 
 class Response(NamedTuple):
@@ -79,8 +79,10 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(ConnectionError(f"the reply is not HTTP: {error}"))
+        except httptools.HttpParserUpgrade:
+            self._fail(ConnectionError(f"{self._status}: it changes to a protocol that nobody asked for"))
         if self._read > 2 * self._limit:
-            self._fail(ReplyTooLargeError(self._status))
+            self._fail(ReplyTooLargeError(self._status, limit=self._limit))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._until_close and exc is None:
@@ -107,15 +109,15 @@ class Connection(asyncio.Protocol):
         self._status = self._parser.get_status_code()
         length = self._headers.get("Content-Length")
         if length is not None and int(length) > self._limit:
-            self._fail(ReplyTooLargeError(self._status))
-        unframed = length is None and "Transfer-Encoding" not in self._headers
+            self._fail(ReplyTooLargeError(self._status, limit=self._limit))
+        unframed = length is None and "chunked" not in self._headers.get("Transfer-Encoding", "").lower()
         self._until_close = unframed and self._status >= 200 and self._status not in _NO_BODY
 
     def on_body(self, body: bytes) -> None:
         """Parser: a piece of the body."""
         self._body += body
         if len(self._body) > self._limit:
-            self._fail(ReplyTooLargeError(self._status))
+            self._fail(ReplyTooLargeError(self._status, limit=self._limit))
 
     def on_message_complete(self) -> None:
         """Parser: the reply is whole. After an interim one (100, 103) the real one follows."""

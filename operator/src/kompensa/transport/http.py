@@ -27,7 +27,7 @@ from kompensa.transport.replies import classify, classify_probe, unanswered
 
 REPLY_LIMIT = 1 << 20
 # Shorter than the five seconds after which common servers close an idle connection: reusing one in the moment in
-# which it is closed looks like a lost reply.
+# which it is closed looks like a lost reply. A server may do so at any moment, hence `afresh` below.
 _KEEP_ALIVE = 4.0
 _DEFAULTS = {"User-Agent": "kompensa", "Accept": "*/*", "Accept-Encoding": "identity"}
 # What frames a request is ours alone: two opinions about its length are how one request becomes two.
@@ -49,7 +49,10 @@ class HttpTransport:
         def judge(response: Response) -> Reply:
             return classify(response.status, response.headers, response.body, request.direction, now=datetime.now(UTC))
 
-        return await self._attempt(participant, saga_id, request, judge)
+        # What is left to a call that follows a lost one, or has no other to follow it, is not spent on a connection
+        # that its server may be closing: as a time-out it would count, and undo a saga that nobody refused.
+        afresh = request.attempt > 1 or request.only
+        return await self._attempt(participant, saga_id, request, judge, afresh=afresh)
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
         """See `Transport.probe`."""
@@ -57,13 +60,15 @@ class HttpTransport:
         def judge(response: Response) -> Reply:
             return classify_probe(response.status, response.headers, response.body, now=datetime.now(UTC))
 
-        return await self._attempt(participant, saga_id, request, judge)
+        return await self._attempt(participant, saga_id, request, judge, afresh=True)  # it is asked once
 
     async def close(self) -> None:
         """See `Transport.close`."""
         self._pool.close()
 
-    async def _attempt(self, participant: Participant, saga_id: str, request: Request, judge: Classify) -> Reply:
+    async def _attempt(
+        self, participant: Participant, saga_id: str, request: Request, judge: Classify, *, afresh: bool
+    ) -> Reply:
         try:
             address = _address(participant.url)
             written = _written(address, request, _headers(participant, saga_id, request, address))
@@ -74,18 +79,22 @@ class HttpTransport:
             )
         deadline = asyncio.get_running_loop().time() + request.timeout
         try:
-            response = await self._exchange(address.origin, written, deadline)
+            response = await self._exchange(address.origin, written, deadline, afresh=afresh)
         except TimeoutError as error:
             why = f": {error}" if str(error) else ""
             return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s{why}")
         except ReplyTooLargeError as error:
-            return unanswered("ReplyTooLarge", f"{error.status} with more than {REPLY_LIMIT} bytes")
+            return unanswered("ReplyTooLarge", str(error))
         except (OSError, ValueError) as error:
             return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
         return judge(response)
 
-    async def _exchange(self, origin: Origin, written: bytes, deadline: float) -> Response:
-        connection = self._pool.kept(origin) or await self._pool.made(origin, deadline=deadline)
+    async def _exchange(self, origin: Origin, written: bytes, deadline: float, *, afresh: bool) -> Response:
+        connection = self._pool.kept(origin)
+        if connection is not None and afresh:
+            connection.abort()  # the new one takes its place, so that repeating does not make them more
+            connection = None
+        connection = connection or await self._pool.made(origin, deadline=deadline)
         try:
             response = await connection.exchange(written, deadline=deadline)
         except BaseException:
