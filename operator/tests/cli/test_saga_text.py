@@ -71,6 +71,19 @@ def test_a_change_is_told_in_one_line() -> None:
     assert one_line({"phase": "Pending"}) == "Pending"
 
 
+def test_what_a_terminal_would_obey_is_shown_and_not_sent() -> None:
+    evil = "a\x1b[31m\x00\u009b\r\nb é"
+    saga = {
+        **SAGA,
+        "message": evil,
+        "result": {"k": evil},
+        "steps": [{"name": "pay", "state": "Failed", "message": evil}],
+    }
+    text = "\n".join([description(saga, [{"event": "StepFailed", "message": evil}]), one_line(saga)])
+    assert text.count(r"a\x1b[31m\x00\x9b\r\nb é") == 5
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 @pytest.mark.parametrize(
     ("since", "expected"),
     [

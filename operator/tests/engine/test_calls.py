@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from kompensa.engine.places import Places
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import World, definition_spec, tenure_of
+from tests.support.scripted_transport import NO_ANSWER, WRONG
 
 
 async def queued(world: World, *, sagas: int) -> list[str]:
@@ -82,6 +85,17 @@ async def test_a_call_that_was_not_made_says_nothing_of_the_one_before() -> None
         await world.until_phase(blocking, "Succeeded")
         await world.until_phase(other, "Compensated")
         assert world.transport.calls == ["action pay", "action pay", "compensation pay"]
+
+
+async def test_a_probe_that_is_refused_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    async with World() as world:
+        steps = definition_spec("pay")
+        steps["steps"][0]["probe"] = {"http": {"method": "GET", "path": "/mistyped"}}
+        await world.declare("pay", steps=steps["steps"])
+        world.transport.answer("action pay", NO_ANSWER)
+        world.transport.answer("probe pay", WRONG)
+        await world.until_phase(await world.start(), "Compensated")
+    assert "a probe was refused" in capsys.readouterr().out
 
 
 async def test_who_is_cancelled_while_waiting_leaves_the_place_to_the_next() -> None:

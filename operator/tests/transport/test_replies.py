@@ -55,9 +55,39 @@ def test_what_is_to_be_undone_and_is_gone_is_undone() -> None:
     assert classify(410, {}, b"", Direction.COMPENSATION, now=NOW).outcome is Outcome.SUCCEEDED
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[1]", b"ok", b"\xff\xfe", b'{"a":', b"[" * 100_000])
-def test_a_success_whose_body_is_no_json_object_is_a_success_without_fields(body: bytes) -> None:
-    assert action(200, body) == Reply(outcome=Outcome.SUCCEEDED, reply={})
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b"null", "it begins with 'null'"),
+        (b'["a"]', """it begins with '["a"]'"""),
+        (b"OK", "JSON is malformed: invalid character (byte 0); it begins with 'OK'"),
+        (b'{"a":NaN}', "JSON is malformed: invalid character (byte 5)"),
+        (b'{"a":1e400}', "Number out of range"),
+        ('{"a":1}'.encode("utf-16"), "JSON is malformed"),
+        (b'{"a":"\xe9"}', "'utf-8' codec can't decode"),
+        (b"\x1f\x8b\x08\x00", "JSON is malformed"),
+        (b'{"a":', "Input data was truncated"),
+        (b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_a_success_whose_body_is_no_json_object_is_one_without_fields_and_says_why(body: bytes, why: str) -> None:
+    reply = action(200, body)
+    assert (reply.outcome, reply.reply, reply.reason) == (Outcome.SUCCEEDED, {}, None)
+    assert reply.message is not None
+    assert reply.message.startswith(f"200 whose body is no JSON object: {why}")
+    assert reply.message.isprintable()
+    assert len(reply.message) < 250
+
+
+def test_a_byte_order_mark_is_no_part_of_a_reply() -> None:
+    assert action(200, b'\xef\xbb\xbf{"id":1}') == Reply(outcome=Outcome.SUCCEEDED, reply={"id": 1})
+
+
+def test_what_a_terminal_would_obey_is_not_passed_on() -> None:
+    reply = action(409, msgspec.json.encode({"detail": "a\0b\x1b[31m\u2028\r\n\u202eX é 満席"}))
+    assert reply.message == "409 a b [31m X é 満席"
+    assert action(503, b"busy\r\n\x1b[2J\x9b").message == "503 busy [2J\ufffd"
 
 
 def test_a_success_carries_its_fields() -> None:

@@ -1,4 +1,8 @@
-"""A saga's view as text. Pure: the JSON of the API in, lines out."""
+"""A saga's view as text. Pure: the JSON of the API in, lines out.
+
+Participants' words and values are among it. What is no character to be seen is written as its escape (`\\x1b`, `\\n`):
+a terminal would obey it, and a table would lose its lines.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,7 +25,7 @@ def description(saga: View, log: Sequence[View]) -> str:
     """A saga in full: what it is, its steps with their times, what came of it, and its history."""
     parts = [_head(saga), _steps(saga)]
     if result := saga.get("result"):
-        parts.append("Result:\n" + "\n".join(f"  {name}: {value}" for name, value in result.items()))
+        parts.append("Result:\n" + "\n".join(f"  {_seen(name)}: {_seen(value)}" for name, value in result.items()))
     if log:
         parts.append("History:\n" + indented(columns(("TIME", "EVENT", "STEP", "DETAIL"), [_entry(e) for e in log])))
     return "\n\n".join(parts)
@@ -30,8 +34,7 @@ def description(saga: View, log: Sequence[View]) -> str:
 def one_line(saga: View) -> str:
     """What `watch` prints on every change."""
     words = [str(saga.get("phase", "")), str(saga.get("progress", "")), str(saga.get("step") or "")]
-    reason = ": ".join(str(saga[key]) for key in ("reason", "message") if saga.get(key))
-    return "  ".join(word for word in (*words, reason) if word)
+    return "  ".join(word for word in (*words, _why(saga)) if word)
 
 
 def age(since: str, now: datetime) -> str:
@@ -53,7 +56,7 @@ def indented(text: str) -> str:
 
 def _row(saga: View, now: datetime) -> list[str]:
     words = ("namespace", "name", "id", "definition", "phase", "step", "progress", "reason")
-    return [*(str(saga.get(word) or "") for word in words), age(str(saga["startTime"]), now)]
+    return [*(_seen(saga.get(word) or "") for word in words), age(str(saga["startTime"]), now)]
 
 
 def _head(saga: View) -> str:
@@ -62,7 +65,7 @@ def _head(saga: View) -> str:
         ("ID", saga.get("id")),
         ("Definition", f"{saga.get('definition')}, revision {saga.get('revision')}"),
         ("Phase", f"{saga.get('phase')}  {saga.get('progress', '')}"),
-        ("Reason", ": ".join(str(saga[key]) for key in ("reason", "message") if saga.get(key))),
+        ("Reason", _why(saga)),
         ("Started", saga.get("startTime")),
         ("Ended", saga.get("completionTime")),
     ]
@@ -78,7 +81,7 @@ def _step(step: View) -> list[str]:
     undo = step.get("compensation") or {}
     undone = f"{undo['state']}, {undo.get('attempts', 0)} attempts" if undo else ""
     words = [str(step.get("name")), str(step.get("state")), str(step.get("attempts") or ""), _took(step)]
-    return [*words, undone, str(step.get("message") or "")]
+    return [*words, undone, _seen(step.get("message") or "")]
 
 
 def _took(step: View) -> str:
@@ -91,6 +94,15 @@ def _took(step: View) -> str:
 
 def _entry(entry: View) -> list[str]:
     attempt = f"attempt {entry['attempt']}" if entry.get("attempt") else ""
-    told = ": ".join(str(entry[key]) for key in ("reason", "message") if entry.get(key))
     words = [str(entry.get(key) or "") for key in ("at", "event", "step")]
-    return [*words, "  ".join(word for word in (attempt, told) if word)]
+    return [*words, "  ".join(word for word in (attempt, _why(entry)) if word)]
+
+
+def _why(view: View) -> str:
+    """Reason and message of a saga, or of an entry of its history."""
+    return ": ".join(_seen(view[key]) for key in ("reason", "message") if view.get(key))
+
+
+def _seen(value: object) -> str:
+    text = str(value)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -65,11 +65,14 @@ class Calls:
         if reply is not _NOT_SENT:
             attempts(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
         if isinstance(command, CallProbe):
+            if reply.outcome is Outcome.MISCONFIGURED:
+                _log.warning("a probe was refused", saga=live.saga.id, step=step.name, message=reply.message)
             return Probed(
                 step=command.step,
                 attempt=command.attempt,
                 outcome=reply.outcome,
                 reply=reply.reply,
+                reason=reply.reason,
                 message=reply.message,
             )
         return Replied(

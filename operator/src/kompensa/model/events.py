@@ -36,6 +36,7 @@ class Probed(Struct, frozen=True, kw_only=True):
     attempt: int
     outcome: Outcome
     reply: dict[str, Any] | None = None
+    reason: str | None = None
     message: str | None = None
 
 

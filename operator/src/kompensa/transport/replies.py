@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,17 +17,20 @@ from kompensa.transport.port import Reply
 # A participant may ask for patience, but not for so much that its saga looks forgotten.
 LONGEST_RETRY_AFTER = 300.0
 _SHOWN = 300
+_EXCERPT = 60
 _LONGEST_REASON = 64
 _WORD = re.compile(r"[A-Za-z0-9]+")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
     """What an action's or a compensation's response means."""
-    document = _object(body)
+    document, fault = _object(body)
     reason = _reason(status, document)
     outcome = outcome_of_status(status, direction, reason)
     if outcome is Outcome.SUCCEEDED:
-        return Reply(outcome=outcome, reply=document or {})
+        # Harmless where nothing of the reply is wanted; where something is, this says why it is not there.
+        message = f"{status} whose body is no JSON object: {fault}" if fault else None
+        return Reply(outcome=outcome, reply=document or {}, message=message)
     return Reply(
         outcome=outcome,
         reply=document,
@@ -56,12 +60,19 @@ def unanswered(reason: str, message: str) -> Reply:
     return Reply(outcome=Outcome.UNKNOWN, reason=reason, message=message)
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _object(body: bytes) -> tuple[dict[str, Any] | None, str | None]:
+    """The JSON object in a body, or what is there instead. A byte order mark before it is no part of it."""
+    if not body:
+        return None, "it is empty"
     try:
-        document = msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+        document = msgspec.json.decode(body.removeprefix(BOM_UTF8))
+    except RecursionError:
+        return None, "it is nested too deeply"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return None, f"{error}; it begins with {_plain(body[:_EXCERPT])!r}"
+    if not isinstance(document, dict):
+        return None, f"it begins with {_plain(body[:_EXCERPT])!r}"
+    return document, None
 
 
 def _reason(status: int, document: Mapping[str, Any] | None) -> str:
@@ -85,8 +96,17 @@ def _detail(document: Mapping[str, Any] | None, body: bytes) -> str:
     if document:
         for field in ("detail", "title"):
             if isinstance(document.get(field), str):
-                return str(document[field])[:_SHOWN]
-    return body[:_SHOWN].decode("utf-8", errors="replace").strip()
+                return _one_line(document[field])[:_SHOWN]
+    return _plain(body[:_SHOWN])
+
+
+def _plain(body: bytes) -> str:
+    return _one_line(body.decode("utf-8", errors="replace"))
+
+
+def _one_line(text: str) -> str:
+    """Without what is no character to be seen: it ends in logs, objects and terminals, which obey some of those."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _retry_after(value: str | None, now: datetime) -> float:
