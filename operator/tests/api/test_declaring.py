@@ -42,6 +42,15 @@ async def test_a_participant_that_cannot_be_read_is_422(api: Api) -> None:
     assert "url" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("token", ["hush\n", "hu\r\nsh", " hush", "hu\0sh", ""])
+async def test_a_token_that_cannot_be_sent_is_422_and_not_shown(api: Api, token: str) -> None:
+    body = {"spec": {"url": "http://stub"}, "token": token}
+    refused = await api.client.put(f"{BASE}/participants/stub", json=body)
+    assert slug(refused) == (422, "participant-invalid")
+    assert refused.json()["detail"].startswith("token: expected one line")
+    assert "hu" not in refused.text
+
+
 @pytest.mark.parametrize("name", ["Order", "a" * 64, "-a", "a%0A"])
 async def test_a_name_that_kubernetes_would_refuse_is_422(api: Api, name: str) -> None:
     refused = await api.client.put(f"{BASE}/definitions/{name}", json={"spec": definition_spec("ship")})

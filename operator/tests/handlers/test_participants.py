@@ -1,5 +1,6 @@
 """Participant objects: whatever changes about one, the definitions that call it are looked at again."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -15,11 +16,13 @@ class Engine:
     def __init__(self) -> None:
         self.known: set[str] = set()
         self.fails: Exception | None = None
+        self.token: str | None = None
 
-    async def put_participant(self, namespace: str, name: str, *_: Any, **__: Any) -> None:
+    async def put_participant(self, namespace: str, name: str, _: Any, token: str | None, **__: Any) -> None:
         if self.fails:
             raise self.fails
         self.known.add(f"{namespace}/{name}")
+        self.token = token
 
     async def delete_participant(self, namespace: str, name: str, *, uid: str | None) -> None:
         if self.fails:
@@ -28,10 +31,14 @@ class Engine:
 
 
 class Cluster:
-    """Keeps the reasons that objects were given."""
+    """Keeps the reasons that objects were given, and a Secret with a token."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.token = b"abc"
+
+    async def get(self, _: Resource, __: str, ___: str) -> Any:
+        return {"data": {"token": base64.b64encode(self.token).decode()}}
 
     async def set_status(self, _: Resource, __: str, ___: str, ____: str, status: Any) -> None:
         self.said += [condition["reason"] for condition in status["conditions"] if condition["type"] == "Ready"]
@@ -49,9 +56,9 @@ class World:
         )
 
 
-def seen(*, generation: int = 1) -> Seen:
+def seen(*, generation: int = 1, **spec: Any) -> Seen:
     metadata = {"namespace": "shop", "name": "payments", "uid": "u", "generation": generation}
-    return Seen({"metadata": metadata, "spec": {"url": "http://payments"}})
+    return Seen({"metadata": metadata, "spec": {"url": "http://payments", **spec}})
 
 
 async def test_definitions_are_looked_at_again_at_every_change_and_not_in_between() -> None:
@@ -79,3 +86,18 @@ async def test_a_participant_that_the_engine_refuses_says_so_and_wakes_nobody() 
     world.engine.fails = EngineProblemError(422, "participant-invalid", "spec.url: its port is no number", {})
     await world.participants.reconcile(seen(), 1)
     assert (world.cluster.said, world.changed) == (["SpecInvalid"], [])
+
+
+@pytest.mark.parametrize("value", [b"abc", b"abc\n", b"abc\r\n"])
+async def test_a_tokens_last_line_end_is_that_of_the_file_it_came_from(value: bytes) -> None:
+    world = World()
+    world.cluster.token = value
+    await world.participants.reconcile(seen(tokenSecretRef={"name": "payments", "key": "token"}), 1)
+    assert world.engine.token == "abc"
+
+
+async def test_a_token_is_looked_at_again_sooner_than_the_rest() -> None:
+    world = World()
+    without = await world.participants.reconcile(seen(), 1)
+    with_token = await world.participants.reconcile(seen(tokenSecretRef={"name": "payments", "key": "token"}), 1)
+    assert with_token < without

@@ -165,6 +165,11 @@ class Declarations:
             parsed = parse_participant(spec)
         except SpecError as error:
             raise ParticipantInvalidError(str(error)) from error
+        if token is not None and not _sendable(token):
+            raise ParticipantInvalidError(
+                "token: expected one line of printable characters, without spaces before or after it, as it stands "
+                "behind `Authorization: Bearer`"
+            )
         text = _text(dict(spec))
         row = ParticipantRow(namespace=namespace, name=name, spec=text, token=token, object_uid=object_uid)
         async with self._turn:
@@ -329,6 +334,10 @@ def _address(row: ParticipantRow, spec: ParticipantSpec) -> Participant:
     return Participant(
         namespace=row.namespace, name=row.name, url=spec.url, max_in_flight=spec.max_in_flight, token=row.token
     )
+
+
+def _sendable(token: str) -> bool:
+    return bool(token) and token.isprintable() and token == token.strip()
 
 
 def _text(value: Any) -> str:

@@ -11,8 +11,10 @@ from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.workqueue import RetryLaterError
 
-# Participants are put again now and then: a journal restored from a backup may not know them, a token may be new.
+# Participants are put again now and then: a journal restored from a backup may not know them. A token may be new, and
+# Secrets are not watched: the right to watch them is one to read them all.
 REPEAT = 300.0
+TOKEN_REPEAT = 60.0
 SECRET_RETRY = 10.0
 
 
@@ -29,6 +31,7 @@ class Participants(Kind):
         self._known: dict[str, tuple[str, int]] = {}
 
     async def reconcile(self, seen: Seen, attempt: int) -> float:
+        again = TOKEN_REPEAT if seen.spec.get("tokenSecretRef") else REPEAT
         try:
             token = await self._token(seen)
             await self._engine.put_participant(seen.namespace, seen.name, seen.spec, token, uid=seen.uid)
@@ -37,7 +40,7 @@ class Participants(Kind):
             return SECRET_RETRY
         except EngineProblemError as problem:
             await self.say(seen, {}, stalled("SpecInvalid", problem.detail))
-            return REPEAT
+            return again
         except EngineUnreachableError as error:
             if attempt >= PATIENCE:
                 await self.say(seen, {}, WAITING_FOR_ENGINE)
@@ -46,7 +49,7 @@ class Participants(Kind):
         if self._known.get(seen.key) != (seen.uid, seen.generation):
             self._known[seen.key] = (seen.uid, seen.generation)
             self._on_change(seen.namespace, seen.name)
-        return REPEAT
+        return again
 
     async def forget(self, seen: Seen) -> None:
         self._known.pop(seen.key, None)
@@ -60,4 +63,5 @@ class Participants(Kind):
         reference = seen.spec.get("tokenSecretRef")
         if not reference:
             return None
-        return await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))
+        value = await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))
+        return value.removesuffix("\n").removesuffix("\r")  # a file's last line end, which --from-file takes along
