@@ -110,6 +110,23 @@ async def test_a_take_over_that_does_not_seize_the_lease_is_found(
     assert await versions_a_take_over_missed(journal, database) == 1
 
 
+async def test_a_commit_that_meets_a_take_over_under_way_waits_for_it_and_fails(
+    journal: Journal, database: Login
+) -> None:
+    lease = await joined(journal)
+    taker = await asyncpg.connect(database.url, server_settings={"search_path": "kompensa"})
+    async with taker.transaction():
+        await taker.execute(leases._SEIZE, "one")
+        await taker.fetchval(leases._ENTER, "one", 60.0, 0, True)
+        late = asyncio.create_task(written(journal, lease, acceptance()))
+        done, _ = await asyncio.wait([late], timeout=0.15)
+        assert not done, "it was written while its lease was being taken"
+    with pytest.raises(StaleLeaseError):
+        await late
+    assert await journal.sagas.page(SagaFilter()) == []
+    await taker.close()
+
+
 async def test_a_lease_is_renewed_while_a_commit_under_it_waits(
     journal: Journal, journals: Journals, database: Login
 ) -> None:
