@@ -142,3 +142,50 @@ async def test_a_value_with_a_syntax_of_its_own_is_the_events_fault(things: Logi
         await writing.write([named("b", "good &")])
 
     assert parked(things).keys() == {"b"}
+
+
+UNIQUE = "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, name text UNIQUE)"
+
+
+async def test_a_value_that_one_key_hands_to_another_fits_in_whatever_order_the_keys_are(things: Login) -> None:
+    execute(things, UNIQUE)
+    async with desk(things, replica=copy_of("name")) as writing:
+        await writing.write([named("z", "first"), named("m", "second")])
+        await writing.write(
+            [named("z", "third", version=2), named("m", "first", version=2), named("a", "second"), named("zz", "third")]
+        )
+
+    assert {row["id"]: row["name"] for row in rows(things)} == {"z": "third", "m": "first", "a": "second"}
+    assert parked(things).keys() == {"zz"}
+
+
+@pytest.mark.parametrize("on_delete", ["Delete", "SoftDelete"])
+async def test_a_deletion_hands_a_value_on_too_and_what_collided_does_not_outlive_its_own(
+    things: Login, on_delete: str
+) -> None:
+    execute(things, UNIQUE + "; ALTER TABLE invoices.things ADD deleted timestamptz")
+    replica = copy_of("name", on_delete=on_delete, deletedAtColumn="deleted")
+    replica["spec"]["target"]["columns"][0] |= {"personal": True}
+    async with desk(things, replica=replica) as writing:
+        await writing.write([named("z", "first")])
+        await writing.write(
+            [
+                Change(key="z", version=2, payload=None),
+                named("a", "first"),
+                named("b", "first"),
+                Change(key="b", version=2, payload=None),
+            ]
+        )
+
+    assert parked(things) == {}
+    living = [row["id"] for row in rows(things) if row["deleted"] is None]
+    assert living == ["a"]
+
+
+async def test_rows_that_refer_to_each_other_fit_although_their_reference_is_deferred(things: Login) -> None:
+    execute(things, TABLE + "ALTER TABLE invoices.things ADD FOREIGN KEY (name) REFERENCES invoices.things DEFERRABLE")
+    async with desk(things, replica=copy_of("name")) as writing:
+        await writing.write([named("z", "z"), named("a", "z"), named("b", "nobody")])
+
+    assert ids(things) == ["a", "z"]
+    assert parked(things).keys() == {"b"}

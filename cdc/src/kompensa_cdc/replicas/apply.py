@@ -22,6 +22,12 @@ from kompensa_cdc.replicas.statements import Statements
 
 COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
 
+# By what another row holds or lacks, which a change of that row may mend.
+COLLISIONS = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.ExclusionViolation,
+    psycopg.errors.ForeignKeyViolation,
+)
 Deletions = Mapping[str, int]  # key -> version of its deletion
 Items = Sequence[Change | Poison]
 
@@ -76,7 +82,7 @@ class Writer:
         keys = {key_of(item) for item in items}
         deleted = (await standing_of(connection, self.books, keys)).deleted
         held = await self._held(connection, keys, deleted)
-        _, refused = await self._write_halving(connection, _in_order(_changes(items)), deleted)
+        _, refused = await self._write_what_fits(connection, _changes(items), deleted)
         return settle(_with_refused(items, refused), held)
 
     async def _apply(self, connection: AsyncConnection, batch: Batch, *, halving: bool) -> Applied:
@@ -92,7 +98,7 @@ class Writer:
             held = await self._held(connection, unsettled, standing.deleted)
             refused: list[Refused] = []
             if halving:
-                written, refused = await self._write_halving(connection, _in_order(changes), standing.deleted)
+                written, refused = await self._write_what_fits(connection, changes, standing.deleted)
                 if not written:
                     _raise_unclear(refused)
             else:
@@ -136,6 +142,27 @@ class Writer:
         folded = tuple(fold(changes).values())
         return await self._write_all(connection, folded, deleted, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS)
 
+    async def _write_what_fits(
+        self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
+    ) -> tuple[int, list[Refused]]:
+        """Write by halving, and then once more, one by one as they came, the changes that collided with another row.
+
+        That row may have been written since: it has let go of the unique value that was wanted, say.
+        """
+        written, refused = await self._write_halving(connection, _in_order(changes), deleted)
+        collided = {each.change.event.place for each in refused if isinstance(each.error, COLLISIONS)}
+        if not written or not collided:
+            return written, refused
+        final = [each for each in refused if each.change.event.place not in collided]
+        aside = {each.change.event.place for each in refused}
+        gone = _with_deletions(deleted, [each for each in changes if each.event.place not in aside])
+        for change in changes:
+            if change.event.place in collided:
+                more, still_refused = await self._write_halving(connection, [change], gone)
+                written += more
+                final += still_refused
+        return written, final
+
     async def _write_halving(
         self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
     ) -> tuple[int, list[Refused]]:
@@ -167,11 +194,8 @@ class Writer:
     async def _write_all(
         self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions, *, copy: bool
     ) -> int:
-        tombstones = dict(deleted)
         deletions = [each.deletion for each in folded if each.deletion]
-        for deletion in deletions:
-            version = deletion.event.aggregate_version
-            tombstones[deletion.event.key] = max(version, tombstones.get(deletion.event.key, 0))
+        tombstones = _with_deletions(deleted, deletions)
         states = [each.state for each in folded if each.state]
         live = [state for state in states if state.event.aggregate_version > tombstones.get(state.event.key, 0)]
         late = [state for state in states if state.event.aggregate_version <= tombstones.get(state.event.key, 0)]
@@ -228,6 +252,15 @@ def _changes(items: Items) -> list[Change]:
 def _in_order(changes: Sequence[Change]) -> list[Change]:
     """By key and version; a state before a deletion of the same version, which it must not outlive."""
     return sorted(changes, key=lambda each: (each.event.key, each.event.aggregate_version, each.row is None))
+
+
+def _with_deletions(deleted: Deletions, changes: Sequence[Change]) -> Deletions:
+    """The version of each key's newest deletion, those among `changes` included."""
+    tombstones = dict(deleted)
+    for change in changes:
+        if change.row is None:
+            tombstones[change.event.key] = max(change.event.aggregate_version, tombstones.get(change.event.key, 0))
+    return tombstones
 
 
 def _raise_unclear(refused: Sequence[Refused]) -> None:
