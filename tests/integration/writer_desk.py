@@ -69,19 +69,27 @@ class Desk:
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Apply the changes as one batch at our offset."""
-        assert self.claim is not None
-        start = self.claim.next_offset
+        batch = self.batch(changes)
+        await self.writer.apply(self.connection, batch)
+        self.claim = replace(self._claimed, next_offset=batch.moves[0].next_offset)
+
+    def batch(self, changes: Sequence[Change]) -> Batch:
+        start = self._claimed.next_offset
         items = tuple(self._prepared(change, start + index) for index, change in enumerate(changes))
         move = Advance(
             topic=TOPIC[0],
             partition=TOPIC[1],
             start=start,
             next_offset=start + len(changes),
-            epoch=self.claim.epoch,
+            epoch=self._claimed.epoch,
             records=len(changes),
         )
-        await self.writer.apply(self.connection, Batch(items, (move,)))
-        self.claim = replace(self.claim, next_offset=move.next_offset)
+        return Batch(items, (move,))
+
+    @property
+    def _claimed(self) -> Claim:
+        assert self.claim is not None
+        return self.claim
 
     def _prepared(self, change: Change, offset: int) -> Prepared | Poison:
         prepared = self._prepare(Record(change, offset))  # type: ignore[operator]

@@ -3,9 +3,13 @@ trouble, and the trouble is told meanwhile.
 
 A commit whose reply was lost shows as FencedError on the next try: the offsets have moved. The session then ends, and
 the next one reads on from where the database really is.
+
+A batch that the database cannot write in time is written in parts, each committed by itself: tried as a whole for ever,
+it would never end.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
@@ -25,9 +29,14 @@ from kompensa_cdc.replicas.progress import Progress
 from kompensa_cdc.replicas.target import connect, trouble
 
 APPLY_TIMEOUT_SECONDS = 120.0
+TIME_OUTS = (TimeoutError, psycopg.errors.QueryCanceled)
 
 _log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
+
+
+class _TimedOutError(Exception):
+    """So many records at once take too long."""
 
 
 class Applier:
@@ -39,6 +48,7 @@ class Applier:
         self._progress = progress
         self._metrics = metrics
         self._connection: AsyncConnection | None = None
+        self._at_once = sys.maxsize  # records in one transaction: halved by a time-out, raised by each that was quick
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,7 +59,7 @@ class Applier:
         await self._close()
 
     async def apply(self, batch: Batch) -> Applied:
-        """Apply a batch, however long that takes.
+        """Apply a batch, however long that takes; in parts, if as a whole it takes too long.
 
         Raises
         ------
@@ -58,7 +68,18 @@ class Applier:
         psycopg.Error
             If the table is not as it was when the session began, or takes nothing at all.
         """
-        return await self._patiently(lambda connection: self._writer.apply(connection, batch))
+        applied = Applied(records=0, written=0, parked=(), superseded=())
+        rest: Batch | None = batch
+        while rest is not None:
+            part, later = rest.cut(self._at_once)
+            try:
+                applied += await self._write(part)
+            except _TimedOutError:
+                self._at_once = len(part.items) // 2
+            else:
+                self._at_once += max(1, self._at_once // 10)
+                rest = later
+        return applied
 
     async def count_parked(self) -> int:
         """Count the parked keys; in idle times this is also how trouble with the database is noticed."""
@@ -68,7 +89,11 @@ class Applier:
         """What the database holds as next offsets; in idle times this is how a rewind is noticed."""
         return await self._patiently(self._writer.books.offsets)
 
-    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    async def _write(self, part: Batch) -> Applied:
+        return await self._patiently(lambda connection: self._writer.apply(connection, part), records=len(part.items))
+
+    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[Result]], *, records: int = 0) -> Result:
+        """Try until it is done. `records`: how many it writes; where these can be fewer, a time-out is raised."""
         attempt = 0
         while True:
             try:
@@ -79,14 +104,27 @@ class Applier:
                     raise  # a wrong table or a missing right: for the next session to tell
                 attempt += 1
                 self._metrics.retries.inc()
-                text = trouble(self._database_url, error)
+                text = self._in_words(error, records)
                 if self._progress.problem("database", text):
                     _log.warning(text, replica=self._progress.replica)
                 await self._close()
+                if records > 1 and isinstance(error, TIME_OUTS):
+                    raise _TimedOutError from error
                 await asyncio.sleep(pause_seconds(attempt))
             else:
                 self._progress.cleared("database")
                 return result
+
+    def _in_words(self, error: psycopg.Error | OSError, records: int) -> str:
+        if isinstance(error, TimeoutError):  # which has no text
+            error = TimeoutError(f"a transaction was not done within {APPLY_TIMEOUT_SECONDS:g} s")
+        text = trouble(self._database_url, error)
+        if records < 2 or not isinstance(error, TIME_OUTS):
+            return text
+        return (
+            f"{text}; its {records} records are now written in smaller parts: lower batch.maxRecords, or look for what "
+            "is slow, such as a trigger, an index or the way to the database"
+        )
 
     async def _open(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed:

@@ -1,0 +1,50 @@
+"""A database that cannot write a batch in time: it is written in parts, and what is too slow is told."""
+
+import pytest
+
+from kompensa.dev.postgres import Login
+from kompensa_cdc.replicas import Progress, applier, target
+from kompensa_cdc.replicas.applier import Applier
+from kompensa_cdc.replicas.metrics import Metrics
+
+from .copies import Change, execute, query
+from .writer_desk import copy_of, desk, ids, parked
+
+SLOW = """
+CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, name varchar(4));
+CREATE FUNCTION invoices.slow() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTION invoices.slow();
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "told"),
+    [
+        (target, "STATEMENT_TIMEOUT_SECONDS", "canceling statement due to statement timeout"),
+        (applier, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
+    ],
+    ids=["a statement", "a transaction"],
+)
+async def test_a_batch_that_takes_too_long_is_written_in_parts_and_told(
+    things: Login, monkeypatch: pytest.MonkeyPatch, module: object, limit: str, told: str
+) -> None:
+    execute(things, SLOW)
+    changes = [Change(key=f"k{number:02}", version=1, payload={"name": "fits"}) for number in range(20)]
+    changes[13] = Change(key="k13", version=1, payload={"name": "does not"})
+    monkeypatch.setattr(module, limit, 2)
+    async with desk(things, replica=copy_of("name")) as writing:
+        progress = Progress("shop/things")
+        metrics = Metrics(progress)
+        async with Applier(writing.writer, database_url=things.url, progress=progress, metrics=metrics) as applying:
+            applied = await applying.apply(writing.batch(changes))
+
+    assert (applied.records, applied.written, len(applied.parked)) == (20, 19, 1)
+    assert len(ids(things)) == 19
+    assert parked(things).keys() == {"k13"}
+    assert query(things.url, "SELECT next_offset, applied FROM invoices.kompensa_replica_offsets") == [
+        {"next_offset": 20, "applied": 20}
+    ]
+    assert told in progress.last_error
+    assert "batch.maxRecords" in progress.last_error
+    assert not progress.problems
