@@ -204,3 +204,31 @@ def soft_copy() -> dict[str, Any]:
     replica = copy_of("name", on_delete="SoftDelete", deletedAtColumn="deleted")
     replica["spec"]["target"]["columns"][0] |= {"personal": True}
     return replica
+
+
+MIGRATED = "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, amount int, name text NOT NULL)"
+
+
+@pytest.mark.parametrize(
+    ("migration", "payload"),
+    [
+        ("ALTER amount TYPE numeric", {"amount": 1.5, "name": "x"}),
+        ("ALTER name DROP NOT NULL", {"amount": 1, "name": None}),
+    ],
+)
+async def test_what_fits_the_table_after_a_migration_is_not_judged_by_what_it_was(
+    things: Login, migration: str, payload: dict[str, Any]
+) -> None:
+    execute(things, MIGRATED)
+    replica = copy_of("amount numeric", "name")
+    change = Change(key="a", version=1, payload=payload)
+    async with desk(things, replica=replica) as writing:
+        execute(things, f"ALTER TABLE invoices.things {migration}")
+        with pytest.raises(TargetError, match="has changed since it was read"):
+            await writing.write([change])
+        assert parked(things) == {}
+    async with desk(things, replica=replica) as writing:
+        await writing.write([change])
+
+    assert parked(things) == {}
+    assert ids(things) == ["a"]

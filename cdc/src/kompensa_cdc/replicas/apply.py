@@ -19,6 +19,7 @@ from kompensa_cdc.replicas.changes import Change, Folded, Settled, fold, key_of,
 from kompensa_cdc.replicas.faults import Fault, fault_of, is_an_events
 from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
 from kompensa_cdc.replicas.statements import Statements
+from kompensa_cdc.replicas.table import TargetError, read_table
 
 COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
 
@@ -63,6 +64,8 @@ class Writer:
         ------
         FencedError
             If another worker has taken a partition over; nothing was written.
+        TargetError
+            If something would be parked, and the table has changed since the statements were composed.
         psycopg.Error
             For trouble that is not the fault of one event; nothing was written.
         """
@@ -105,6 +108,8 @@ class Writer:
                 written = await self._write_whole(connection, changes, standing.deleted)
             items = _with_refused(batch.items, refused)
             settled = settle([item for item in items if key_of(item) in unsettled], held)
+            if settled.waiting:
+                await self._check_unchanged(connection)
             freed: set[str] = set()
             if standing.parked:
                 freed = await drop_superseded(connection, self.books, settled.newest)
@@ -115,6 +120,11 @@ class Writer:
             parked=tuple(each.poison for each in settled.waiting),
             superseded=tuple(sorted(freed | {event.key for event in settled.superseded})),
         )
+
+    async def _check_unchanged(self, connection: AsyncConnection) -> None:
+        """Before anything is parked: an event that fits the table as it is now must not be judged by what it was."""
+        if await read_table(connection, self.statements.target) != self.statements.table:
+            raise TargetError(f"table {self.statements.target.table} has changed since it was read: it is read anew")
 
     async def _held(self, connection: AsyncConnection, keys: Collection[str], deleted: Deletions) -> dict[str, int]:
         """The version that the copy holds of each key, of its row or of its deletion."""

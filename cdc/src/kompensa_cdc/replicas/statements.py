@@ -21,9 +21,12 @@ Part = sql.Composable
 class Statements:
     """`live_*` and `late` take one array per column (key, version, columns); `bury` keys, versions and times.
 
-    `versions` takes keys, and gives those that have a row, each with the version that its row holds.
+    `versions` takes keys, and gives those that have a row, each with the version that its row holds. `table` is what
+    they were composed for, and `target` what it was declared as.
     """
 
+    target: Target
+    table: TargetTable
     create_staged: sql.Composed
     copy_staged: sql.Composed
     live_from_staged: sql.Composed
@@ -41,6 +44,8 @@ def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Sta
         check_blanks(spec.target, table)
     writer = _Writer(spec.target, table, books)
     return Statements(
+        target=spec.target,
+        table=table,
         create_staged=writer.create_staged(),
         copy_staged=sql.SQL("COPY {} FROM STDIN").format(STAGED),
         live_from_staged=writer.live(STAGED),
