@@ -180,7 +180,7 @@ class Topics:
         names = [f"{self.prefix}.{kind}" for kind in (CREATED, UPDATED, DELETED)]
         for future in admin.create_topics([NewTopic(name, partitions, 1) for name in names]).values():
             future.result(30)
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "compression.type": "lz4"})
 
     def send(self, changes: Iterable[Change]) -> None:
         for change in changes:
@@ -190,7 +190,13 @@ class Topics:
 
     def send_raw(self, change: Change, value: bytes | None) -> None:
         topic = f"{self.prefix}.{change.type}"
-        self._producer.produce(topic, key=change.key, value=value, headers=change.headers)
+        while True:
+            try:
+                self._producer.produce(topic, key=change.key, value=value, headers=change.headers)
+            except BufferError:
+                self._producer.poll(1.0)
+            else:
+                break
         self._producer.poll(0)
 
 
@@ -225,6 +231,12 @@ class Worker:
 
     def pause(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)
+
+    @property
+    def peak_megabytes(self) -> int:
+        """The most of memory that the process has had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM:"))
 
     def go_on(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)

@@ -325,6 +325,20 @@ def test_a_worker_asked_to_stop_finishes_its_batch_and_leaves(topics: Topics, ta
     assert worker.status()["appliedRecords"] == len(changes)
 
 
+def test_what_waits_in_the_topics_does_not_decide_the_worker_s_memory(
+    topics: Topics, target: Login, start: Start
+) -> None:
+    # 400 records of 900 kB, small on the wire; their size is in a field that the copy does not have.
+    large = {"remarks": "abcdefghij" * 90_000}
+    changes = [Change(key=key(number), version=1, type=CREATED, payload=large) for number in range(400)]
+    topics.send(changes)
+    worker = start()
+    wait_drained(worker, len(changes))
+
+    assert worker.peak_megabytes < 256  # the chart's limit
+    assert read_rows(target.url) == expected_rows(changes)
+
+
 def test_topics_that_do_not_exist_yet_are_waited_for(
     run: Run, kafka: KafkaBroker, target: Login, tmp_path: Path
 ) -> None:

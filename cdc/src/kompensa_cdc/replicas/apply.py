@@ -21,7 +21,10 @@ from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 from kompensa_cdc.replicas.table import TargetError, read_table
 
-COPY_FROM_ROWS = 500  # below, arrays are quicker than filling a temporary table
+# Below both, arrays are quicker than filling a temporary table. Large texts are not, for each of their quotes is escaped
+# once more on the way into an array.
+COPY_FROM_ROWS = 500
+COPY_FROM_CHARACTERS = 200_000
 
 # By what another row holds or lacks, which a change of that row may mend.
 COLLISIONS = (
@@ -150,7 +153,7 @@ class Writer:
 
     async def _write_whole(self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions) -> int:
         folded = tuple(fold(changes).values())
-        return await self._write_all(connection, folded, deleted, copy=self.may_stage and len(folded) >= COPY_FROM_ROWS)
+        return await self._write_all(connection, folded, deleted, copy=self.may_stage and _is_large(folded))
 
     async def _write_what_fits(
         self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
@@ -253,6 +256,13 @@ def _arrays(states: Sequence[Change]) -> list[list[str | None]]:
     versions: list[str | None] = [str(state.event.aggregate_version) for state in states]
     rows = zip(*(state.row or () for state in states), strict=True)
     return [keys, versions, *(list(column) for column in rows)]
+
+
+def _is_large(folded: Sequence[Folded]) -> bool:
+    if len(folded) >= COPY_FROM_ROWS:
+        return True
+    rows = (each.state.row or () for each in folded if each.state)
+    return sum(len(text) for row in rows for text in row if text) >= COPY_FROM_CHARACTERS
 
 
 def _changes(items: Items) -> list[Change]:

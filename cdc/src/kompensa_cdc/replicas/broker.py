@@ -29,11 +29,13 @@ def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        # Bounds of memory; and no second of idling whenever the local queue was full for a moment.
+        # Bounds of memory; and no second of idling whenever the local queue was full for a moment. A fetch is bounded
+        # as it comes over the wire, and compressed records may be many times as large once they are here.
         "queued.min.messages": max(10_000, 2 * spec.max_records),
-        "queued.max.messages.kbytes": 32_768,
+        "queued.max.messages.kbytes": 8_192,
         "fetch.queue.backoff.ms": 10,
-        "max.partition.fetch.bytes": 4_194_304,
+        "fetch.max.bytes": 1_048_576,
+        "max.partition.fetch.bytes": 65_536,
         "socket.timeout.ms": 10_000,
         "reconnect.backoff.max.ms": 2_000,
         "log_level": 2,

@@ -17,6 +17,7 @@ from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas.batch import Batch
 from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
 from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.gather import gather
 from kompensa_cdc.replicas.progress import Progress
 
 CLAIM_SECONDS = 15.0
@@ -90,10 +91,9 @@ class Intake:
             consumer.close()
 
     def _turn(self, consumer: Consumer) -> None:
-        records = self._read(consumer)
+        batch = self._batch(self._read(consumer))
         if self._failure is not None:
             raise self._failure
-        batch = self._batch(records)
         if batch.moves:
             self._hand_over(consumer, batch)
         if self._is_due("lag", LAG_EVERY_SECONDS):
@@ -105,12 +105,13 @@ class Intake:
         """Wait for one record, then take what is there too; gather for longer only while the database is busy."""
         self._progress.polled_at = time.monotonic()
         left, self._left = self._left, []
-        # Compared with None: a tombstone is a message that is false.
-        first = consumer.poll(0 if left else POLL_SECONDS)
-        if first is None:
-            return left
-        wait = 0.0 if self.queue.empty() else self._max_wait
-        return [*left, first, *consumer.consume(self._max_records - 1, timeout=wait)]
+        return gather(
+            consumer.poll,
+            left,
+            max_records=self._max_records,
+            idle_seconds=POLL_SECONDS,
+            gather_seconds=0.0 if self.queue.empty() else self._max_wait,
+        )
 
     def _batch(self, records: Iterable[Message]) -> Batch:
         items: list[Change | Poison] = []

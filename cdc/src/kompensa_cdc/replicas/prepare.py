@@ -40,6 +40,8 @@ def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change
         if event.payload is None or event.type in spec.delete_events:
             return Change(event, None)
         check(event)
-        return Change(event, row_of(event, spec.target.columns, required=required))
+        row = row_of(event, spec.target.columns, required=required)
+        # The payload is in the row now; kept, it would be the most of a batch's memory.
+        return Change(msgspec.structs.replace(event, payload=None), row)
 
     return prepare
