@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,7 @@ def test_while_the_target_is_down_the_worker_says_so_and_then_catches_up(
     try:
         said = eventually(worker.readiness, lambda answer: answer.get("status") == "not ready")
         topics.send(changes)
-        eventually(worker.status, lambda status: status["lagRecords"] > 0)
+        eventually(worker.status, lambda status: (status["lagRecords"] or 0) > 0)
     finally:
         postgres.start()
     status = wait_drained(worker, len(changes))
@@ -359,6 +360,39 @@ def test_a_missing_table_is_waited_for(topics: Topics, target: Login, start: Sta
     worker.wait_ready()
 
     assert "table invoices.customers does not exist" in said["problems"][0]
+
+
+def test_while_session_after_session_fails_the_worker_says_so_all_the_time_and_keeps_its_lag(
+    topics: Topics, target: Login, start: Start, postgres: PostgresServer
+) -> None:
+    worker = start()
+    worker.wait_ready()
+    topics.send([Change(key=key(number), version=1, type=CREATED) for number in range(5)])
+    wait_drained(worker, 5)
+    with psycopg.connect(postgres.admin_url.rpartition("/")[0] + f"/{target.database}", autocommit=True) as connection:
+        # Found out only by a batch: a session prepares well and fails at what waits, again and again.
+        connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.next_offset > OLD.next_offset THEN RAISE undefined_function USING MESSAGE = 'refused'; END IF; "
+            "RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON invoices.kompensa_replica_offsets "
+            "FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        topics.send([Change(key=key(number), version=2) for number in range(5)])
+        eventually(worker.status, lambda status: "refused" in str(status["problems"]) and status["lagRecords"] == 5)
+        until = time.monotonic() + 8
+        answers = []
+        while time.monotonic() < until:
+            answers.append(worker.status())
+        connection.execute("DROP TRIGGER refuse ON invoices.kompensa_replica_offsets")
+    wait_drained(worker, 10)
+
+    assert not any(answer["ready"] for answer in answers)
+    assert {answer["lagRecords"] for answer in answers} == {5}
+    assert all(answer["lagSeconds"] > 0 for answer in answers)
+    assert worker.status()["ready"]
 
 
 def test_a_replica_that_cannot_be_run_is_refused_at_once(run: Run, target: Login, tmp_path: Path) -> None:

@@ -24,6 +24,19 @@ def test_a_worker_that_follows_is_ready() -> None:
     assert truths(answer()) == {"Ready": "True", "Reconciling": "False", "Stalled": "False"}
 
 
+def test_a_worker_says_that_it_follows_only_where_it_does() -> None:
+    said = {
+        (0, 0.0): "every record is applied as it arrives",
+        (3, 0.2): "every record is applied as it arrives",
+        (3, 3600.0): "catching up: status.lagRecords counts the records that wait to be applied",
+        (3, None): "catching up: status.lagRecords counts the records that wait to be applied",
+        (None, None): "the worker reads; how much waits is not known yet",
+    }
+    for (records, seconds), message in said.items():
+        condition = replica_conditions(answer(lagRecords=records, lagSeconds=seconds))[0]
+        assert (condition.status, condition.reason, condition.message) == ("True", "Following", message)
+
+
 def test_a_worker_in_trouble_says_what_it_waits_for() -> None:
     conditions = replica_conditions(answer(ready=False, problems=["target: connection refused", "kafka: no broker"]))
     assert conditions[0].status == "False"

@@ -21,8 +21,8 @@ from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
 from kompensa_cdc.replicas.statements import Statements
 from kompensa_cdc.replicas.table import TargetError, read_table
 
-# Below both, arrays are quicker than filling a temporary table. Large texts are not, for each of their quotes is escaped
-# once more on the way into an array.
+# Below both, arrays are quicker than filling a temporary table. Large texts are slow in an array: each of their quotes
+# is escaped on the way into it.
 COPY_FROM_ROWS = 500
 COPY_FROM_CHARACTERS = 200_000
 

@@ -88,6 +88,7 @@ class Intake:
                 self._turn(consumer)
         finally:
             self._progress.reading = False
+            self._progress.let_go()
             consumer.close()
 
     def _turn(self, consumer: Consumer) -> None:
@@ -181,6 +182,8 @@ class Intake:
         consumer.incremental_assign(
             [TopicPartition(topic, number, claim.next_offset) for (topic, number), claim in claims.items()]
         )
+        # At once: a session that fails at its first batch has no other moment to learn how much waits.
+        self._measure_lag(consumer, cached=False)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # Give what was handed over the time to be written, so that the next owner starts behind it. If it takes
@@ -190,12 +193,16 @@ class Intake:
                 self._from_loop(self.queue.join(), DRAIN_SECONDS)
         except TimeoutError:
             self._progress.note("partitions were given up before the last batch was written; it will be read again")
-        self._on_lost(consumer, partitions)
+        self._progress.give_up(_names(partitions))
+        self._release(consumer, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        gone = {(each.topic, each.partition) for each in partitions}
+        self._progress.let_go(_names(partitions))
+        self._release(consumer, partitions)
+
+    def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = _names(partitions)
         self._claims = {partition: claim for partition, claim in self._claims.items() if partition not in gone}
-        self._progress.give_up(gone)
         consumer.incremental_unassign(partitions)
 
     def _from_loop(self, work: Coroutine[Any, Any, Result], timeout: float) -> Result:
@@ -265,3 +272,7 @@ class Intake:
             return False
         self._due[what] = now + every
         return True
+
+
+def _names(partitions: Iterable[TopicPartition]) -> set[Partition]:
+    return {(each.topic, each.partition) for each in partitions}

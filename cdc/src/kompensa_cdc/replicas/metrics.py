@@ -1,5 +1,6 @@
 """Prometheus metrics of a worker. The lag is read from its progress when somebody asks."""
 
+import math
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -34,9 +35,15 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         ).labels(progress.replica)
-        self._gauge("kompensa_replica_lag_records", "Events not applied yet.", lambda: progress.lag_records, progress)
+        self._gauge("kompensa_replica_lag_records", "Events not applied yet.", lambda: _lag(progress), progress)
         self._gauge("kompensa_replica_parked_keys", "Keys that are parked.", lambda: progress.parked_keys, progress)
         self._gauge("kompensa_replica_ready", "1 when the copy is being kept.", lambda: int(progress.ready), progress)
 
     def _gauge(self, name: str, text: str, read: Callable[[], float], progress: Progress) -> None:
         Gauge(name, text, ["replica"], registry=self.registry).labels(progress.replica).set_function(read)
+
+
+def _lag(progress: Progress) -> float:
+    """NaN while it is not known: no lag would be an answer."""
+    lag = progress.lag_records
+    return math.nan if lag is None else lag

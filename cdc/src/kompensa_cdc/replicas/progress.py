@@ -17,15 +17,19 @@ HUNG_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionProgress:
-    """`next_offset` is what the database holds, `end_offset` where the topic ends; None while nobody has asked."""
+    """`next_offset` is what the database holds, `end_offset` where the topic ends; None while nobody has asked.
+
+    `held`: by this worker, in the session that is on. Between two sessions what is known stays, held by nobody.
+    """
 
     next_offset: int
     applied: int = 0
     end_offset: int | None = None
+    held: bool = True
 
     @property
-    def lag(self) -> int:
-        return max(0, (self.end_offset or 0) - self.next_offset)
+    def lag(self) -> int | None:
+        return None if self.end_offset is None else max(0, self.end_offset - self.next_offset)
 
 
 class Progress:
@@ -58,15 +62,25 @@ class Progress:
         return sum(partition.applied for partition in self.partitions.values())
 
     @property
-    def lag_records(self) -> int:
-        return sum(partition.lag for partition in self.partitions.values())
+    def lag_records(self) -> int | None:
+        """What waits, over the partitions that are known; None while it is not known of each."""
+        lags = [partition.lag for partition in self.partitions.values()]
+        known = [lag for lag in lags if lag is not None]
+        return sum(known) if known and len(known) == len(lags) else None
 
     @property
-    def lag_seconds(self) -> float:
-        """Age of the newest applied event while there are newer ones; 0 when the copy is up to date."""
-        if not self.lag_records or self.last_event_time is None:
+    def lag_seconds(self) -> float | None:
+        """Age of the newest applied event while there are newer ones; 0 when there are none, None if not known."""
+        if self.lag_records == 0:
             return 0.0
+        if self.lag_records is None or self.last_event_time is None:
+            return None
         return max(0.0, (datetime.now(UTC) - self.last_event_time).total_seconds())
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether this worker reads and nothing waits; what is left over from an ended session says nothing."""
+        return self.lag_records == 0 and all(partition.held for partition in self.partitions.values())
 
     def problem(self, thing: str, text: str) -> bool:
         """Note what is wrong with a thing (database, kafka, session); return whether that is news."""
@@ -85,17 +99,33 @@ class Progress:
         self.last_error = text
 
     def hold(self, claims: Mapping[Partition, Claim]) -> None:
-        held = {
-            partition: PartitionProgress(next_offset=claim.next_offset, applied=claim.applied)
-            for partition, claim in claims.items()
-        }
+        """The session holds these too now; what an earlier session left is known better or has another owner."""
         with self._lock:
-            self.partitions = {**self.partitions, **held}
+            held = {name: progress for name, progress in self.partitions.items() if progress.held}
+            for name, claim in claims.items():
+                known = self.partitions.get(name)
+                end_offset = known.end_offset if known is not None else None
+                held[name] = PartitionProgress(
+                    next_offset=claim.next_offset, applied=claim.applied, end_offset=end_offset
+                )
+            self.partitions = held
 
     def give_up(self, partitions: Iterable[Partition]) -> None:
+        """Another worker has these now; what an ended session left behind stays."""
         gone = set(partitions)
         with self._lock:
-            self.partitions = {name: progress for name, progress in self.partitions.items() if name not in gone}
+            self.partitions = {
+                name: progress for name, progress in self.partitions.items() if name not in gone or not progress.held
+            }
+
+    def let_go(self, partitions: Iterable[Partition] | None = None) -> None:
+        """Nobody is known to hold these (or any, at a session's end): what is known of them stays until a new claim."""
+        gone = set(self.partitions if partitions is None else partitions)
+        with self._lock:
+            self.partitions = {
+                name: replace(progress, held=progress.held and name not in gone)
+                for name, progress in self.partitions.items()
+            }
 
     def moved(self, moves: Iterable[Advance]) -> None:
         """The database holds these moves now."""
@@ -115,7 +145,9 @@ class Progress:
 
         A new owner of a partition only ever moves it on, so being behind is no such sign.
         """
-        return any(progress.next_offset > stored.get(name, 0) for name, progress in self.partitions.items())
+        return any(
+            progress.held and progress.next_offset > stored.get(name, 0) for name, progress in self.partitions.items()
+        )
 
     def ends(self, ends: Mapping[Partition, int]) -> None:
         """Where the topics end now, for those partitions that could be asked."""
@@ -131,7 +163,7 @@ class Progress:
             "replica": self.replica,
             "ready": self.ready,
             "lagRecords": self.lag_records,
-            "lagSeconds": round(self.lag_seconds, 1),
+            "lagSeconds": None if self.lag_seconds is None else round(self.lag_seconds, 1),
             "appliedRecords": self.applied_records,
             "parkedKeys": self.parked_keys,
             "problems": list(self.problems.values()),

@@ -34,7 +34,8 @@ from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 
 LOOK_SECONDS = 1.0  # how often parked keys are counted, and a rewind or the loss of the database is seen when idle
-GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew
+GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew, and has no problem left to tell
+QUIET_SESSION_SECONDS = 5.0  # nor has one that has found nothing waiting for so long
 NAMED_KEYS = 3  # a log line names the keys of a small batch only
 
 _log = structlog.get_logger(__name__)
@@ -79,7 +80,6 @@ class Worker:
             raise BrokerError(
                 f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that makes it Ready?"
             )
-        self.progress.cleared("session")
         writer = Writer(self._books, statements(self._spec, table, self._books), table.may_stage)
         await self._read_and_apply(await self._intake(table), writer)
 
@@ -120,17 +120,25 @@ class Worker:
             writer, database_url=self._database_url, progress=self.progress, metrics=self.metrics
         ) as applier:
             count_at = 0.0
+            began = time.monotonic()
             while True:
                 batch = await _next(intake.queue)
                 if batch is not None:
                     self._applied(batch, await applier.apply(batch))
                     intake.queue.task_done()
+                if batch is not None or self._is_good(time.monotonic() - began):
+                    self.progress.cleared("session")
                 if time.monotonic() >= count_at:
                     # `retry` and `rewind`, in other processes, change both.
                     self.progress.parked_keys = await applier.count_parked()
                     if self.progress.is_ahead_of(await applier.offsets()):
                         raise FencedError(f"replica {self._spec.replica} was rewound: its topics are read again")
                     count_at = time.monotonic() + LOOK_SECONDS
+
+    def _is_good(self, session_seconds: float) -> bool:
+        """Without a batch, time must tell: what ended the last session may end this one too, at its first batch."""
+        quiet = self.progress.is_up_to_date and session_seconds >= QUIET_SESSION_SECONDS
+        return quiet or session_seconds >= GOOD_SESSION_SECONDS
 
     def _applied(self, batch: Batch, applied: Applied) -> None:
         now = datetime.now(UTC)

@@ -7,6 +7,7 @@ from kompensa.cluster.resources import Object
 
 # These change with every record. Alone, they are not worth a write each time.
 MOVING = frozenset({"lagRecords", "lagSeconds", "appliedRecords", "lastAppliedTime"})
+BEHIND_SECONDS = 10.0  # a busy copy always has a record on its way, and is not behind for that
 _KEPT = (*sorted(MOVING), "parkedKeys", "lastError")
 
 
@@ -22,10 +23,20 @@ def replica_conditions(answer: dict[str, Any]) -> tuple[Condition, ...]:
         return working("WorkerNotReady", problems)
     parked = int(answer.get("parkedKeys") or 0)
     if not parked:
-        return ready("Following", "every record is applied as it arrives")
+        return ready("Following", _how_it_follows(answer))
     message = f"{parked} key(s) wait for a person: {answer.get('lastError') or 'their events could not be applied'}"
     following, reconciling, _ = ready("KeysParked", message)
     return (following, reconciling, Condition(type="Stalled", status="True", reason="KeysParked", message=message))
+
+
+def _how_it_follows(answer: dict[str, Any]) -> str:
+    """Without numbers, which would be news each time."""
+    lag, seconds = answer.get("lagRecords"), answer.get("lagSeconds")
+    if lag is None:
+        return "the worker reads; how much waits is not known yet"
+    if lag and (seconds is None or seconds >= BEHIND_SECONDS):
+        return "catching up: status.lagRecords counts the records that wait to be applied"
+    return "every record is applied as it arrives"
 
 
 def steady(status: Object) -> Object:

@@ -84,6 +84,6 @@ async def _line(session: aiohttp.ClientSession, worker: ReplicaWorker) -> Replic
         name=worker.document.name,
         target=worker.document.spec["target"]["table"],
         applied=int(status["appliedRecords"]),
-        lag=int(status["lagRecords"]),
+        lag=int(status["lagRecords"] or 0),
         parked=int(status["parkedKeys"]),
     )
