@@ -61,7 +61,9 @@ def test_a_note_is_to_be_read_and_stops_nothing(progress: Progress) -> None:
 
 
 def test_the_lag_is_what_the_partitions_lack_together(progress: Progress) -> None:
-    assert progress.lag_records == 0
+    assert progress.lag_records is None
+    progress.ends({FIRST: 13})
+    assert progress.lag_records is None
     progress.ends({FIRST: 13, SECOND: 22})
     assert progress.lag_records == 5
     progress.moved([move(FIRST, 10, 12)])
@@ -84,16 +86,26 @@ def test_an_end_that_was_asked_before_the_last_move_is_no_negative_lag(progress:
 
 def test_a_copy_that_is_up_to_date_is_not_late_however_old_its_last_event_is(progress: Progress) -> None:
     progress.last_event_time = datetime.now(UTC) - timedelta(days=1)
+    progress.ends({FIRST: 10, SECOND: 20})
     assert progress.lag_seconds == 0.0
     progress.ends({FIRST: 11})
+    assert progress.lag_seconds is not None
     assert progress.lag_seconds >= timedelta(days=1).total_seconds()
 
 
 def test_the_age_of_an_event_is_not_known_before_the_first_and_never_negative(progress: Progress) -> None:
-    progress.ends({FIRST: 11})
-    assert progress.lag_seconds == 0.0
+    progress.ends({FIRST: 11, SECOND: 20})
+    assert progress.lag_seconds is None
     progress.last_event_time = datetime.now(UTC) + timedelta(days=1)
     assert progress.lag_seconds == 0.0
+
+
+def test_what_is_known_stays_after_a_session_and_is_no_sign_of_being_up_to_date(progress: Progress) -> None:
+    progress.ends({FIRST: 13, SECOND: 20})
+    progress.let_go()
+    assert progress.lag_records == 3
+    progress.ends({FIRST: 10, SECOND: 20})
+    assert not progress.is_up_to_date
 
 
 def test_a_move_of_a_partition_that_was_given_up_is_forgotten(progress: Progress) -> None:
@@ -128,8 +140,8 @@ def test_the_document_of_status_says_it_all(progress: Progress) -> None:
     assert progress.as_json() == {
         "replica": "shop/customers",
         "ready": False,
-        "lagRecords": 3,
-        "lagSeconds": 0.0,
+        "lagRecords": None,
+        "lagSeconds": None,
         "appliedRecords": 12,
         "parkedKeys": 2,
         "problems": ["it is down"],
@@ -137,6 +149,6 @@ def test_the_document_of_status_says_it_all(progress: Progress) -> None:
         "lastAppliedTime": "2026-01-31T12:00:00.500Z",
         "partitions": [
             {"topic": FIRST[0], "partition": 0, "nextOffset": 10, "endOffset": 13, "lag": 3},
-            {"topic": SECOND[0], "partition": 1, "nextOffset": 20, "endOffset": None, "lag": 0},
+            {"topic": SECOND[0], "partition": 1, "nextOffset": 20, "endOffset": None, "lag": None},
         ],
     }

@@ -76,5 +76,9 @@ def test_a_refusal_names_column_or_constraint_and_never_the_value(error: psycopg
     ],
 )
 def test_what_is_personal_is_blanked_with_null_or_with_nothing_of_the_column_s_type(kind: str, blank: str) -> None:
-    assert TargetColumn(type=kind, required=True).blank == blank
+    assert TargetColumn(type=kind, required=True, textual=not blank).blank == blank
     assert TargetColumn(type=kind, required=False).blank is None
+
+
+def test_a_type_without_a_blank_has_none() -> None:
+    assert TargetColumn(type="date", required=True).blank is None
