@@ -189,3 +189,26 @@ async def test_rows_that_refer_to_each_other_fit_although_their_reference_is_def
 
     assert ids(things) == ["a", "z"]
     assert parked(things).keys() == {"b"}
+
+
+async def test_a_deletion_that_collided_first_is_not_undone_by_an_older_state_that_did_too(things: Login) -> None:
+    execute(
+        things,
+        TABLE
+        + """ALTER TABLE invoices.things ADD UNIQUE (name);
+             ALTER TABLE invoices.things ADD below text;
+             ALTER TABLE invoices.things ADD FOREIGN KEY (below) REFERENCES invoices.things""",
+    )
+    async with desk(things, replica=copy_of("name", "below")) as writing:
+        below = Change(key="z", version=1, payload={"name": "first", "below": "a"})
+        await writing.write([named("a", "own"), below])
+        await writing.write(
+            [
+                Change(key="z", version=2, payload={"name": "second", "below": None}),
+                Change(key="a", version=3, payload=None),
+                named("a", "first", version=2),
+            ]
+        )
+
+    assert ids(things) == ["z"]
+    assert parked(things) == {}

@@ -174,6 +174,7 @@ class Writer:
                 more, still_refused = await self._write_halving(connection, [change], gone)
                 written += more
                 final += still_refused
+                gone = gone if still_refused else _with_deletions(gone, [change])
         return written, final
 
     async def _write_halving(
