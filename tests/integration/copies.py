@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import psycopg
-from confluent_kafka import Producer
+from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # declares no re-exports
 from psycopg.rows import dict_row
 
@@ -175,6 +175,7 @@ class Topics:
 
     def __init__(self, bootstrap: str, *, partitions: int = 3) -> None:
         self.bootstrap = bootstrap
+        self._partitions = partitions
         self.prefix = f"t{os.getpid()}x{next(_serial)}"
         admin = AdminClient({"bootstrap.servers": bootstrap})
         names = [f"{self.prefix}.{kind}" for kind in (CREATED, UPDATED, DELETED)]
@@ -187,6 +188,27 @@ class Topics:
             body = change.body
             self.send_raw(change, None if body is None else json.dumps(body).encode())
         assert self._producer.flush(30) == 0
+
+    def send_in_transaction(self, changes: Iterable[Change]) -> None:
+        """As a connector with exactly-once delivery does: behind the records comes a marker, which takes an offset."""
+        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": self.prefix})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for change in changes:
+            topic = f"{self.prefix}.{change.type}"
+            producer.produce(topic, key=change.key, value=json.dumps(change.body).encode(), headers=change.headers)
+        producer.commit_transaction(30)
+
+    def empty(self) -> None:
+        """Take all records out of the topics, as the end of their retention does."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        ends = [
+            TopicPartition(f"{self.prefix}.{kind}", partition, OFFSET_END)
+            for kind in (CREATED, UPDATED, DELETED)
+            for partition in range(self._partitions)
+        ]
+        for future in admin.delete_records(ends).values():
+            future.result(30)
 
     def send_raw(self, change: Change, value: bytes | None) -> None:
         topic = f"{self.prefix}.{change.type}"

@@ -326,6 +326,51 @@ def test_a_worker_asked_to_stop_finishes_its_batch_and_leaves(topics: Topics, ta
     assert worker.status()["appliedRecords"] == len(changes)
 
 
+def test_nothing_waits_behind_a_producer_s_transaction(topics: Topics, target: Login, start: Start) -> None:
+    worker = start()
+    worker.wait_ready()
+    changes = [Change(key=key(number), version=1, type=CREATED) for number in range(6)]
+    topics.send_in_transaction(changes)
+    wait_drained(worker, len(changes))
+    worker.kill()
+    worker.restart()
+    wait_drained(worker, len(changes))
+
+    assert read_rows(target.url) == expected_rows(changes)
+
+
+def test_nothing_waits_where_all_that_waited_has_left_the_topics(topics: Topics, target: Login, start: Start) -> None:
+    worker = start()
+    worker.wait_ready()
+    changes = [Change(key=key(number), version=1, type=CREATED) for number in range(6)]
+    topics.send(changes)
+    wait_drained(worker, len(changes))
+    worker.kill()
+    topics.send([Change(key=key(number), version=2) for number in range(6)])
+    topics.empty()
+    worker.restart()
+    status = wait_drained(worker, len(changes))
+
+    assert "left the topic before they were applied" in status["lastError"]
+    assert read_rows(target.url) == expected_rows(changes)
+
+
+def test_records_that_leave_the_topics_while_the_worker_hangs_are_told(
+    topics: Topics, target: Login, start: Start
+) -> None:
+    worker = start()
+    worker.wait_ready()
+    topics.send([Change(key=key(number), version=1, type=CREATED) for number in range(30)])
+    wait_drained(worker, 30)
+    worker.pause()
+    topics.send([Change(key=key(number), version=2) for number in range(300)])
+    topics.empty()
+    worker.go_on()
+
+    eventually(worker.status, lambda status: "left the topic before they were applied" in status["lastError"])
+    eventually(worker.status, lambda status: status["lagRecords"] == 0)
+
+
 def test_what_waits_in_the_topics_does_not_decide_the_worker_s_memory(
     topics: Topics, target: Login, start: Start
 ) -> None:

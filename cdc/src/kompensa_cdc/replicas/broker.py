@@ -29,6 +29,8 @@ def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
+        # How it is known that nothing waits where a topic ends in a transaction's marker, which is no record.
+        "enable.partition.eof": True,
         # Bounds of memory; and no second of idling whenever the local queue was full for a moment. A fetch is bounded
         # as it comes over the wire, and compressed records may be many times as large once they are here.
         "queued.min.messages": max(10_000, 2 * spec.max_records),

@@ -57,7 +57,6 @@ class Intake:
         self._progress = progress
         self._stopping = threading.Event()
         self._claims: dict[Partition, Claim] = {}
-        self._fresh: set[Partition] = set()
         self._left: list[Message] = []
         self._failure: Exception | None = None
         self._drain = True
@@ -92,7 +91,7 @@ class Intake:
             consumer.close()
 
     def _turn(self, consumer: Consumer) -> None:
-        batch = self._batch(self._read(consumer))
+        batch = self._batch(consumer, self._read(consumer))
         if self._failure is not None:
             raise self._failure
         if batch.moves:
@@ -114,24 +113,31 @@ class Intake:
             gather_seconds=0.0 if self.queue.empty() else self._max_wait,
         )
 
-    def _batch(self, records: Iterable[Message]) -> Batch:
+    def _batch(self, consumer: Consumer, records: Iterable[Message]) -> Batch:
         items: list[Change | Poison] = []
         ends: dict[Partition, list[int]] = {}  # next offset, records
         for record in records:
             error = record.error()
-            if error is not None:
+            at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+            if error is not None and not at_end:
                 self._on_error(error)
                 continue
             partition = (record.topic() or "", record.partition() or 0)
             if partition not in self._claims:
                 continue  # revoked while it lay in our hands; its new owner reads it again
-            if partition in self._fresh:
-                self._note_gap(partition, record.offset() or 0)
+            offset = record.offset() or 0
+            end = ends.setdefault(partition, [self._claims[partition].next_offset, 0])
+            if offset != end[0]:
+                self._note_gap(consumer, partition, expected=end[0], offset=offset)
+            if at_end:
+                # Over what is behind the last record: markers of transactions, or nothing where records left the topic.
+                end[0] = max(end[0], offset)
+                continue
             items.append(self._prepare(record))
-            end = ends.setdefault(partition, [0, 0])
-            end[0] = (record.offset() or 0) + 1
+            end[0] = offset + 1
             end[1] += 1
-        return Batch(tuple(items), tuple(self._advance(partition, *end) for partition, end in ends.items()))
+        moved = {name: end for name, end in ends.items() if end[1] or end[0] > self._claims[name].next_offset}
+        return Batch(tuple(items), tuple(self._advance(partition, *end) for partition, end in moved.items()))
 
     def _advance(self, partition: Partition, next_offset: int, records: int) -> Advance:
         claim = self._claims[partition]
@@ -177,7 +183,6 @@ class Intake:
             self._failure = error
             return
         self._claims.update(claims)
-        self._fresh.update(claims)
         self._progress.hold(claims)
         consumer.incremental_assign(
             [TopicPartition(topic, number, claim.next_offset) for (topic, number), claim in claims.items()]
@@ -210,19 +215,26 @@ class Intake:
         bounded = asyncio.wait_for(work, timeout)
         return asyncio.run_coroutine_threadsafe(bounded, self._loop).result(timeout + 1)
 
-    def _note_gap(self, partition: Partition, offset: int) -> None:
-        self._fresh.discard(partition)
-        expected = self._claims[partition].next_offset
+    def _note_gap(self, consumer: Consumer, partition: Partition, *, expected: int, offset: int) -> None:
         name = f"{partition[0]}/{partition[1]}"
-        if offset > expected:
-            self._progress.note(
-                f"{name}: records {expected} to {offset - 1} left the topic before they were applied; "
-                "compare the copy with its owner, and raise the Outbox's retention"
-            )
-        elif offset < expected:
+        if offset < expected:
             self._progress.note(
                 f"{name} ends before offset {expected}: the topic was made anew and is read from its start"
             )
+        elif offset > expected and (first := self._first(consumer, partition, offset)) > expected:
+            self._progress.note(
+                f"{name}: records {expected} to {first - 1} left the topic before they were applied; "
+                "compare the copy with its owner, and raise the Outbox's retention"
+            )
+
+    def _first(self, consumer: Consumer, partition: Partition, offset: int) -> int:
+        """Where the topic begins now, at most `offset`: what is missing behind that is no record but a marker."""
+        try:
+            watermarks = consumer.get_watermark_offsets(TopicPartition(*partition), timeout=2.0)
+        except KafkaException as error:
+            self._on_error(error.args[0])
+            return offset
+        return offset if watermarks is None else min(watermarks[0], offset)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

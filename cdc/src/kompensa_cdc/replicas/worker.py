@@ -166,6 +166,8 @@ class Worker:
     def _log_applied(self, batch: Batch, applied: Applied) -> None:
         """S24: each batch at info, with its keys when they are few; each key at debug."""
         table = self._spec.target.table
+        if not batch.items:
+            return  # only markers of transactions
         if len(batch.items) <= NAMED_KEYS:
             subject = ", ".join(dict.fromkeys(event.key for event in _synced(batch, applied))) or "nothing"
         else:
