@@ -210,6 +210,10 @@ class Topics:
         for future in admin.delete_records(ends).values():
             future.result(30)
 
+    def delete(self, kind: str) -> None:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.delete_topics([f"{self.prefix}.{kind}"])[f"{self.prefix}.{kind}"].result(30)
+
     def send_raw(self, change: Change, value: bytes | None) -> None:
         topic = f"{self.prefix}.{change.type}"
         while True:

@@ -20,6 +20,7 @@ from kompensa.dev.run import Run
 from .copies import (
     CREATED,
     DELETED,
+    UPDATED,
     Change,
     Topics,
     Worker,
@@ -394,6 +395,15 @@ def test_topics_that_do_not_exist_yet_are_waited_for(
     worker.process.kill()
 
     assert "has no topic nowhere.customer-created" in said["problems"][0]
+
+
+def test_a_topic_that_is_deleted_is_missed(topics: Topics, start: Start) -> None:
+    worker = start()
+    worker.wait_ready()
+    topics.delete(UPDATED)
+    said = eventually(worker.readiness, lambda answer: "has no topic" in str(answer))
+
+    assert f"{topics.prefix}.{UPDATED}" in said["problems"][0]
 
 
 def test_a_missing_table_is_waited_for(topics: Topics, target: Login, start: Start) -> None:

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas.batch import Batch
 from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
+from kompensa_cdc.replicas.broker import BrokerError
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.gather import gather
 from kompensa_cdc.replicas.progress import Progress
@@ -100,6 +101,7 @@ class Intake:
             self._measure_lag(consumer, cached=True)
         if self._is_due("tell kafka", TELL_KAFKA_EVERY_SECONDS):
             self._tell_kafka(consumer)
+            self._look_for_topics(consumer)
 
     def _read(self, consumer: Consumer) -> list[Message]:
         """Wait for one record, then take what is there too; gather for longer only while the database is busy."""
@@ -277,6 +279,24 @@ class Intake:
             consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._on_error(error.args[0])
+
+    def _look_for_topics(self, consumer: Consumer) -> None:
+        """A topic that is deleted takes its partitions along without a word; the next session names it and waits.
+
+        Asked only where a topic has no partition here, as when there are more workers than partitions.
+        """
+        held = {topic for topic, _ in self._claims}
+        without = [topic for topic in self._topics if topic not in held]
+        if not without:
+            return
+        try:
+            there = consumer.list_topics(timeout=2.0).topics
+        except KafkaException as error:
+            self._on_error(error.args[0])
+            return
+        if gone := [topic for topic in without if topic not in there]:
+            address = self._config["bootstrap.servers"]
+            self._failure = BrokerError(f"Kafka at {address} has no topic {', '.join(gone)} any more")
 
     def _is_due(self, what: str, every: float) -> bool:
         now = time.monotonic()
