@@ -61,9 +61,12 @@ class Run:
     def misconfigured(self, name: str) -> None:
         self._reply(name, Outcome.MISCONFIGURED, reason="Http404", message="404")
 
-    def probed(self, name: str, outcome: Outcome, **reply: Any) -> None:
-        step = self.step(name)
-        self.feed(Probed(step=step.index, attempt=self.state(name).attempts, outcome=outcome, reply=reply))
+    def probed(
+        self, name: str, outcome: Outcome, *, reason: str | None = None, message: str | None = None, **reply: Any
+    ) -> None:
+        attempt = self.state(name).attempts
+        said = {"outcome": outcome, "reply": reply, "reason": reason, "message": message}
+        self.feed(Probed(step=self.step(name).index, attempt=attempt, **said))
 
     def wake(self) -> None:
         """The saga's timer comes due."""

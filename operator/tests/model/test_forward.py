@@ -262,6 +262,27 @@ def test_a_probe_that_finds_a_refusal_proves_that_nothing_is_there() -> None:
     assert run.state("a").undo_attempts == 0
 
 
+def test_what_a_probe_says_of_a_refusal_is_the_sagas_reason() -> None:
+    run = Run(chain("a", probe=True, policy=ONE_ATTEMPT))
+    run.unknown("a")
+    run.probed("a", Outcome.FAILED, reason="CardExpired", message="the card ended in May")
+    assert (run.saga.reason, run.saga.message) == ("CardExpired", "a: the card ended in May")
+
+
+def test_what_kept_a_probe_from_an_answer_is_told() -> None:
+    run = Run(chain("a", probe=True, policy=ONE_ATTEMPT))
+    run.unknown("a")
+    run.probed("a", Outcome.MISCONFIGURED, message="404 from /operatoins")
+    assert run.saga.message == "a: no outcome after 1 attempts: no answer; the probe: 404 from /operatoins"
+
+
+def test_why_a_reply_has_no_outputs_is_told() -> None:
+    run = Run(definition(step("a", outputs={"id": Template("${reply.id}")})))
+    said = "the reply is no JSON object"
+    run.feed(Replied(step=0, direction=Direction.ACTION, attempt=1, outcome=Outcome.SUCCEEDED, message=said))
+    assert run.saga.message == "a: the reply does not fit: the reply is no JSON object"
+
+
 def test_a_probe_that_finds_nothing_still_compensates_as_the_request_may_arrive_late() -> None:
     run = Run(chain("a", probe=True, policy=ONE_ATTEMPT))
     run.unknown("a")

@@ -140,7 +140,7 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
     """What an action's outcome means."""
     match event.outcome:
         case Outcome.SUCCEEDED:
-            _succeeded(draft, step, event.reply or {})
+            _succeeded(draft, step, event)
         case Outcome.FAILED:
             proven = not draft.steps[step.index].maybe
             message = event.message or "the participant refused"
@@ -165,20 +165,22 @@ def probed(draft: Draft, step: Step, event: Probed) -> None:
     """
     match event.outcome:
         case Outcome.SUCCEEDED:
-            _succeeded(draft, step, event.reply or {})
+            _succeeded(draft, step, event)
         case Outcome.FAILED:
-            message = "the participant kept nothing of the action"
-            _failed(draft, step, reason="RefusedByProbe", message=message, proven=step.keyed)
+            message = event.message or "the participant kept nothing of the action"
+            _failed(draft, step, reason=event.reason or "RefusedByProbe", message=message, proven=step.keyed)
         case _:
-            _give_up(draft, step)
+            _give_up(draft, step, said_by_probe=event.message)
 
 
-def _succeeded(draft: Draft, step: Step, reply: dict[str, object]) -> None:
+def _succeeded(draft: Draft, step: Step, event: Replied | Probed) -> None:
+    """The effect is there. `event.message`, if any, says why its reply is no JSON object."""
     try:
-        outputs = outputs_of_reply(draft.saga, step, reply)
+        outputs = outputs_of_reply(draft.saga, step, event.reply or {})
     except ExpressionError as error:
         draft.set_step(step, maybe=True)
-        _cannot_be_completed(draft, step, reason="OutputsMissing", message=f"the reply does not fit: {error}")
+        message = f"the reply does not fit: {event.message or error}"
+        _cannot_be_completed(draft, step, reason="OutputsMissing", message=message)
         return
     draft.set_step(
         step,
@@ -258,9 +260,11 @@ def _ask_or_give_up(draft: Draft, step: Step) -> None:
         _give_up(draft, step)
 
 
-def _give_up(draft: Draft, step: Step) -> None:
+def _give_up(draft: Draft, step: Step, *, said_by_probe: str | None = None) -> None:
     state = draft.steps[step.index]
     message = f"no outcome after {state.attempts} attempts: {state.message or 'no answer'}"
+    if said_by_probe:
+        message += f"; the probe: {said_by_probe}"
     _cannot_be_completed(draft, step, reason="OutcomeUnknown", message=message)
 
 
