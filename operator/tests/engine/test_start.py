@@ -166,6 +166,22 @@ async def test_input_that_is_nested_too_deeply_is_refused(leaf: object) -> None:
             await world.start(input={"a": deepest, "wide": [{}] * 100})
 
 
+async def test_the_inputs_in_memory_are_bounded_by_their_bytes() -> None:
+    async with World(max_input_bytes=250) as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        large = {"text": "x" * 90}
+        first = await world.start(input=large)
+        await world.start(input=large)
+        with pytest.raises(OverloadedError, match="more than the 250 that this engine takes"):
+            await world.start(input=large)
+        await world.start(input={})
+        world.transport.release("action reserve")
+        await world.until_phase(first, "Succeeded")
+        await until(lambda: tenure_of(world.first).weight == 0, "memory to be empty")
+        await world.start(input={"text": "x" * 1000})  # a saga alone is never too large
+
+
 async def test_as_many_sagas_as_agreed_are_in_flight_and_parked_ones_do_not_count() -> None:
     async with World() as world:
         engine = await world.engine("small", max_in_flight=2)

@@ -58,7 +58,14 @@ class Engine:
         self.fallen = asyncio.Event()
         """Set by a fault in the engine's own life, after which only a new process goes on."""
         self.declarations = Declarations(journal.catalogue)
-        self.sagas = SagaService(self, journal, self.declarations, max_in_flight=settings.max_in_flight, clock=clock)
+        self.sagas = SagaService(
+            self,
+            journal,
+            self.declarations,
+            max_in_flight=settings.max_in_flight,
+            max_input_bytes=settings.max_input_bytes,
+            clock=clock,
+        )
 
     async def start(self) -> None:
         """Begin, in the background: an engine whose journal is down waits for it, and says so by `trouble`."""

@@ -73,6 +73,7 @@ class Live:
         "signals",
         "version",
         "waiters",
+        "weight",
     )
 
     def __init__(self, definition: Definition, saga: Saga, origin: Origin, *, shard: int, version: int = 0) -> None:
@@ -85,6 +86,8 @@ class Live:
         self.origin = origin
         self.shard = shard
         self.version = version
+        self.weight = 0
+        """Bytes of its input, as JSON."""
         self.key: str | None = None
         self.object_uid: str | None = None
         self.generation: int | None = None
@@ -199,4 +202,5 @@ def revived(row: SagaRow, definition: Definition) -> Live:
     live.reported = row.settled
     live.counted = resting(saga)
     live.durable = saga
+    live.weight = len(row.origin)
     return live

@@ -59,12 +59,14 @@ class SagaService:
         declarations: Declarations,
         *,
         max_in_flight: int,
+        max_input_bytes: int,
         clock: Callable[[], float],
     ) -> None:
         self._owner = owner
         self._journal = journal
         self._declarations = declarations
         self._max_in_flight = max_in_flight
+        self._max_input_bytes = max_input_bytes
         self._clock = clock
         self._starting: dict[str, asyncio.Task[bool]] = {}
 
@@ -87,6 +89,11 @@ class SagaService:
         if tenure.busy >= self._max_in_flight:
             raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
         live, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
+        if tenure.live and tenure.weight + live.weight > self._max_input_bytes:
+            raise OverloadedError(
+                f"the inputs in flight have {tenure.weight} bytes; with this one they would be more than the "
+                f"{self._max_input_bytes} that this engine takes; ask again soon"
+            )
         if await self._accepted(tenure, live, commands):
             started(namespace, request.definition).inc()
             return live.saga.id, True
@@ -96,8 +103,15 @@ class SagaService:
         # Its own task: whoever asked may give up waiting, but what the journal has taken must run.
         saga_id = live.saga.id
         task = self._starting[saga_id] = asyncio.create_task(tenure.accept(live, commands))
-        task.add_done_callback(lambda _: self._starting.pop(saga_id))
+        task.add_done_callback(lambda ended: self._accepted_or_not(saga_id, ended))
         return await self._answer(task)
+
+    def _accepted_or_not(self, saga_id: str, task: asyncio.Task[bool]) -> None:
+        """Whoever asked may be gone, and then nobody else hears of an error."""
+        self._starting.pop(saga_id)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, JournalError):
+            _log.error("a saga was not accepted", saga=saga_id, exc_info=error)
 
     async def _answer(self, task: asyncio.Task[bool]) -> bool:
         done, _ = await asyncio.wait([task], timeout=PATIENCE)

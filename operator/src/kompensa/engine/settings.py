@@ -48,6 +48,9 @@ class Settings:
         How long after the engine's last sign of life others may take its sagas. Renewed each third of it.
     max_in_flight
         Sagas in memory beyond which new ones are refused with 429.
+    max_input_bytes
+        Bytes of inputs in memory, as JSON, beyond which new sagas are refused with 429. In memory an input takes about
+        ten times as much, and an engine may have to take over those of another one.
     retention
         How long an ended saga stays in the journal, unless it was started with a time of its own.
     drain
@@ -64,6 +67,7 @@ class Settings:
     engine_name: str = field(default_factory=socket.gethostname)
     lease_ttl: float = 5.0
     max_in_flight: int = 10_000
+    max_input_bytes: int = 16 * 1024 * 1024
     retention: float = 7 * 86_400.0
     drain: float = 5.0
     log_level: str = "info"
@@ -83,6 +87,7 @@ class Settings:
             engine_name=environment.get("KOMPENSA_ENGINE_NAME") or socket.gethostname(),
             lease_ttl=_duration(environment, "KOMPENSA_LEASE_TTL", cls.lease_ttl),
             max_in_flight=_whole(environment, "KOMPENSA_MAX_IN_FLIGHT", cls.max_in_flight, most=1_000_000),
+            max_input_bytes=_whole(environment, "KOMPENSA_MAX_INPUT_BYTES", cls.max_input_bytes, most=2**40),
             retention=_duration(environment, "KOMPENSA_RETENTION", cls.retention),
             drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
             log_level=_level(environment, cls.log_level),

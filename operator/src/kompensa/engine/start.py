@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import uuid4
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, json
 
 from kompensa.engine.errors import InputInvalidError
 from kompensa.engine.live import DeletionPolicy, Live, Origin
@@ -67,6 +67,7 @@ def born(request: StartRequest, definition: Definition, *, shard: int, now: floa
         input=request.input, deletion_policy=request.deletion_policy, ttl=None if ttl is None else float(ttl)
     )
     live = Live(definition, saga, origin, shard=shard)
+    live.weight = len(json.encode(request.input))
     live.key = request.idempotency_key
     live.object_uid = uid
     live.generation = None if request.object is None else request.object.generation

@@ -66,6 +66,8 @@ class Tenure:
         """Shards of which not every saga is in memory yet."""
         self.live: dict[str, Live] = {}
         self.load: Counter[int] = Counter()
+        self.weight = 0
+        """Bytes of all their inputs, as JSON."""
         self._held: set[str] = set()
         self._taking = asyncio.Lock()
         """A row that was read is taken into memory before the next is read: none is taken from an outdated one."""
@@ -160,6 +162,7 @@ class Tenure:
         """Keep a saga in memory."""
         self.live[live.saga.id] = live
         self.load[live.shard] += 1
+        self.weight += live.weight
         IN_FLIGHT.set(len(self.live))
 
     def leave(self, live: Live) -> None:
@@ -167,6 +170,7 @@ class Tenure:
         if self.live.get(live.saga.id) is live:
             del self.live[live.saga.id]
             self.load[live.shard] -= 1
+            self.weight -= live.weight
             self._held.discard(live.saga.id)
             self._timers.set(live.saga.id, None)
             IN_FLIGHT.set(len(self.live))

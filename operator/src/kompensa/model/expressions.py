@@ -10,8 +10,8 @@ ten times cheaper than CEL, and the value stays exactly what it was, where the C
 CEL cannot bear is an error of the expressions that name it alone. That library also returns evaluation errors as
 values of type ERROR; they are raised here as `ExpressionError`.
 
-The same values always give the same result, byte by byte, since each attempt of a call must send the same body. CEL's
-maps have no order: those it makes are sorted, and a list is never made of one.
+The same values must give the same result, byte by byte, since each attempt of a call must send the same body. CEL's
+maps have no order: those it makes are sorted, and to make a list of a map that is named is an error.
 """
 
 from __future__ import annotations
