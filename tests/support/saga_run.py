@@ -65,8 +65,8 @@ class Run:
         self, name: str, outcome: Outcome, *, reason: str | None = None, message: str | None = None, **reply: Any
     ) -> None:
         attempt = self.state(name).attempts
-        said = {"outcome": outcome, "reply": reply, "reason": reason, "message": message}
-        self.feed(Probed(step=self.step(name).index, attempt=attempt, **said))
+        index = self.step(name).index
+        self.feed(Probed(step=index, attempt=attempt, outcome=outcome, reply=reply, reason=reason, message=message))
 
     def wake(self) -> None:
         """The saga's timer comes due."""
