@@ -53,9 +53,15 @@ async def reconcile_outbox(
             present = await connect.config(outbox.connector)
             await ensure_topics(bootstrap, outbox)
             await source.ensure_publication(owner, outbox)
-            if not known.slot_lost and await _has_lost_its_slot(outbox, capture, connect):
-                return known.lost(outbox)
-            await _slot_and_connector(outbox, capture, credentials, connect, present)
+            config = connector_config(outbox, capture, credentials)
+            slot = await source.read_slot(capture, outbox)
+            if slot is None or slot.lost:
+                was_reading = await _was_reading(outbox, connect)
+                if was_reading and not known.slot_lost:
+                    return known.lost(outbox)
+                await _slot_anew(outbox, capture, connect, slot, present, config, was_reading=was_reading)
+            elif present != config:
+                await connect.put_config(outbox.connector, config)
             state = await _settled(connect, outbox.connector)
             known = await _after(state, outbox, connect, known)
         slot = await source.read_slot(capture, outbox)
@@ -64,31 +70,23 @@ async def reconcile_outbox(
         return known.refused(error)
 
 
-async def _has_lost_its_slot(outbox: Outbox, capture: Database, connect: Connect) -> bool:
-    slot = await source.read_slot(capture, outbox)
-    return (slot is None or slot.lost) and await _was_reading(outbox, connect)
-
-
 async def _was_reading(outbox: Outbox, connect: Connect) -> bool:
     """A connector that was never allowed to run has read nothing that could be missing now."""
     state = await connect.state(outbox.connector)
     return state is not None and state.connector != "STOPPED"
 
 
-async def _slot_and_connector(
+async def _slot_anew(
     outbox: Outbox,
     capture: Database,
-    credentials: Credentials,
     connect: Connect,
+    slot: source.Slot | None,
     present: dict[str, str] | None,
+    config: dict[str, str],
+    *,
+    was_reading: bool,
 ) -> None:
-    config = connector_config(outbox, capture, credentials)
-    slot = await source.read_slot(capture, outbox)
-    if slot is not None and not slot.lost:
-        if present != config:
-            await connect.put_config(outbox.connector, config)
-        return
-    was_reading = await _was_reading(outbox, connect)
+    """Make the slot that is missing, or is there and lost, and leave a connector stopped that begins with it."""
     if present is None:
         await connect.create_stopped(outbox.connector, config)
     else:
