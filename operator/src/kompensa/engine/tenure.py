@@ -6,7 +6,6 @@ When the lease is lost, a tenure ends as a whole and the engine begins another; 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
@@ -65,7 +64,6 @@ class Tenure:
         self._recovering: set[int] = set()
         """Shards of which not every saga is in memory yet."""
         self.live: dict[str, Live] = {}
-        self.load: Counter[int] = Counter()
         self.weight = 0
         """Bytes of all their inputs, as JSON."""
         self._held: set[str] = set()
@@ -113,6 +111,8 @@ class Tenure:
         says whether that came true.
         """
         ours = self.closing & self.shards - self._recovering
+        if not ours:
+            return []
         keeping = {live.shard for live in self.live.values() if live.shard in ours and not live.idle}
         leaving = ours - keeping
         followed = [live for live in self.live.values() if live.shard in leaving]
@@ -161,7 +161,6 @@ class Tenure:
     def enter(self, live: Live) -> None:
         """Keep a saga in memory."""
         self.live[live.saga.id] = live
-        self.load[live.shard] += 1
         self.weight += live.weight
         IN_FLIGHT.set(len(self.live))
 
@@ -169,7 +168,6 @@ class Tenure:
         """Forget a saga that is settled, or that was never accepted."""
         if self.live.get(live.saga.id) is live:
             del self.live[live.saga.id]
-            self.load[live.shard] -= 1
             self.weight -= live.weight
             self._held.discard(live.saga.id)
             self._timers.set(live.saga.id, None)
