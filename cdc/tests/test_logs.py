@@ -7,9 +7,9 @@ import sys
 SPEAK = """
 import logging
 import structlog
-from kompensa_cdc.main import _log_as_json
+from kompensa_cdc.logs import log_as_json
 
-_log_as_json("info")
+log_as_json("info")
 structlog.get_logger().info("synced", replica="shop/customers")
 logging.getLogger("aiohttp.access").info("quiet below warning")
 try:

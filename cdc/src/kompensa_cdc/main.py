@@ -5,20 +5,17 @@ Composition only.
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import psycopg
-import structlog
 import typer
 import yaml
 from aiohttp import web
-from structlog.typing import Processor
 
 from kompensa_cdc.events import InvalidSchemaError, payload_check
+from kompensa_cdc.logs import log_as_json
 from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object, retry_parked
 from kompensa_cdc.replicas import rewind as rewind_replica
 from kompensa_cdc.replicas.endpoints import application
@@ -42,7 +39,7 @@ def replica(
     log_level: Annotated[str, typer.Option(envvar="LOG_LEVEL")] = "info",
 ) -> None:
     """Keep one copy up to date until SIGTERM."""
-    _log_as_json(_level(log_level))
+    log_as_json(_level(log_level))
     _collect_seldom()
     asyncio.run(_serve(_load(spec), bootstrap=kafka, database_url=database_url, host=host, port=port))
 
@@ -119,32 +116,6 @@ def _level(text: str) -> str:
     if level not in ("debug", "info", "warning", "error"):
         _fail(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
     return level
-
-
-def _log_as_json(level: str) -> None:
-    """Libraries' own loggers keep quiet below warning, and speak JSON too."""
-    processors: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*processors, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=processors,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import structlog
 from structlog.typing import Processor
+
+from kompensa_cdc.logs import json_handler
 
 
 def log_as_json(level: str) -> None:
@@ -24,16 +25,6 @@ def log_as_json(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [json_handler(shared)]
     root.setLevel(level.upper())
