@@ -78,18 +78,24 @@ async def locked(database: Login, saga: str) -> AsyncIterator[asyncpg.Connection
     await blocker.close()
 
 
-async def versions_a_take_over_missed(journal: Journal, database: Login) -> int:
-    """How many versions a commit that was under way wrote after somebody else took its lease."""
-    lease = await joined(journal)
+@asynccontextmanager
+async def held_up(journal: Journal, database: Login, lease: Lease) -> AsyncIterator[asyncio.Task[frozenset[str]]]:
+    """While a commit under this lease waits for a saga's row; in the end it writes what it was to write."""
     first = acceptance()
     await written(journal, lease, first)
     async with locked(database, first.row.id) as blocker:
         commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
         await _until_one_waits_for_a_lock(blocker)
+        yield commit_under_way
+    assert await commit_under_way == frozenset()
+
+
+async def versions_a_take_over_missed(journal: Journal, database: Login) -> int:
+    """How many versions a commit that was under way wrote after somebody else took its lease."""
+    async with held_up(journal, database, await joined(journal)):
         taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
         await asyncio.wait([taking_over], timeout=0.15)
         seen = await journal.sagas.unsettled([0], after=None, limit=10) if taking_over.done() else None
-    assert await commit_under_way == frozenset()
     await taking_over
     found = await journal.sagas.unsettled([0], after=None, limit=10)
     return found[0].version - (seen or found)[0].version
@@ -132,32 +138,22 @@ async def test_a_lease_is_renewed_while_a_commit_under_it_waits(
 ) -> None:
     lease, other = await joined(journal), journals()
     other_lease = await joined(other, "two")
-    first = acceptance()
-    await written(journal, lease, first)
-    async with locked(database, first.row.id) as blocker:
-        commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
-        await _until_one_waits_for_a_lock(blocker)
+    async with held_up(journal, database, lease) as commit_under_way:
         await journal.leases.renew(lease, ttl=60)
         await other.leases.renew(other_lease, ttl=60)
         assert not commit_under_way.done(), "it no longer waited, so nothing was shown"
         with pytest.raises(StaleLeaseError):
             await journal.leases.renew(Lease("one", lease.epoch - 1), ttl=60)
-    assert await commit_under_way == frozenset()
 
 
 async def test_a_renewed_lease_is_still_held_by_the_commit_that_began_before(journal: Journal, database: Login) -> None:
     """Renewing writes a new version of the row; the commit's lock goes with it."""
     lease = await joined(journal)
-    first = acceptance()
-    await written(journal, lease, first)
-    async with locked(database, first.row.id) as blocker:
-        commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
-        await _until_one_waits_for_a_lock(blocker)
+    async with held_up(journal, database, lease):
         await journal.leases.renew(lease, ttl=60)
         taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
         done, _ = await asyncio.wait([taking_over], timeout=0.15)
         assert not done, "the lease was taken while a commit under it could still land"
-    assert await commit_under_way == frozenset()
     await taking_over
 
 

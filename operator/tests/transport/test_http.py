@@ -40,6 +40,18 @@ def saying(*parts: bytes) -> Answer:
     return answer
 
 
+def going_on(beginning: bytes, part: bytes) -> Answer:
+    """Sends the part again and again, until nobody listens."""
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(beginning)
+        while not writer.is_closing():
+            writer.write(part)
+            await writer.drain()
+
+    return answer
+
+
 def response(status: str, body: bytes = b"", *headers: str) -> Answer:
     head = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""])
     return saying(head.encode() + body)
@@ -182,24 +194,13 @@ async def test_a_reply_that_announces_too_much_is_not_read() -> None:
 
 
 async def test_a_reply_that_grows_too_large_is_dropped() -> None:
-    async def endless(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        while not writer.is_closing():
-            writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
-            await writer.drain()
-
-    reply = await replied(endless)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reply = await replied(going_on(head, b"10000\r\n" + b"x" * 0x10000 + b"\r\n"))
     assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ReplyTooLarge")
 
 
 async def test_a_head_that_grows_too_large_is_dropped_and_called_a_head() -> None:
-    async def endless(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\n")
-        while not writer.is_closing():
-            writer.write(b"X-More: " + b"x" * 0x10000 + b"\r\n")
-            await writer.drain()
-
-    reply = await replied(endless)
+    reply = await replied(going_on(b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"x" * 0x10000 + b"\r\n"))
     assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ReplyTooLarge")
     assert reply.message == f"a reply whose head has more than {REPLY_LIMIT} bytes"
 
