@@ -53,8 +53,6 @@ _BLANKS: Mapping[str, str] = {
     "numeric": "0",
     "timestamp with time zone": "1970-01-01T00:00:00Z",
 }
-
-
 _COUNTS = frozenset({"smallint", "integer", "bigint", "numeric"})
 _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _CUTTING = frozenset({"name", '"char"'})  # whose casts themselves cut

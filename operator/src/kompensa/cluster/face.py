@@ -2,9 +2,8 @@
 
 Runs in the engine's process. A resting view (ended, or parked in front of a person) is written at once and until the
 API server has taken it, so that `publish` returning means that the object tells the truth, unless the saga has gone on
-meanwhile. Views in between are
-coalesced: the newest one every two seconds, and none at all for a saga that ends sooner. A saga costs one PATCH
-that way, two when it needs a person's attention.
+meanwhile. Views in between are coalesced: the newest one every two seconds, and none at all for a saga that ends
+sooner. A saga costs one PATCH that way, two when it needs a person's attention.
 """
 
 import asyncio

@@ -15,8 +15,6 @@ from kompensa.model.durations import seconds
 _LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
-
-
 _DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)d)?(.*)")
 # As long as a saga's own TTL may be: beyond, dates end.
 _LONGEST = 3650 * 86_400.0
