@@ -25,12 +25,12 @@ from psycopg.rows import dict_row
 
 from kompensa.dev.postgres import PostgresServer
 from kompensa.dev.run import Run
-from kompensa.engine.live import Live
+from kompensa.engine.running_saga import RunningSaga
 from kompensa.engine.start import StartRequest, born
 from kompensa.journal.group_commit import Write
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.journal.postgres.commit import PostgresWriter
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.connections import ConnectionPool
 from kompensa.model.definition import Definition
 from kompensa.model.events import Replied
 from kompensa.model.outcomes import Direction, Outcome
@@ -59,7 +59,7 @@ class PsycopgConnection:
         return row
 
 
-class PsycopgLink(Link):
+class PsycopgLink(ConnectionPool):
     """Lends the same connection to all: in its pipeline, statements queue by themselves."""
 
     def __init__(self, connection: psycopg.AsyncConnection[dict[str, Any]]) -> None:
@@ -67,7 +67,7 @@ class PsycopgLink(Link):
         self._connection = PsycopgConnection(connection)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[Any]:
+    async def connection(self) -> AsyncIterator[Any]:
         yield self._connection
 
 
@@ -78,10 +78,10 @@ class Cost(NamedTuple):
     client: float
 
 
-async def link(driver: str, url: str, stack: AsyncExitStack) -> Link:
+async def link(driver: str, url: str, stack: AsyncExitStack) -> ConnectionPool:
     """A connected link that ends with the stack."""
     if driver == "asyncpg":
-        made = Link(url, application="bench")
+        made = ConnectionPool(url, application="bench")
         stack.push_async_callback(made.close)
         return made
     connection: psycopg.AsyncConnection[dict[str, Any]] = await psycopg.AsyncConnection.connect(
@@ -119,25 +119,25 @@ async def measured(writer: PostgresWriter, batches: list[list[Write]], *, at_onc
 def made(definition: Definition, size: int, count: int) -> list[list[Write]]:
     """Batches as the engine makes them; a saga's last write comes two batches after its first."""
     sagas = [_sagas(definition, max(1, size // 2)) for _ in range(count)]
-    firsts: list[list[Write]] = [[live.acceptance(RETENTION) for live in lives] for lives in sagas]
-    lasts: list[list[Write]] = [[_ended(live).transition(RETENTION, ()) for live in lives] for lives in sagas]
+    firsts: list[list[Write]] = [[running.acceptance(RETENTION) for running in batch] for batch in sagas]
+    lasts: list[list[Write]] = [[_ended(running).transition(RETENTION, ()) for running in batch] for batch in sagas]
     if size == 1:
         return [batch for pair in zip(firsts, [[], [], *lasts], strict=False) for batch in pair if batch]
     return [first + last for first, last in zip(firsts, [[], [], *lasts], strict=False)]
 
 
-def _sagas(definition: Definition, count: int) -> list[Live]:
+def _sagas(definition: Definition, count: int) -> list[RunningSaga]:
     request = StartRequest(definition=definition.name, input=ORDER)
     return [born(request, definition, shard=number % 32, now=NOW)[0] for number in range(count)]
 
 
-def _ended(live: Live) -> Live:
-    for step in live.definition.steps:
+def _ended(running: RunningSaga) -> RunningSaga:
+    for step in running.definition.steps:
         event = Replied(step=step.index, direction=Direction.ACTION, attempt=1, outcome=Outcome.SUCCEEDED, reply=REPLY)
-        decided = advance(live.definition, live.saga, event, NOW)
-        live.saga = decided.saga
-        live.entries += decided.log
-    return live
+        decided = advance(running.definition, running.saga, event, NOW)
+        running.saga = decided.saga
+        running.entries += decided.log
+    return running
 
 
 def four_steps() -> Definition:

@@ -17,9 +17,9 @@ import msgspec
 
 from kompensa.engine.engine import Engine
 from kompensa.engine.errors import UnknownSagaError
-from kompensa.engine.face import NoFace
 from kompensa.engine.settings import Settings
 from kompensa.engine.start import StartRequest
+from kompensa.engine.status_publisher import NullStatusPublisher
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.model.requests import Request
@@ -117,7 +117,12 @@ class CrashWorld:
         transport = MortalTransport(HttpTransport(), fuse)
         transport.changed = self.changed
         settings = Settings(journal_url=self.journal_url, engine_name="one", lease_ttl=30.0)
-        engine = Engine(journal=mortal_journal(journal, fuse), transport=transport, face=NoFace(), settings=settings)
+        engine = Engine(
+            journal=mortal_journal(journal, fuse),
+            transport=transport,
+            publisher=NullStatusPublisher(),
+            settings=settings,
+        )
         await engine.start()
         await until(lambda: engine.trouble is None, "the engine to be ready")
         participant = {"url": self.ledger.url, "idempotency": "Keyed" if self.keyed else "None", "timeout": "5s"}

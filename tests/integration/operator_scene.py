@@ -150,9 +150,9 @@ class Scene:
         """How many deleted Sagas the operator has told the engine of since it started."""
         return await metric(self.processes.probe_url, "kompensa_operator_settled_sagas_total")
 
-    async def faces_shown(self) -> float:
+    async def statuses_written(self) -> float:
         """How many sagas the engine has shown at their end, or found to have no object any more."""
-        return await metric(self.processes.engine_url, "kompensa_face_writes_total", 'what="resting"')
+        return await metric(self.processes.engine_url, "kompensa_status_writes_total", 'what="resting"')
 
     async def until_more(self, count: Callable[[], Awaitable[float]], than: float, what: str) -> None:
         async def more() -> bool:

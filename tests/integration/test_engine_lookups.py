@@ -9,9 +9,9 @@ import pytest
 
 from kompensa.dev.ports import Ports
 from kompensa.engine.engine import Engine
-from kompensa.engine.face import NoFace
 from kompensa.engine.settings import Settings
 from kompensa.engine.start import StartRequest
+from kompensa.engine.status_publisher import NullStatusPublisher
 from kompensa.journal.memory import MemoryJournal
 from kompensa.transport.http import HttpTransport
 from tests.integration.stub_participant import StubParticipant
@@ -33,7 +33,9 @@ async def test_sagas_that_call_an_unknown_name_stop_nobody_elses(ports: Ports, m
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     settings = Settings(journal_url="postgresql://nowhere", drain=0.1)
-    engine = Engine(journal=MemoryJournal(time.time), transport=HttpTransport(), face=NoFace(), settings=settings)
+    engine = Engine(
+        journal=MemoryJournal(time.time), transport=HttpTransport(), publisher=NullStatusPublisher(), settings=settings
+    )
     async with StubParticipant.serving(ports.take("healthy")) as healthy:
         await engine.start()
         try:

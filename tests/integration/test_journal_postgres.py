@@ -12,7 +12,7 @@ from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.journal.errors import JournalUnavailableError, RejectedError, SagasLockedError, StaleLeaseError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
-from kompensa.journal.postgres import PostgresJournal, commit, leases, link, migrate
+from kompensa.journal.postgres import PostgresJournal, commit, connections, leases, migrate
 from kompensa.journal.postgres.migrate import JournalTooNewError
 from kompensa.journal.records import Lease, SagaFilter
 from tests.integration.conftest_engine import Journals
@@ -280,7 +280,7 @@ async def test_a_migration_may_take_longer_than_any_other_statement(
     database: Login, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It rewrites every saga there is; cut off, it would begin anew at each start and never end."""
-    monkeypatch.setattr(link, "STATEMENT_TIMEOUT", 0.3)
+    monkeypatch.setattr(connections, "STATEMENT_TIMEOUT_SECONDS", 0.3)
     slow = ("9999_slow.sql", "SELECT pg_sleep(1)")
     monkeypatch.setattr(migrate, "_files", lambda files=migrate._files: [*files(), slow])
     assert (await PostgresJournal(database.url).migrate())[-1] == "9999_slow.sql"

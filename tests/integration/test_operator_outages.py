@@ -39,9 +39,9 @@ async def test_a_saga_never_writes_on_another_object_of_its_name(scene: Scene) -
     scene.processes.operator.kill()
     await scene.delete(SAGAS, "order-1")
     await scene.saga("order-1", input={"order": "second"}, suspend=True)
-    shown = await scene.faces_shown()
+    shown = await scene.statuses_written()
     scene.participant.release("pay")
-    await scene.until_more(scene.faces_shown, shown, "the first saga's end to be shown")
+    await scene.until_more(scene.statuses_written, shown, "the first saga's end to be shown")
     assert await scene.status("order-1") == {}
     scene.processes.start_operator()
     await scene.edit("order-1", suspend=False)

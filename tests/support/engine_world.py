@@ -17,9 +17,9 @@ from typing import Any, Self
 import msgspec
 
 from kompensa.engine.engine import Engine
-from kompensa.engine.face import Face, NoFace
 from kompensa.engine.settings import Settings
 from kompensa.engine.start import StartRequest
+from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublisher
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
 from kompensa.journal.memory import MemoryJournal
@@ -75,14 +75,14 @@ def tenure_of(engine: Engine) -> Tenure:
 class World:
     """Engines that share a journal and participants, each with its own link to the journal.
 
-    `settings` are those of all its engines; so is `face`, but for an engine that is given its own.
+    `settings` are those of all its engines; so is `publisher`, but for an engine that is given its own.
     """
 
-    def __init__(self, *, face: Face | None = None, **settings: Any) -> None:
+    def __init__(self, *, publisher: StatusPublisher | None = None, **settings: Any) -> None:
         self._settings = settings
         self.journal = MemoryJournal(wall_clock)
         self.transport = ScriptedTransport()
-        self._face = face or NoFace()
+        self._publisher = publisher or NullStatusPublisher()
         self.engines: list[Engine] = []
         self.links: dict[Engine, JournalLink] = {}
 
@@ -97,19 +97,19 @@ class World:
     def first(self) -> Engine:
         return self.engines[0]
 
-    def new_engine(self, name: str = "one", *, face: Face | None = None, **settings: Any) -> Engine:
+    def new_engine(self, name: str = "one", *, publisher: StatusPublisher | None = None, **settings: Any) -> Engine:
         """An engine that has not been started."""
         link = JournalLink(self.journal)
         chosen = Settings(journal_url="postgresql://nowhere", engine_name=name, **{**self._settings, **settings})
-        shown_on = face or self._face
-        engine = Engine(journal=link, transport=self.transport, face=shown_on, settings=chosen, clock=wall_clock)
+        shown_on = publisher or self._publisher
+        engine = Engine(journal=link, transport=self.transport, publisher=shown_on, settings=chosen, clock=wall_clock)
         self.engines.append(engine)
         self.links[engine] = link
         return engine
 
-    async def engine(self, name: str = "one", *, face: Face | None = None, **settings: Any) -> Engine:
+    async def engine(self, name: str = "one", *, publisher: StatusPublisher | None = None, **settings: Any) -> Engine:
         """An engine that takes sagas."""
-        engine = self.new_engine(name, face=face, **settings)
+        engine = self.new_engine(name, publisher=publisher, **settings)
         await engine.start()
         await until(lambda: engine.trouble in (None, "owns no shard yet"), "the engine to have joined")
         return engine

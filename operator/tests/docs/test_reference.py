@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 from kompensa.api.app import application
 from kompensa.cli.main import app
 from kompensa.engine.engine import Engine
-from kompensa.engine.face import NoFace
 from kompensa.engine.settings import Settings
+from kompensa.engine.status_publisher import NullStatusPublisher
 from kompensa.handlers.sagas import FINAL
 from kompensa.handlers.settings import OperatorSettings
 from kompensa.journal.memory import MemoryJournal
@@ -47,7 +47,7 @@ async def test_the_http_api_is_described_route_by_route() -> None:
     engine = Engine(
         journal=MemoryJournal(lambda: 0.0),
         transport=HttpTransport(),
-        face=NoFace(),
+        publisher=NullStatusPublisher(),
         settings=Settings(journal_url="postgresql://nowhere"),
     )
     door = httpx.ASGITransport(application(engine, token=None))

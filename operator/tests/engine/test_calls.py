@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kompensa.engine.places import Places
+from kompensa.engine.concurrency_limiter import ConcurrencyLimiter
 from tests.support.engine_world import World, definition_spec, tenure_of
 from tests.support.scripted_transport import NO_ANSWER, WRONG
 
@@ -52,7 +52,7 @@ async def test_a_changed_limit_replaces_the_old_one_and_is_not_added_to_it() -> 
         world.transport.release("action reserve")
         for saga in sagas:
             await world.until_phase(saga, "Succeeded")
-        assert not tenure_of(world.first)._calls._places._queues
+        assert not tenure_of(world.first)._calls._limiter._queues
 
 
 async def test_a_call_that_waited_is_not_made_for_a_saga_that_is_being_undone_by_then() -> None:
@@ -98,17 +98,17 @@ async def test_a_probe_that_is_refused_is_told_in_the_log(capsys: pytest.Capture
     assert "a probe was refused" in capsys.readouterr().out
 
 
-async def test_who_is_cancelled_while_waiting_leaves_the_place_to_the_next() -> None:
-    places, key = Places(lambda _namespace, _name: 1), ("shop", "stub")
-    await places.take(key)
-    given, waiting, last = (asyncio.create_task(places.take(key)) for _ in range(3))
+async def test_a_cancelled_waiter_leaves_its_slot_to_the_next() -> None:
+    limiter, key = ConcurrencyLimiter(lambda _namespace, _name: 1), ("shop", "stub")
+    await limiter.acquire(key)
+    given, waiting, last = (asyncio.create_task(limiter.acquire(key)) for _ in range(3))
     await asyncio.sleep(0)
     waiting.cancel()
-    places.give_back(key)
-    given.cancel()  # in the moment in which it was given its place
+    limiter.release(key)
+    given.cancel()  # in the moment in which it was granted its slot
     await last
-    places.give_back(key)
-    assert not places._queues
+    limiter.release(key)
+    assert not limiter._queues
 
 
 async def test_a_call_that_waited_is_not_made_while_a_person_holds_its_saga() -> None:

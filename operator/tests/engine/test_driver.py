@@ -3,7 +3,7 @@
 import pytest
 
 from kompensa.engine import driver
-from kompensa.engine.live import stored_saga
+from kompensa.engine.running_saga import stored_saga
 from kompensa.journal.errors import RejectedError
 from kompensa.journal.records import Acceptance
 from kompensa.model.requests import Request
@@ -153,5 +153,5 @@ async def test_an_acceptance_that_the_journal_refuses_is_told_and_forgotten() ->
         world.links[world.first].poisonous = lambda write: isinstance(write, Acceptance)
         with pytest.raises(RejectedError):
             await world.start()
-        assert tenure_of(world.first).live == {}
+        assert tenure_of(world.first).running == {}
         assert world.transport.calls == []

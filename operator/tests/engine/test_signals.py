@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
-from kompensa.engine.live import DeletionPolicy, Happening, Live, resting
+from kompensa.engine.running_saga import DeletionPolicy, InboxItem, RunningSaga, resting
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
 from kompensa.model.events import ResumeAsked
@@ -29,7 +29,7 @@ async def test_a_saga_that_is_resumed_twice_is_not_lost_between_parking_and_leav
             await asyncio.sleep(0)
         await world.first.sagas.ask(saga, "resume")
         await asyncio.sleep(30)
-        assert not tenure_of(world.first).live
+        assert not tenure_of(world.first).running
         if world.durable_phase(saga) == "InterventionRequired":  # the second came while the first was at work
             await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
@@ -45,11 +45,11 @@ async def test_a_request_that_comes_as_a_saga_is_about_to_leave_memory_keeps_it_
         tenure, asked = tenure_of(world.first), []
         moved = tenure.driver._moved
 
-        def asked_just_before(live: Live) -> None:
-            if resting(live.saga) and not asked:
-                asked.append(live.saga.id)
-                tenure._deliver(live, Happening(ResumeAsked()))
-            moved(live)
+        def asked_just_before(running: RunningSaga) -> None:
+            if resting(running.saga) and not asked:
+                asked.append(running.saga.id)
+                tenure._deliver(running, InboxItem(ResumeAsked()))
+            moved(running)
 
         monkeypatch.setattr(tenure.driver, "_moved", asked_just_before)
         saga = await world.start()
@@ -130,7 +130,7 @@ async def test_a_parked_saga_comes_back_into_memory_when_it_is_resumed() -> None
         saga = await world.start()
         await world.until_phase(saga, "InterventionRequired")
         await asyncio.sleep(1)
-        assert tenure_of(world.first).live == {}
+        assert tenure_of(world.first).running == {}
         await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
         assert world.transport.calls == ["action reserve", "action pay", "action pay"]

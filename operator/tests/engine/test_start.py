@@ -12,7 +12,7 @@ from kompensa.engine.errors import (
     OverloadedError,
     UnknownDefinitionError,
 )
-from kompensa.engine.service import PATIENCE
+from kompensa.engine.service import ACCEPTANCE_TIMEOUT_SECONDS
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SagaFilter
 from kompensa.model.bounds import DEEPEST
@@ -80,7 +80,7 @@ async def test_a_repeated_start_is_not_acknowledged_before_the_first_is_durable(
         await world.declare("reserve")
         with world.journal_away():
             first = asyncio.create_task(world.start(id=SAGA))
-            await until(lambda: SAGA in tenure_of(world.first).live, "the first to be on its way")
+            await until(lambda: SAGA in tenure_of(world.first).running, "the first to be on its way")
             second = asyncio.create_task(world.start(id=SAGA))
             await asyncio.sleep(3)
             assert not second.done()
@@ -101,9 +101,9 @@ async def test_a_start_that_the_journal_does_not_answer_is_told_and_goes_on() ->
         await world.declare("reserve")
         with world.journal_away():
             with pytest.raises(NotReadyError, match="ask again with the same id or idempotency key"):
-                await asyncio.wait_for(world.start(id=SAGA), PATIENCE + 1)
+                await asyncio.wait_for(world.start(id=SAGA), ACCEPTANCE_TIMEOUT_SECONDS + 1)
             with pytest.raises(NotReadyError):
-                await asyncio.wait_for(world.start(id=SAGA), PATIENCE + 1)
+                await asyncio.wait_for(world.start(id=SAGA), ACCEPTANCE_TIMEOUT_SECONDS + 1)
         await world.until_phase(SAGA, "Succeeded")
         assert await world.start(id=SAGA) == SAGA
         assert world.transport.calls == ["action reserve"]

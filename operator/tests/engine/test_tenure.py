@@ -87,7 +87,7 @@ async def test_a_saga_that_is_asked_for_again_while_it_is_recovered_is_not_passe
         async def ask_again(question: str) -> None:
             if question == "sagas.unsettled" and not again:
                 again.append(asyncio.create_task(world.start(id=saga)))
-                await until(lambda: saga in tenure_of(engine).live, "the new request to be in memory")
+                await until(lambda: saga in tenure_of(engine).running, "the new request to be in memory")
 
         world.links[engine].after = ask_again
         await engine.start()
@@ -100,7 +100,7 @@ async def test_a_parked_saga_that_is_settled_leaves_memory() -> None:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG)
         await world.until_phase(await world.start(), "InterventionRequired")
-        await until(lambda: not tenure_of(world.first).live, "memory to be empty")
+        await until(lambda: not tenure_of(world.first).running, "memory to be empty")
 
 
 async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() -> None:
@@ -112,7 +112,7 @@ async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() ->
         first = world.first
         await until(lambda: len(tenure_of(first).closing) == 16, "the first engine to close what is too much")
         late = await world.start()
-        assert tenure_of(first).live[late].shard not in tenure_of(first).closing
+        assert tenure_of(first).running[late].shard not in tenure_of(first).closing
         assert len(tenure_of(first).shards) == 32, "a shard with sagas in memory was given away"
         world.transport.release("action reserve")
         for saga in [*sagas, late]:
@@ -154,7 +154,7 @@ async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_tak
         saga = await world.start()
         await world.until_phase(saga, "InterventionRequired")
         tenure = tenure_of(world.first)
-        await until(lambda: not tenure.live, "memory to be empty")
+        await until(lambda: not tenure.running, "memory to be empty")
 
         async def give_away(question: str) -> None:
             if question == "sagas.find":
@@ -163,7 +163,7 @@ async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_tak
         world.links[world.first].after = give_away
         await world.first.sagas.ask(saga, "resume")
         await asyncio.sleep(1)
-        assert not tenure.live
+        assert not tenure.running
         world.links[world.first].after = unnoticed
         await world.until_phase(saga, "Succeeded")
 
@@ -181,8 +181,8 @@ async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -
             await world.until_noted(saga, "SagaSuspended")
         second = await world.engine("two")
         await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
-        await until(lambda: len(tenure_of(second).live) == 32, "the second engine to have read it")
-        assert len(tenure_of(world.first).live) == 32
+        await until(lambda: len(tenure_of(second).running) == 32, "the second engine to have read it")
+        assert len(tenure_of(world.first).running) == 32
         for saga in sagas[:32]:
             await world.first.sagas.ask(saga, "resume")
         for saga in sagas:
@@ -296,7 +296,7 @@ async def test_new_sagas_go_to_the_emptiest_shard() -> None:
         world.transport.hold("action reserve")
         for _ in range(64):
             await world.start()
-        load = Counter(live.shard for live in tenure_of(world.first).live.values())
+        load = Counter(running.shard for running in tenure_of(world.first).running.values())
         assert (set(load), set(load.values())) == (set(range(32)), {2})
         world.transport.release("action reserve")
 

@@ -1,4 +1,4 @@
-"""The engine's process, put together: journal, transport, face, engine and API on one event loop.
+"""The engine's process, put together: journal, transport, publisher, engine and API on one event loop.
 
 SIGTERM lets requests and calls under way finish, within bounds, then gives the engine's shards back.
 """
@@ -16,11 +16,11 @@ import uvloop
 from kompensa.api.app import application
 from kompensa.api.connections import PromptConnection
 from kompensa.api.logs import log_as_json
-from kompensa.cluster.face import KubernetesFace
+from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.engine.clock import SteadyClock
 from kompensa.engine.engine import Engine
-from kompensa.engine.face import Face, NoFace
 from kompensa.engine.settings import Settings
+from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublisher
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.transport.http import HttpTransport
 
@@ -49,11 +49,11 @@ def _spare_the_collector() -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    async with _face(settings) as face:
+    async with _publisher(settings) as publisher:
         engine = Engine(
             journal=PostgresJournal(settings.journal_url, application=f"kompensa-engine {settings.engine_name}"),
             transport=HttpTransport(),
-            face=face,
+            publisher=publisher,
             settings=settings,
             clock=SteadyClock(),
         )
@@ -96,9 +96,9 @@ def _server(engine: Engine, settings: Settings) -> uvicorn.Server:
 
 
 @contextlib.asynccontextmanager
-async def _face(settings: Settings) -> AsyncIterator[Face]:
+async def _publisher(settings: Settings) -> AsyncIterator[StatusPublisher]:
     if settings.status == "none":
-        yield NoFace()
+        yield NullStatusPublisher()
         return
-    async with KubernetesFace.connect() as face:
-        yield face
+    async with KubernetesStatusPublisher.connect() as publisher:
+        yield publisher

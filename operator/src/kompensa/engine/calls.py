@@ -15,9 +15,9 @@ from time import perf_counter
 
 import structlog
 
-from kompensa.engine.live import Live
+from kompensa.engine.concurrency_limiter import ConcurrencyLimiter
 from kompensa.engine.metrics import attempts, call_seconds
-from kompensa.engine.places import Places
+from kompensa.engine.running_saga import RunningSaga
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
 from kompensa.model.definition import Step
 from kompensa.model.events import Event, Probed, Replied
@@ -27,7 +27,7 @@ from kompensa.model.requests import Request, action_request, compensation_reques
 from kompensa.transport.port import Participant, Reply, Transport
 
 # How often a call that a person holds looks whether it is still held.
-_HELD = 0.5
+_SUSPENDED_POLL_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 Call = CallAction | CallCompensation | CallProbe
 # Wrong, in that nobody wants it any more: the model takes this for no effect, unless there was one before.
@@ -51,22 +51,22 @@ class Calls:
         self._transport = transport
         self._find = find
         self._permitted = permitted
-        self._places = Places(self._limit)
+        self._limiter = ConcurrencyLimiter(self._limit)
 
-    async def make(self, live: Live, command: Call) -> Event:
+    async def make(self, running: RunningSaga, command: Call) -> Event:
         """Make the call and return what it means. Raises StaleLeaseError when the lease ends before it is made."""
-        step = live.definition.steps[command.step]
+        step = running.definition.steps[command.step]
         direction = Direction.COMPENSATION if isinstance(command, CallCompensation) else Direction.ACTION
         try:
-            request = _request(live, step, command)
+            request = _request(running, step, command)
         except ExpressionError as error:
             return unsendable(command, error)
-        reply = await self._reply(live, step, request, probing=isinstance(command, CallProbe))
+        reply = await self._reply(running, step, request, probing=isinstance(command, CallProbe))
         if reply is not _NOT_SENT:
-            attempts(live.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
+            attempts(running.saga.definition, step.name, _asked(command, direction), reply.outcome.value).inc()
         if isinstance(command, CallProbe):
             if reply.outcome is Outcome.MISCONFIGURED:
-                _log.warning("a probe was refused", saga=live.saga.id, step=step.name, message=reply.message)
+                _log.warning("a probe was refused", saga=running.saga.id, step=step.name, message=reply.message)
             return Probed(
                 step=command.step,
                 attempt=command.attempt,
@@ -86,35 +86,35 @@ class Calls:
             retry_after=reply.retry_after,
         )
 
-    async def _reply(self, live: Live, step: Step, request: Request, *, probing: bool) -> Reply:
-        place = (live.saga.namespace, step.participant)
+    async def _reply(self, running: RunningSaga, step: Step, request: Request, *, probing: bool) -> Reply:
+        place = (running.saga.namespace, step.participant)
         while True:
-            await self._places.take(place)
+            await self._limiter.acquire(place)
             try:
                 await self._permitted()
-                if live.saga.stopping and not probing:
+                if running.saga.stopping and not probing:
                     return _NOT_SENT
-                if not live.saga.suspended or probing:
-                    return await self._sent(live, step, request, probing=probing)
+                if not running.saga.suspended or probing:
+                    return await self._sent(running, step, request, probing=probing)
             finally:
-                self._places.give_back(place)
-            await asyncio.sleep(_HELD)  # without a place, until a person lets it go on
+                self._limiter.release(place)
+            await asyncio.sleep(_SUSPENDED_POLL_SECONDS)  # without a place, until a person lets it go on
 
-    async def _sent(self, live: Live, step: Step, request: Request, *, probing: bool) -> Reply:
-        participant = self._find(live.saga.namespace, step.participant)
+    async def _sent(self, running: RunningSaga, step: Step, request: Request, *, probing: bool) -> Reply:
+        participant = self._find(running.saga.namespace, step.participant)
         if participant is None:
             return Reply(
                 outcome=Outcome.MISCONFIGURED,
                 reason="ParticipantNotFound",
-                message=f"there is no Participant {step.participant} in namespace {live.saga.namespace}; apply it",
+                message=f"there is no Participant {step.participant} in namespace {running.saga.namespace}; apply it",
             )
         started = perf_counter()
         ask = self._transport.probe if probing else self._transport.call
         try:
-            reply = await ask(participant, live.saga.id, request)
+            reply = await ask(participant, running.saga.id, request)
         except Exception as error:
             # It must not raise, but if it does: without an outcome nobody would ever drive this saga again.
-            _log.exception("a call failed in a way that nobody foresaw", saga=live.saga.id, step=step.name)
+            _log.exception("a call failed in a way that nobody foresaw", saga=running.saga.id, step=step.name)
             reply = Reply(outcome=Outcome.UNKNOWN, reason="TransportFault", message=repr(error))
         call_seconds(step.participant).observe(perf_counter() - started)
         return reply
@@ -124,14 +124,14 @@ class Calls:
         return inf if participant is None else participant.max_in_flight  # one that is not there holds nobody up
 
 
-def _request(live: Live, step: Step, command: Call) -> Request:
+def _request(running: RunningSaga, step: Step, command: Call) -> Request:
     match command:
         case CallAction():
-            return action_request(live.definition, live.saga, step, command.attempt)
+            return action_request(running.definition, running.saga, step, command.attempt)
         case CallCompensation():
-            return compensation_request(live.definition, live.saga, step, command.attempt)
+            return compensation_request(running.definition, running.saga, step, command.attempt)
         case CallProbe():
-            return probe_request(live.definition, live.saga, step, command.attempt)
+            return probe_request(running.definition, running.saga, step, command.attempt)
 
 
 def _asked(command: Call, direction: Direction) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_SLOWEST = 0.5
+_SLOWEST_RATE = 0.5
 
 
 class SteadyClock:
@@ -20,10 +20,10 @@ class SteadyClock:
         self._wall = wall
         self._passing = passing
         self._read_at = passing()
-        self._told = wall()
+        self._latest = wall()
 
     def __call__(self) -> float:
         now = self._passing()
-        self._told = max(self._wall(), self._told + _SLOWEST * (now - self._read_at))
+        self._latest = max(self._wall(), self._latest + _SLOWEST_RATE * (now - self._read_at))
         self._read_at = now
-        return self._told
+        return self._latest

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
-from kompensa.engine.live import Happening, Live, Shown, resting
 from kompensa.engine.metrics import REJECTED
+from kompensa.engine.running_saga import InboxItem, RunningSaga, StatusWritten, resting
 from kompensa.journal.errors import RejectedError, SupersededError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.records import Signal
@@ -34,8 +34,8 @@ class Driver:
         *,
         clock: Callable[[], float],
         retention: float,
-        act: Callable[[Live, Command], None],
-        moved: Callable[[Live], None],
+        act: Callable[[RunningSaga, Command], None],
+        moved: Callable[[RunningSaga], None],
     ) -> None:
         self._commits = commits
         self._clock = clock
@@ -45,7 +45,7 @@ class Driver:
         self.draining = False
         """Before leaving, everything known is written down, so that a successor repeats as little as possible."""
 
-    async def drive(self, live: Live) -> None:
+    async def drive(self, running: RunningSaga) -> None:
         """Take what its inbox holds; return when that is empty, or at once if somebody is at it already.
 
         Raises
@@ -55,80 +55,80 @@ class Driver:
         SupersededError
             The journal has moved on without this copy of the saga, which is void.
         """
-        if live.driving:
+        if running.driving:
             return
-        live.driving = True
+        running.driving = True
         try:
-            await self._empty(live)
+            await self._empty(running)
         except SupersededError:
             raise
         except RejectedError as error:
             # The journal refuses what this saga contains, and would again: it stalls, visibly, and the others go on.
             REJECTED.inc()
-            _log.error("a saga cannot be journalled", saga=live.saga.id, error=str(error))
+            _log.error("a saga cannot be journalled", saga=running.saga.id, error=str(error))
         finally:
-            live.driving = False
+            running.driving = False
 
-    async def accept(self, live: Live, commands: tuple[Command, ...]) -> bool:
+    async def accept(self, running: RunningSaga, commands: tuple[Command, ...]) -> bool:
         """Make a new saga durable and start it; False when its id or its idempotency key exists already."""
-        live.driving = True
+        running.driving = True
         try:
-            if not await self._commits.submit(live.acceptance(self._retention)):
+            if not await self._commits.submit(running.acceptance(self._retention)):
                 return False
-            live.durable = live.saga
-            self._carry_out(live, commands)
-            await self._empty(live)
+            running.durable = running.saga
+            self._carry_out(running, commands)
+            await self._empty(running)
         finally:
-            live.driving = False
+            running.driving = False
         return True
 
-    async def _empty(self, live: Live) -> None:
-        while live.inbox:
-            await self._take(live, live.inbox.popleft())
+    async def _empty(self, running: RunningSaga) -> None:
+        while running.inbox:
+            await self._take(running, running.inbox.popleft())
 
-    async def _take(self, live: Live, happening: Happening) -> None:
-        if isinstance(happening.event, Shown):
-            await self._shown(live, happening.event)
+    async def _take(self, running: RunningSaga, item: InboxItem) -> None:
+        if isinstance(item.event, StatusWritten):
+            await self._shown(running, item.event)
             return
-        before = live.saga
+        before = running.saga
         commands: tuple[Command, ...] = ()
-        if happening.event is not None:
-            decided = advance(live.definition, before, happening.event, self._clock())
-            live.saga, commands = decided.saga, decided.commands
-            live.entries += decided.log
-        if happening.signal is not None:
-            self._note(live, happening.signal)
-        elif live.saga is before:
+        if item.event is not None:
+            decided = advance(running.definition, before, item.event, self._clock())
+            running.saga, commands = decided.saga, decided.commands
+            running.entries += decided.log
+        if item.signal is not None:
+            self._note(running, item.signal)
+        elif running.saga is before:
             return
-        if live.saga is not before:
-            live.reported = live.counted = False
-        urgent = self.draining or happening.signal is not None or resting(live.saga)
-        if urgent or must_commit_first(live.definition, before, live.saga, commands):
-            await self._commit(live, happening.signal)
-        self._carry_out(live, commands)
+        if running.saga is not before:
+            running.reported = running.counted = False
+        urgent = self.draining or item.signal is not None or resting(running.saga)
+        if urgent or must_commit_first(running.definition, before, running.saga, commands):
+            await self._commit(running, item.signal)
+        self._carry_out(running, commands)
 
-    async def _shown(self, live: Live, event: Shown) -> None:
+    async def _shown(self, running: RunningSaga, event: StatusWritten) -> None:
         """The object says so: only now may the journal forget about it. A newer state has its own turn."""
-        if live.saga is event.saga and not live.reported:
-            live.reported = True
-            live.entries.append(LogEntry(at=self._clock(), kind="StatusWritten"))
-            await self._commit(live, None)
-            self._moved(live)
+        if running.saga is event.saga and not running.reported:
+            running.reported = True
+            running.entries.append(LogEntry(at=self._clock(), kind="StatusWritten"))
+            await self._commit(running, None)
+            self._moved(running)
 
-    def _note(self, live: Live, signal: Signal) -> None:
+    def _note(self, running: RunningSaga, signal: Signal) -> None:
         """What a signal changes beside the saga's own state."""
         if signal.generation is not None:
-            live.generation = signal.generation
+            running.generation = signal.generation
         if signal.kind.startswith("object-deleted"):
-            live.detached = True
-            live.entries.append(LogEntry(at=self._clock(), kind="ObjectDeleted", reason=signal.reason))
+            running.detached = True
+            running.entries.append(LogEntry(at=self._clock(), kind="ObjectDeleted", reason=signal.reason))
 
-    async def _commit(self, live: Live, signal: Signal | None) -> None:
-        await self._commits.submit(live.transition(self._retention, () if signal is None else (signal.id,)))
-        live.durable = live.saga
+    async def _commit(self, running: RunningSaga, signal: Signal | None) -> None:
+        await self._commits.submit(running.transition(self._retention, () if signal is None else (signal.id,)))
+        running.durable = running.saga
 
-    def _carry_out(self, live: Live, commands: tuple[Command, ...]) -> None:
-        live.shown = live.saga
+    def _carry_out(self, running: RunningSaga, commands: tuple[Command, ...]) -> None:
+        running.shown = running.saga
         for command in commands:
-            self._act(live, command)
-        self._moved(live)
+            self._act(running, command)
+        self._moved(running)

@@ -14,10 +14,10 @@ import structlog
 
 from kompensa.engine.declarations import Declarations
 from kompensa.engine.errors import NotReadyError
-from kompensa.engine.face import Face
 from kompensa.engine.metrics import EPOCH, FENCED, SHARDS, CommitMetrics
 from kompensa.engine.service import SagaService
 from kompensa.engine.settings import Settings
+from kompensa.engine.status_publisher import StatusPublisher
 from kompensa.engine.tenure import Tenure
 from kompensa.engine.upkeep import Upkeep
 from kompensa.journal.errors import JournalError, StaleLeaseError
@@ -26,9 +26,9 @@ from kompensa.journal.records import Grant, Lease
 from kompensa.transport.port import Transport
 
 _log = structlog.get_logger(__name__)
-_PAUSE = 0.5
+_RETRY_SECONDS = 0.5
 # Renewing this many times within a lease's life forgives two failures in a row.
-_RENEWALS = 3
+_RENEWALS_PER_LEASE = 3
 
 
 class Engine:
@@ -39,13 +39,13 @@ class Engine:
         *,
         journal: Journal,
         transport: Transport,
-        face: Face,
+        publisher: StatusPublisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
         self._transport = transport
-        self._face = face
+        self._publisher = publisher
         self._settings = settings
         self._clock = clock
         self._observer = CommitMetrics()
@@ -137,7 +137,7 @@ class Engine:
                 if trouble != self._trouble:
                     _log.warning("waiting for the journal", error=str(error))
                 self._trouble = trouble
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
 
@@ -150,7 +150,7 @@ class Engine:
             except JournalError as error:
                 self._trouble = f"cannot join: {error}"
                 _log.warning("cannot join yet", error=str(error))
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_SECONDS)
 
     def _tenure_of(self, grant: Grant, asked: float) -> Tenure:
         return Tenure(
@@ -158,7 +158,7 @@ class Engine:
             valid_until=asked + self._settings.lease_ttl,
             journal=self._journal,
             transport=self._transport,
-            face=self._face,
+            publisher=self._publisher,
             declarations=self.declarations,
             settings=self._settings,
             clock=self._clock,
@@ -184,7 +184,7 @@ class Engine:
     async def _renew_until_lost(self, tenure: Tenure) -> None:
         ttl = self._settings.lease_ttl
         while True:
-            await self._pause(tenure, ttl / _RENEWALS)
+            await self._pause(tenure, ttl / _RENEWALS_PER_LEASE)
             asked = monotonic()
             try:
                 grant = await self._journal.leases.renew(tenure.lease, ttl=ttl)
@@ -196,7 +196,7 @@ class Engine:
             except JournalError as error:
                 self._unrenewed = f"the lease could not be renewed: {error}"
                 _log.warning("the lease could not be renewed", error=str(error))
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_SECONDS)
             else:
                 self._unrenewed = None
                 _note(grant)

@@ -27,7 +27,7 @@ UNAVAILABLE = Counter("kompensa_journal_unavailable", "Commits that the journal 
 EPOCH = Gauge("kompensa_lease_epoch", "The epoch of this engine's lease; 0 without one")
 SHARDS = Gauge("kompensa_lease_shards", "Shards this engine owns")
 FENCED = Counter("kompensa_lease_lost", "Leases this engine lost to another")
-REPORTING = Gauge("kompensa_face_waiting", "Ended sagas whose object does not say so yet")
+REPORTING = Gauge("kompensa_status_waiting", "Ended sagas whose object does not say so yet")
 PRUNED = Counter("kompensa_sagas_pruned", "Sagas deleted from the journal after their retention")
 
 

@@ -22,8 +22,8 @@ from kompensa.engine.errors import (
     SagaEndedError,
     UnknownSagaError,
 )
-from kompensa.engine.live import DeletionPolicy, Live, Origin, resting, stored_saga
 from kompensa.engine.metrics import started
+from kompensa.engine.running_saga import DeletionPolicy, Origin, RunningSaga, resting, stored_saga
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalError, StaleLeaseError
@@ -35,7 +35,7 @@ from kompensa.model.view import SagaView, timestamp, view
 _log = structlog.get_logger(__name__)
 
 # A journal that does not answer for this long is told to whoever waits; the write itself goes on being tried.
-PATIENCE = 10.0
+ACCEPTANCE_TIMEOUT_SECONDS = 10.0
 
 
 class Owner(Protocol):
@@ -81,28 +81,28 @@ class SagaService:
         wanted = request.id or (request.object.uid if request.object else "")
         while wanted in self._starting:  # whoever asks twice is told what becomes of the first request, and not before
             await self._answer(self._starting[wanted])
-        known = self._live(wanted)
+        known = self._running(wanted)
         if known is not None:
             saga = known.saga
             _check_same(namespace, request, saga.id, saga.namespace, saga.definition, known.origin.input)
             return saga.id, False
         if tenure.busy >= self._max_in_flight:
             raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
-        live, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
-        if tenure.live and tenure.weight + live.weight > self._max_input_bytes:
+        running, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
+        if tenure.running and tenure.weight + running.weight > self._max_input_bytes:
             raise OverloadedError(
                 f"the inputs in flight have {tenure.weight} bytes; with this one they would be more than the "
                 f"{self._max_input_bytes} that this engine takes; ask again soon"
             )
-        if await self._accepted(tenure, live, commands):
+        if await self._accepted(tenure, running, commands):
             started(namespace, request.definition).inc()
-            return live.saga.id, True
-        return await self._existing(namespace, live, request), False
+            return running.saga.id, True
+        return await self._existing(namespace, running, request), False
 
-    async def _accepted(self, tenure: Tenure, live: Live, commands: tuple[Command, ...]) -> bool:
+    async def _accepted(self, tenure: Tenure, running: RunningSaga, commands: tuple[Command, ...]) -> bool:
         # Its own task: whoever asked may give up waiting, but what the journal has taken must run.
-        saga_id = live.saga.id
-        task = self._starting[saga_id] = asyncio.create_task(tenure.accept(live, commands))
+        saga_id = running.saga.id
+        task = self._starting[saga_id] = asyncio.create_task(tenure.accept(running, commands))
         task.add_done_callback(lambda ended: self._accepted_or_not(saga_id, ended))
         return await self._answer(task)
 
@@ -114,10 +114,10 @@ class SagaService:
             _log.error("a saga was not accepted", saga=saga_id, exc_info=error)
 
     async def _answer(self, task: asyncio.Task[bool]) -> bool:
-        done, _ = await asyncio.wait([task], timeout=PATIENCE)
+        done, _ = await asyncio.wait([task], timeout=ACCEPTANCE_TIMEOUT_SECONDS)
         if not done:
             raise NotReadyError(
-                f"the journal did not answer within {PATIENCE:g} s; the saga may start yet, "
+                f"the journal did not answer within {ACCEPTANCE_TIMEOUT_SECONDS:g} s; the saga may start yet, "
                 "so ask again with the same id or idempotency key"
             )
         try:
@@ -125,7 +125,7 @@ class SagaService:
         except StaleLeaseError as error:
             raise NotReadyError("this engine has just lost its shards; ask again") from error
 
-    async def _existing(self, namespace: str, refused: Live, request: StartRequest) -> str:
+    async def _existing(self, namespace: str, refused: RunningSaga, request: StartRequest) -> str:
         row = await self._journal.sagas.find(refused.saga.id)
         if row is not None:
             origin = msgspec.json.decode(row.origin, type=Origin)
@@ -148,30 +148,30 @@ class SagaService:
 
         Raises UnknownSagaError. A saga that another engine runs is not waited for.
         """
-        live = self._live(saga_id)
-        if live is None or resting(live.shown):
+        running = self._running(saga_id)
+        if running is None or resting(running.shown):
             return await self.view(saga_id)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        live.waiters.append(waiter)
+        running.waiters.append(waiter)
         try:
             await asyncio.wait_for(waiter, timeout)
         except TimeoutError:
-            if waiter in live.waiters:
-                live.waiters.remove(waiter)
-        return live.view()
+            if waiter in running.waiters:
+                running.waiters.remove(waiter)
+        return running.view()
 
     async def view(self, saga_id: str) -> SagaView:
         """What the saga shows now. Raises UnknownSagaError."""
-        live = self._live(saga_id)
-        return live.view() if live is not None else await self._view(await self._row(saga_id))
+        running = self._running(saga_id)
+        return running.view() if running is not None else await self._view(await self._row(saga_id))
 
     async def page(self, wanted: SagaFilter) -> list[SagaView]:
         """Sagas, newest first. Raises PageGoneError where the saga before them is gone."""
         rows = await self._journal.sagas.page(wanted)
         if not rows and wanted.after is not None and await self._journal.sagas.find(wanted.after) is None:
             raise PageGoneError(f"saga {wanted.after} is gone, and with it the place in the list; begin again")
-        shown = [(row, self._live(row.id)) for row in rows]
-        return [await self._view(row) if live is None else live.view() for row, live in shown]
+        shown = [(row, self._running(row.id)) for row in rows]
+        return [await self._view(row) if running is None else running.view() for row, running in shown]
 
     async def history(self, saga_id: str) -> list[LogRow]:
         """Every durable write of the saga's log. Raises UnknownSagaError."""
@@ -214,9 +214,9 @@ class SagaService:
             _log.exception("a saga cannot be shown", saga=row.id)
             return _unreadable(row)
 
-    def _live(self, saga_id: str) -> Live | None:
+    def _running(self, saga_id: str) -> RunningSaga | None:
         tenure = self._owner.tenure
-        return None if tenure is None else tenure.live.get(saga_id)
+        return None if tenure is None else tenure.running.get(saga_id)
 
 
 def _check_same(

@@ -17,7 +17,7 @@ _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
 _DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)d)?(.*)")
 # As long as a saga's own TTL may be: beyond, dates end.
-_LONGEST = 3650 * 86_400.0
+_LONGEST_SECONDS = 3650 * 86_400.0
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -123,7 +123,7 @@ def _duration(environment: Mapping[str, str], name: str, default: float) -> floa
         found = _seconds(text)
     except ValueError:
         found = math.nan
-    if not 0 < found <= _LONGEST:
+    if not 0 < found <= _LONGEST_SECONDS:
         raise SettingsError(
             f"{name} is {text!r}; expected a duration such as 500ms, 5s, 2h or 7d, above 0 and at most 3650d"
         )

@@ -14,15 +14,15 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from kompensa.engine.live import Happening, Live
+from kompensa.engine.running_saga import InboxItem, RunningSaga
 from kompensa.journal.errors import JournalError
 from kompensa.journal.port import Signals
 from kompensa.journal.records import Signal
 from kompensa.model.events import CancelAsked, Event, ResumeAsked, SuspendAsked
 
 _log = structlog.get_logger(__name__)
-_FLOOR = 5.0
-_PAGE = 1000
+_POLL_SECONDS = 5.0
+_PAGE_SIZE = 1000
 
 
 class SignalPump:
@@ -33,8 +33,8 @@ class SignalPump:
         signals: Signals,
         *,
         shards: Callable[[], frozenset[int]],
-        find: Callable[[Signal], Awaitable[Live | None]],
-        deliver: Callable[[Live, Happening], None],
+        find: Callable[[Signal], Awaitable[RunningSaga | None]],
+        deliver: Callable[[RunningSaga, InboxItem], None],
     ) -> None:
         self._signals = signals
         self._shards = shards
@@ -55,7 +55,7 @@ class SignalPump:
             except JournalError as error:
                 _log.warning("requests to sagas could not be read", error=str(error))
             try:
-                async with asyncio.timeout(_FLOOR):
+                async with asyncio.timeout(_POLL_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -63,24 +63,24 @@ class SignalPump:
     async def once(self) -> None:
         """Deliver what waits."""
         absent: set[str] = set()
-        page = await self._signals.asked(self._shards(), limit=_PAGE)
+        page = await self._signals.asked(self._shards(), limit=_PAGE_SIZE)
         while page:
             for signal in page:
                 await self._bring(signal, absent)
-            if len(page) < _PAGE:
+            if len(page) < _PAGE_SIZE:
                 return
-            page = await self._signals.asked(self._shards(), after=page[-1].id, limit=_PAGE)
+            page = await self._signals.asked(self._shards(), after=page[-1].id, limit=_PAGE_SIZE)
 
     async def _bring(self, signal: Signal, absent: set[str]) -> None:
         """A saga that was looked for in vain is looked for again in the next round, however much is asked of it."""
         if signal.saga_id in absent:
             return
-        live = await self._find(signal)
-        if live is None:
+        running = await self._find(signal)
+        if running is None:
             absent.add(signal.saga_id)
-        elif signal.id not in live.signals:
-            live.signals.add(signal.id)
-            self._deliver(live, Happening(event_of(signal), signal))
+        elif signal.id not in running.signals:
+            running.signals.add(signal.id)
+            self._deliver(running, InboxItem(event_of(signal), signal))
 
 
 def event_of(signal: Signal) -> Event | None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from msgspec import Meta, Struct, json
 
 from kompensa.engine.errors import InputInvalidError
-from kompensa.engine.live import DeletionPolicy, Live, Origin
+from kompensa.engine.running_saga import DeletionPolicy, Origin, RunningSaga
 from kompensa.model.commands import Command
 from kompensa.model.definition import Definition
 from kompensa.model.events import Accepted, CancelAsked, Event, ResumeAsked, SuspendAsked
@@ -45,7 +45,9 @@ class StartRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     cancel: bool = False
 
 
-def born(request: StartRequest, definition: Definition, *, shard: int, now: float) -> tuple[Live, tuple[Command, ...]]:
+def born(
+    request: StartRequest, definition: Definition, *, shard: int, now: float
+) -> tuple[RunningSaga, tuple[Command, ...]]:
     """The saga, accepted but not yet durable, and what is to be done once it is. Raises InputInvalidError."""
     findings = definition.input_schema.findings(request.input)
     if findings:
@@ -66,12 +68,12 @@ def born(request: StartRequest, definition: Definition, *, shard: int, now: floa
     origin = Origin(
         input=request.input, deletion_policy=request.deletion_policy, ttl=None if ttl is None else float(ttl)
     )
-    live = Live(definition, saga, origin, shard=shard)
-    live.weight = len(json.encode(request.input))
-    live.key = request.idempotency_key
-    live.object_uid = uid
-    live.generation = None if request.object is None else request.object.generation
-    return live, _begin(live, _first_events(request), now)
+    running = RunningSaga(definition, saga, origin, shard=shard)
+    running.weight = len(json.encode(request.input))
+    running.key = request.idempotency_key
+    running.object_uid = uid
+    running.generation = None if request.object is None else request.object.generation
+    return running, _begin(running, _first_events(request), now)
 
 
 def _first_events(request: StartRequest) -> list[Event]:
@@ -85,11 +87,11 @@ def _first_events(request: StartRequest) -> list[Event]:
     return events
 
 
-def _begin(live: Live, events: list[Event], now: float) -> tuple[Command, ...]:
+def _begin(running: RunningSaga, events: list[Event], now: float) -> tuple[Command, ...]:
     commands: list[Command] = []
     for event in events:
-        decided = advance(live.definition, live.saga, event, now)
-        live.saga = decided.saga
-        live.entries += decided.log
+        decided = advance(running.definition, running.saga, event, now)
+        running.saga = decided.saga
+        running.entries += decided.log
         commands += decided.commands
     return tuple(commands)

@@ -16,12 +16,12 @@ from kompensa.engine.calls import Call, Calls
 from kompensa.engine.declarations import Declarations
 from kompensa.engine.driver import Driver
 from kompensa.engine.errors import NotReadyError
-from kompensa.engine.face import Face
-from kompensa.engine.live import Happening, Live, resting, revived, stored_saga
 from kompensa.engine.metrics import IN_FLIGHT, RECOVERED, CommitMetrics, duration, rested
 from kompensa.engine.reporter import Reporter
+from kompensa.engine.running_saga import InboxItem, RunningSaga, resting, revived, stored_saga
 from kompensa.engine.settings import Settings
 from kompensa.engine.signals import SignalPump
+from kompensa.engine.status_publisher import StatusPublisher
 from kompensa.engine.timers import Timers
 from kompensa.journal.errors import JournalError, JournalUnavailableError, StaleLeaseError, SupersededError
 from kompensa.journal.group_commit import GroupCommit
@@ -34,9 +34,9 @@ from kompensa.transport.port import Transport
 
 _log = structlog.get_logger(__name__)
 _RECOVERY_BATCH = 500
-_PAUSE = 0.5
+_RETRY_SECONDS = 0.5
 # A timer that changed nothing is asked again after this long, so that a fault in a rule cannot become a busy loop.
-_PATIENCE = 1.0
+_UNCHANGED_RETRY_SECONDS = 1.0
 _MOVING = frozenset({Phase.PENDING, Phase.RUNNING, Phase.COMPENSATING})
 
 
@@ -50,7 +50,7 @@ class Tenure:
         valid_until: float,
         journal: Journal,
         transport: Transport,
-        face: Face,
+        publisher: StatusPublisher,
         declarations: Declarations,
         settings: Settings,
         clock: Callable[[], float],
@@ -63,7 +63,7 @@ class Tenure:
         self._turn = 0
         self._recovering: set[int] = set()
         """Shards of which not every saga is in memory yet."""
-        self.live: dict[str, Live] = {}
+        self.running: dict[str, RunningSaga] = {}
         self.weight = 0
         """Bytes of all their inputs, as JSON."""
         self._held: set[str] = set()
@@ -83,8 +83,8 @@ class Tenure:
         self._timers = Timers(clock, self._timer_due)
         self._calls = Calls(transport, find=declarations.participant, permitted=self.permitted)
         self.driver = Driver(self._commits, clock=clock, retention=settings.retention, act=self._act, moved=self._moved)
-        self._face = face
-        self._reporter = Reporter(face, permitted=self.permitted, spawn=self._spawn, tell=self._take_in)
+        self._publisher = publisher
+        self._reporter = Reporter(publisher, permitted=self.permitted, spawn=self._spawn, tell=self._take_in)
         self.signals = SignalPump(journal.signals, shards=lambda: self.shards, find=self._wanted, deliver=self._deliver)
 
     def begin(self, gained: frozenset[int]) -> None:
@@ -113,12 +113,12 @@ class Tenure:
         ours = self.closing & self.shards - self._recovering
         if not ours:
             return []
-        keeping = {live.shard for live in self.live.values() if live.shard in ours and not live.idle}
+        keeping = {running.shard for running in self.running.values() if running.shard in ours and not running.idle}
         leaving = ours - keeping
-        followed = [live for live in self.live.values() if live.shard in leaving]
-        for live in followed:
-            self.leave(live)
-        self._face.forget([live.saga.id for live in followed])
+        followed = [running for running in self.running.values() if running.shard in leaving]
+        for running in followed:
+            self.leave(running)
+        self._publisher.forget([running.saga.id for running in followed])
         self.shards -= leaving
         return sorted(leaving)
 
@@ -132,7 +132,7 @@ class Tenure:
     @property
     def busy(self) -> int:
         """Sagas in memory that are not held by a person."""
-        return len(self.live) - len(self._held)
+        return len(self.running) - len(self._held)
 
     async def permitted(self) -> None:
         """Return while the lease surely holds; wait while that is unknown. Raises StaleLeaseError once it is lost.
@@ -145,33 +145,33 @@ class Tenure:
         if self._ended is not None:
             raise self._ended
 
-    async def accept(self, live: Live, commands: tuple[Command, ...]) -> bool:
+    async def accept(self, running: RunningSaga, commands: tuple[Command, ...]) -> bool:
         """Take on a new saga; False when its id or idempotency key exists already."""
-        self.enter(live)
+        self.enter(running)
         fresh = False
         try:
-            fresh = await self.driver.accept(live, commands)
+            fresh = await self.driver.accept(running, commands)
         finally:
             if not fresh:
-                self.leave(live)
+                self.leave(running)
         if not fresh:
-            self._spawn(self._pick_up(live.saga.id))
+            self._spawn(self._pick_up(running.saga.id))
         return fresh
 
-    def enter(self, live: Live) -> None:
+    def enter(self, running: RunningSaga) -> None:
         """Keep a saga in memory."""
-        self.live[live.saga.id] = live
-        self.weight += live.weight
-        IN_FLIGHT.set(len(self.live))
+        self.running[running.saga.id] = running
+        self.weight += running.weight
+        IN_FLIGHT.set(len(self.running))
 
-    def leave(self, live: Live) -> None:
+    def leave(self, running: RunningSaga) -> None:
         """Forget a saga that is settled, or that was never accepted."""
-        if self.live.get(live.saga.id) is live:
-            del self.live[live.saga.id]
-            self.weight -= live.weight
-            self._held.discard(live.saga.id)
-            self._timers.set(live.saga.id, None)
-            IN_FLIGHT.set(len(self.live))
+        if self.running.get(running.saga.id) is running:
+            del self.running[running.saga.id]
+            self.weight -= running.weight
+            self._held.discard(running.saga.id)
+            self._timers.set(running.saga.id, None)
+            IN_FLIGHT.set(len(self.running))
 
     def end(self, reason: StaleLeaseError) -> None:
         """Drop everything, at once and for good."""
@@ -183,10 +183,10 @@ class Tenure:
         self._timers.close()
         for task in self._tasks:
             task.cancel()
-        for live in self.live.values():
-            live.rest()
-        self._face.forget(self.live)
-        self.live.clear()
+        for running in self.running.values():
+            running.rest()
+        self._publisher.forget(self.running)
+        self.running.clear()
         IN_FLIGHT.set(0)
 
     async def drain(self, timeout: float) -> None:
@@ -203,10 +203,10 @@ class Tenure:
         except StaleLeaseError:
             _log.info("the lease was lost while leaving; what was not written down is another engine's now")
 
-    def stalled(self, *, late: float) -> list[Live]:
-        """Sagas whose time came long ago without anything happening."""
+    def stalled(self, *, late: float) -> list[RunningSaga]:
+        """Sagas whose time came long ago without anything item."""
         now = self._clock()
-        return [live for live in self.live.values() if not live.driving and _overdue(live, now) > late]
+        return [running for running in self.running.values() if not running.driving and _overdue(running, now) > late]
 
     def _begin_recovery(self, shards: frozenset[int]) -> None:
         self._recovering |= shards
@@ -227,7 +227,7 @@ class Tenure:
                 raise
             except JournalError as error:
                 _log.warning("recovery waits for the journal", error=str(error))
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if len(rows) < _RECOVERY_BATCH:
                 break
@@ -249,118 +249,118 @@ class Tenure:
             except StaleLeaseError:
                 raise
             except JournalError:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
 
     async def _take_over(self, row: SagaRow) -> bool:
-        if row.id in self.live or not await self._revive(row):
+        if row.id in self.running or not await self._revive(row):
             return False
-        live = self.live[row.id]
-        if resting(live.saga):
-            self._moved(live)
+        running = self.running[row.id]
+        if resting(running.saga):
+            self._moved(running)
         else:
-            self._deliver(live, Happening(Recovered()))
+            self._deliver(running, InboxItem(Recovered()))
         return True
 
     async def _revive(self, row: SagaRow) -> bool:
         try:
             saga, _ = stored_saga(row)
-            live = revived(row, await self._declarations.revision(row.namespace, row.definition, saga.revision))
+            running = revived(row, await self._declarations.revision(row.namespace, row.definition, saga.revision))
         except JournalUnavailableError:
             raise
         except Exception:
             # One row that cannot be read must not keep all the others from going on.
             _log.exception("a saga cannot be taken over", saga=row.id)
             return False
-        if row.id in self.live or row.shard not in self.shards:
+        if row.id in self.running or row.shard not in self.shards:
             return False  # asked for anew, or its shard given away, a moment ago
-        self.enter(live)
+        self.enter(running)
         return True
 
-    async def _wanted(self, signal: Signal) -> Live | None:
+    async def _wanted(self, signal: Signal) -> RunningSaga | None:
         """The saga a request is for. One that is parked has left memory and comes back for it."""
         async with self._taking:
-            live = self.live.get(signal.saga_id)
-            if live is not None:
-                return live
+            running = self.running.get(signal.saga_id)
+            if running is not None:
+                return running
             row = await self._journal.sagas.find(signal.saga_id)
             if row is None or (row.settled and row.phase in TERMINAL):
                 await self._journal.signals.withdraw([signal.id])
             elif row.settled and row.shard in self.shards:
                 await self._revive(row)
-            return self.live.get(signal.saga_id)
+            return self.running.get(signal.saga_id)
 
     def _timer_due(self, saga_id: str) -> None:
-        live = self.live.get(saga_id)
-        if live is not None:
-            self._deliver(live, Happening(TimerDue()))
+        running = self.running.get(saga_id)
+        if running is not None:
+            self._deliver(running, InboxItem(TimerDue()))
 
-    def _deliver(self, live: Live, happening: Happening) -> None:
-        if self._queued(live, happening):
-            self._spawn(self._driven(live))
+    def _deliver(self, running: RunningSaga, item: InboxItem) -> None:
+        if self._queued(running, item):
+            self._spawn(self._driven(running))
 
-    async def _take_in(self, live: Live, happening: Happening) -> None:
-        if self._queued(live, happening):
-            await self._driven(live)
+    async def _take_in(self, running: RunningSaga, item: InboxItem) -> None:
+        if self._queued(running, item):
+            await self._driven(running)
 
-    def _queued(self, live: Live, happening: Happening) -> bool:
+    def _queued(self, running: RunningSaga, item: InboxItem) -> bool:
         """Put it into the inbox, which from now on keeps the saga in memory.
 
         False where the saga has left: nothing that is still to come can concern it, and a request stays in the journal
         and is found again. It must never be driven then, or two copies would write one row.
         """
-        if self.live.get(live.saga.id) is not live:
+        if self.running.get(running.saga.id) is not running:
             return False
-        live.inbox.append(happening)
+        running.inbox.append(item)
         return True
 
-    async def _driven(self, live: Live) -> None:
-        before = live.saga
+    async def _driven(self, running: RunningSaga) -> None:
+        before = running.saga
         try:
-            await self.driver.drive(live)
+            await self.driver.drive(running)
         except SupersededError as error:
             _log.warning("the journal knows more of a saga than this engine, which reads it anew", error=str(error))
-            live.rest()
-            self.leave(live)
-            self._face.forget([live.saga.id])
-            await self._pick_up(live.saga.id)
+            running.rest()
+            self.leave(running)
+            self._publisher.forget([running.saga.id])
+            await self._pick_up(running.saga.id)
             return
-        if live.driving or self.live.get(live.saga.id) is not live:
+        if running.driving or self.running.get(running.saga.id) is not running:
             return
-        if live.settled and not live.inbox:
-            self.leave(live)
-        elif live.saga is before:
-            self._set_timer(live, at_least=self._clock() + _PATIENCE)
+        if running.settled and not running.inbox:
+            self.leave(running)
+        elif running.saga is before:
+            self._set_timer(running, at_least=self._clock() + _UNCHANGED_RETRY_SECONDS)
 
-    def _act(self, live: Live, command: Command) -> None:
-        if not isinstance(command, Finish) and (not self.driver.draining or _unrepeatable(live, command)):
-            task = self._spawn(self._call(live, command))
+    def _act(self, running: RunningSaga, command: Command) -> None:
+        if not isinstance(command, Finish) and (not self.driver.draining or _unrepeatable(running, command)):
+            task = self._spawn(self._call(running, command))
             self._calling.add(task)
             task.add_done_callback(self._calling.discard)
 
-    async def _call(self, live: Live, command: Call) -> None:
-        await self._take_in(live, Happening(await self._calls.make(live, command)))
+    async def _call(self, running: RunningSaga, command: Call) -> None:
+        await self._take_in(running, InboxItem(await self._calls.make(running, command)))
 
-    def _moved(self, live: Live) -> None:
+    def _moved(self, running: RunningSaga) -> None:
         """A saga has a new state that may be shown."""
-        (self._held.add if live.saga.suspended else self._held.discard)(live.saga.id)
-        if live.has_face and not live.reported:
-            self._reporter.show(live)
-        if not resting(live.saga):
-            self._set_timer(live)
+        (self._held.add if running.saga.suspended else self._held.discard)(running.saga.id)
+        if running.has_object and not running.reported:
+            self._reporter.show(running)
+        if not resting(running.saga):
+            self._set_timer(running)
             return
-        self._timers.set(live.saga.id, None)
-        live.rest()
-        if not live.counted:
-            live.counted = True
-            _count_rest(live.saga, self._clock())
-        if live.settled and not live.inbox:
-            self.leave(live)
+        self._timers.set(running.saga.id, None)
+        running.rest()
+        if not running.counted:
+            running.counted = True
+            _count_rest(running.saga, self._clock())
+        if running.settled and not running.inbox:
+            self.leave(running)
 
-    def _set_timer(self, live: Live, *, at_least: float = 0.0) -> None:
-        at = live.saga.wake_at if live.saga.phase in _MOVING else None
-        self._timers.set(live.saga.id, None if at is None else max(at, at_least))
+    def _set_timer(self, running: RunningSaga, *, at_least: float = 0.0) -> None:
+        at = running.saga.wake_at if running.saga.phase in _MOVING else None
+        self._timers.set(running.saga.id, None if at is None else max(at, at_least))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(self._until_lost(work))
@@ -377,9 +377,9 @@ class Tenure:
             _log.exception("a fault in the engine; the saga concerned stalls until it is recovered")
 
 
-def _unrepeatable(live: Live, command: Command) -> bool:
+def _unrepeatable(running: RunningSaga, command: Command) -> bool:
     """Whether a successor must take this call for made, as it is written down: not making it would undo the saga."""
-    return isinstance(command, CallAction) and not live.definition.steps[command.step].keyed
+    return isinstance(command, CallAction) and not running.definition.steps[command.step].keyed
 
 
 def _count_rest(saga: Saga, now: float) -> None:
@@ -387,6 +387,6 @@ def _count_rest(saga: Saga, now: float) -> None:
     duration(saga.namespace, saga.definition, saga.phase.value).observe(now - saga.accepted_at)
 
 
-def _overdue(live: Live, now: float) -> float:
-    at = live.saga.wake_at if live.saga.phase in _MOVING else None
+def _overdue(running: RunningSaga, now: float) -> float:
+    at = running.saga.wake_at if running.saga.phase in _MOVING else None
     return 0.0 if at is None else now - at

@@ -14,10 +14,10 @@ import heapq
 from collections.abc import Callable
 
 # Wake in time for the clock's rounding, and never in a busy loop.
-_LEAST = 0.001
-_MOST = 1.0
+_SHORTEST_WAIT_SECONDS = 0.001
+_LONGEST_WAIT_SECONDS = 1.0
 # Fewer outdated entries than this are not worth looking through the heap.
-_FEW = 1000
+_SWEEP_ABOVE_ENTRIES = 1000
 
 
 class Timers:
@@ -61,7 +61,7 @@ class Timers:
     def _arm(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        wait = min(_MOST, max(_LEAST, self._heap[0][0] - self._clock()))
+        wait = min(_LONGEST_WAIT_SECONDS, max(_SHORTEST_WAIT_SECONDS, self._heap[0][0] - self._clock()))
         self._handle = asyncio.get_running_loop().call_later(wait, self._fire)
 
     def _fire(self) -> None:
@@ -83,6 +83,6 @@ class Timers:
 
     def _sweep(self) -> None:
         """Most sagas end long before their deadline, whose entries would pile up until then."""
-        if len(self._heap) > 2 * len(self._current) + _FEW:
+        if len(self._heap) > 2 * len(self._current) + _SWEEP_ABOVE_ENTRIES:
             self._heap = [entry for entry in self._heap if self._holds(entry)]
             heapq.heapify(self._heap)

@@ -15,10 +15,10 @@ from kompensa.journal.errors import JournalError
 from kompensa.journal.port import Journal
 
 _log = structlog.get_logger(__name__)
-_EVERY = 10.0
-_PRUNED_AT_ONCE = 500
+_INTERVAL_SECONDS = 10.0
+_PRUNE_BATCH = 500
 # Later than this, a due time that brought nothing is a fault and not a busy machine.
-_LATE = 30.0
+_STALLED_AFTER_SECONDS = 30.0
 
 
 class Upkeep:
@@ -29,7 +29,7 @@ class Upkeep:
         self._declarations = declarations
         self._tenure = tenure
         self._changed = asyncio.Event()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def reload(self) -> None:
         """Declarations were changed by some engine."""
@@ -38,14 +38,14 @@ class Upkeep:
     async def run(self) -> None:
         """Work until cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time() + _EVERY
+        due = loop.time() + _INTERVAL_SECONDS
         while True:
             try:
                 async with asyncio.timeout_at(due):
                     await self._changed.wait()
             except TimeoutError:
                 await self._attempt(self._look())
-                due = loop.time() + _EVERY
+                due = loop.time() + _INTERVAL_SECONDS
             self._changed.clear()
             await self._attempt(self._declarations.load())
 
@@ -62,14 +62,14 @@ class Upkeep:
         tenure = self._tenure()
         if tenure is None:
             return
-        self._tell_stalled(tenure)
+        self._report_stalled(tenure)
         PARKED.set(await self._journal.sagas.parked(tenure.shards))
-        while pruned := await self._journal.sagas.prune(limit=_PRUNED_AT_ONCE):
+        while pruned := await self._journal.sagas.prune(limit=_PRUNE_BATCH):
             PRUNED.inc(pruned)
 
-    def _tell_stalled(self, tenure: Tenure) -> None:
-        stalled = {live.saga.id: live for live in tenure.stalled(late=_LATE)}
+    def _report_stalled(self, tenure: Tenure) -> None:
+        stalled = {running.saga.id: running for running in tenure.stalled(late=_STALLED_AFTER_SECONDS)}
         STALLED.set(len(stalled))
-        for saga_id in stalled.keys() - self._told:
+        for saga_id in stalled.keys() - self._reported:
             _log.error("a saga does not move although its time has come", saga=saga_id)
-        self._told = set(stalled)
+        self._reported = set(stalled)

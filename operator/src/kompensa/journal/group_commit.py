@@ -40,9 +40,9 @@ _Waiting: TypeAlias = tuple[Write, asyncio.Future[bool]]
 
 # A batch this large takes PostgreSQL a few milliseconds; a larger one would make the first in it wait for the last.
 MAX_BATCH = 512
-_FIRST_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
-_LOCKED_PAUSE = 0.5
+_FIRST_RETRY_SECONDS = 0.05
+_LONGEST_RETRY_SECONDS = 2.0
+_LOCKED_RETRY_SECONDS = 0.5
 
 
 class BatchWriter(Protocol):
@@ -170,7 +170,7 @@ class GroupCommit:
     async def _retry_locked(self) -> None:
         try:
             while self._locked:
-                await asyncio.sleep(_LOCKED_PAUSE)
+                await asyncio.sleep(_LOCKED_RETRY_SECONDS)
                 entries, self._locked = self._locked, []
                 await self._write(_Batch(entries, repeated=True))
         finally:
@@ -189,7 +189,7 @@ class GroupCommit:
                 attempt += 1
                 batch.repeated = True
                 self._observer.unavailable(error, attempt)
-                await asyncio.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, 10)))
+                await asyncio.sleep(min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(attempt, 10)))
             else:
                 self._observer.committed(len(writes), perf_counter() - started)
                 return missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.connections import ConnectionPool
 from kompensa.journal.records import DefinitionRow, ParticipantRow
 
 _TELL = "SELECT pg_notify('kompensa', 'catalogue')"
@@ -42,41 +42,41 @@ ON CONFLICT (namespace, name, revision) DO UPDATE SET current = true, object_uid
 class PostgresCatalogue:
     """The `Catalogue` part of the journal."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def participants(self) -> list[ParticipantRow]:
         """See `Catalogue.participants`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return [ParticipantRow(**row) for row in await connection.fetch(_PARTICIPANTS)]
 
     async def put_participant(self, row: ParticipantRow) -> None:
         """See `Catalogue.put_participant`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_PUT_PARTICIPANT, row.namespace, row.name, row.spec, row.token, row.object_uid)
             await connection.execute(_TELL)
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """See `Catalogue.delete_participant`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             status = await connection.execute(_DELETE_PARTICIPANT, namespace, name, object_uid)
             await connection.execute(_TELL)
             return bool(status != "DELETE 0")
 
     async def definitions(self) -> list[DefinitionRow]:
         """See `Catalogue.definitions`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return [DefinitionRow(**row) for row in await connection.fetch(_DEFINITIONS)]
 
     async def definition(self, namespace: str, name: str, revision: str) -> DefinitionRow | None:
         """See `Catalogue.definition`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             row = await connection.fetchrow(_DEFINITION, namespace, name, revision)
             return None if row is None else DefinitionRow(**row)
 
     async def put_definition(self, row: DefinitionRow, *, instead_of: str | None = None) -> bool:
         """See `Catalogue.put_definition`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             if instead_of is None:
                 await connection.execute(_RETIRE, row.namespace, row.name, None)
             else:
@@ -89,7 +89,7 @@ class PostgresCatalogue:
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         """See `Catalogue.delete_definition`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             status = await connection.execute(_RETIRE, namespace, name, object_uid)
             await connection.execute(_TELL)
             return bool(status != "UPDATE 0")

@@ -20,7 +20,7 @@ import asyncpg
 
 from kompensa.journal.errors import JournalUnavailableError, SagasLockedError, StaleLeaseError
 from kompensa.journal.group_commit import Write
-from kompensa.journal.postgres.link import Link, numbered
+from kompensa.journal.postgres.connections import ConnectionPool, numbered
 from kompensa.journal.records import Acceptance, Lease, Transition
 
 _FIRST_TYPES = (
@@ -101,7 +101,7 @@ def _rows(types: Sequence[str], count: int) -> str:
 
 _VERSIONS = "SELECT id::text, version FROM sagas WHERE id = ANY ($1::uuid[]) AND epoch = $2"
 # The whole batch waits as long as one of its sagas does, so it is told soon that one is locked.
-_PATIENCE = "SET lock_timeout = '500ms'"
+_SET_LOCK_TIMEOUT = "SET lock_timeout = '500ms'"
 _LOCKED = """
 WITH free AS MATERIALIZED (
     SELECT id FROM sagas WHERE id = ANY ($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED
@@ -113,8 +113,8 @@ SELECT id::text FROM sagas WHERE id = ANY ($1::uuid[]) AND id NOT IN (SELECT id 
 class PostgresWriter:
     """Writes batches under one lease."""
 
-    def __init__(self, link: Link, lease: Lease) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool, lease: Lease) -> None:
+        self._pool = pool
         self._lease = lease
         self._prepared: Any = None
 
@@ -131,7 +131,7 @@ class PostgresWriter:
 
     async def _refuse_locked(self, batch: Sequence[Write]) -> None:
         later = [write.id for write in batch if isinstance(write, Transition)]
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             found = await connection.fetch(_LOCKED, later)
         if found:
             raise SagasLockedError(frozenset(row["id"] for row in found))
@@ -144,9 +144,9 @@ class PostgresWriter:
         columns = [*_given(_first_columns(first)), *_given(_later_columns(later))]
         if signals:
             columns.append(signals)
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             if connection is not self._prepared:
-                await connection.execute(_PATIENCE)
+                await connection.execute(_SET_LOCK_TIMEOUT)
                 self._prepared = connection
             row = await connection.fetchrow(statement, self._lease.engine, self._lease.epoch, *columns)
             if not row["held"]:

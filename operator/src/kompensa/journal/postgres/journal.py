@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from kompensa.journal.port import Topic
 from kompensa.journal.postgres.catalogue import PostgresCatalogue
+from kompensa.journal.postgres.connections import MIGRATION_TIMEOUT_SECONDS, ConnectionPool, connect, journal_errors
 from kompensa.journal.postgres.leases import PostgresLeases
-from kompensa.journal.postgres.link import MIGRATION_TIMEOUT, Link, connect, journal_errors
 from kompensa.journal.postgres.migrate import migrate
 from kompensa.journal.postgres.notifications import Notifications
 from kompensa.journal.postgres.sagas import PostgresSagas
@@ -22,9 +22,9 @@ class PostgresJournal:
     def __init__(self, url: str, *, application: str = "kompensa-engine") -> None:
         self._url = url
         self._application = application
-        self._commits = Link(url, application=application)
-        self._lease = Link(url, application=application)
-        self._reads = Link(url, application=application, size=_READERS)
+        self._commits = ConnectionPool(url, application=application)
+        self._lease = ConnectionPool(url, application=application)
+        self._reads = ConnectionPool(url, application=application, size=_READERS)
         self._notifications = Notifications(url, application=application)
         self.leases = PostgresLeases(self._lease)
         self.sagas = PostgresSagas(commits=self._commits, reads=self._reads)
@@ -38,7 +38,9 @@ class PostgresJournal:
 
     async def migrate(self) -> list[str]:
         """Bring the schema to this version; return the migrations applied now."""
-        connection = await connect(self._url, application=self._application, statement_timeout=MIGRATION_TIMEOUT)
+        connection = await connect(
+            self._url, application=self._application, statement_timeout=MIGRATION_TIMEOUT_SECONDS
+        )
         try:
             with journal_errors():
                 return await migrate(connection)
@@ -48,8 +50,8 @@ class PostgresJournal:
     async def close(self) -> None:
         """See `Journal.close`."""
         await self._notifications.close()
-        for link in (self._commits, self._lease, self._reads):
-            await link.close()
+        for pool in (self._commits, self._lease, self._reads):
+            await pool.close()
 
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
         """See `Journal.watch`."""

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from kompensa.journal.errors import NameTakenError, StaleLeaseError
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.connections import ConnectionPool
 from kompensa.journal.records import Grant, Lease
 
 _ORDER = "SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(7081952114)"
@@ -60,12 +60,12 @@ _TELL = "SELECT pg_notify('kompensa', 'shards')"
 class PostgresLeases:
     """The `Leases` part of the journal."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def join(self, engine: str, *, ttl: float, previous: Lease | None) -> Grant:
         """See `Leases.join`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ORDER)
             await connection.execute(_SEIZE, engine)
             former = previous.epoch if previous else 0
@@ -81,7 +81,7 @@ class PostgresLeases:
 
     async def renew(self, lease: Lease, *, ttl: float) -> Grant:
         """See `Leases.renew`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ORDER)
             status = await connection.execute(_PROLONG, lease.engine, lease.epoch, ttl)
             if status == "UPDATE 0":
@@ -90,14 +90,14 @@ class PostgresLeases:
 
     async def release(self, lease: Lease, shards: Collection[int]) -> None:
         """See `Leases.release`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ORDER)
             await connection.execute(_GIVE, lease.engine, lease.epoch, list(shards))
             await connection.execute(_TELL)
 
     async def leave(self, lease: Lease) -> None:
         """See `Leases.leave`."""
-        async with self._link.lent() as connection, connection.transaction():
+        async with self._pool.connection() as connection, connection.transaction():
             await connection.execute(_ORDER)
             await connection.execute(_GIVE_ALL, lease.engine, lease.epoch)
             await connection.execute(_LEAVE, lease.engine, lease.epoch)

@@ -13,11 +13,11 @@ import structlog
 
 from kompensa.journal.errors import JournalError
 from kompensa.journal.port import Topic
-from kompensa.journal.postgres.link import connect, journal_errors
+from kompensa.journal.postgres.connections import connect, journal_errors
 
 _log = structlog.get_logger(__name__)
-_HEARTBEAT = 5.0
-_PAUSE = 1.0
+_HEARTBEAT_SECONDS = 5.0
+_RECONNECT_SECONDS = 1.0
 
 
 class Notifications:
@@ -49,7 +49,7 @@ class Notifications:
                 await self._until_broken()
             except JournalError as error:
                 _log.warning("journal notifications interrupted", error=str(error))
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _until_broken(self) -> None:
         connection = await connect(self._url, application=self._application)
@@ -59,7 +59,7 @@ class Notifications:
                 for _, changed in self._watchers:
                     changed()
                 while True:
-                    await asyncio.sleep(_HEARTBEAT)
+                    await asyncio.sleep(_HEARTBEAT_SECONDS)
                     await connection.execute("SELECT 1")
         finally:
             connection.terminate()

@@ -7,7 +7,7 @@ from typing import Any
 
 from kompensa.journal.group_commit import BatchWriter
 from kompensa.journal.postgres.commit import PostgresWriter
-from kompensa.journal.postgres.link import Link, numbered
+from kompensa.journal.postgres.connections import ConnectionPool, numbered
 from kompensa.journal.records import Lease, LogRow, SagaFilter, SagaRow
 
 _COLUMNS = """
@@ -42,9 +42,9 @@ SELECT count(*) FROM gone
 class PostgresSagas:
     """The `Sagas` part of the journal: writes by `commits`, reads by `reads`."""
 
-    def __init__(self, *, commits: Link, reads: Link) -> None:
+    def __init__(self, *, commits: ConnectionPool, reads: ConnectionPool) -> None:
         self._commits = commits
-        self._link = reads
+        self._pool = reads
 
     def writer(self, lease: Lease) -> BatchWriter:
         """See `Sagas.writer`."""
@@ -69,21 +69,21 @@ class PostgresSagas:
 
     async def log(self, saga_id: str) -> list[LogRow]:
         """See `Sagas.log`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return [LogRow(*row) for row in await connection.fetch(_LOG, saga_id)]
 
     async def parked(self, shards: Collection[int]) -> int:
         """See `Sagas.parked`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return int(await connection.fetchval(_PARKED, list(shards)))
 
     async def prune(self, *, limit: int) -> int:
         """See `Sagas.prune`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return int(await connection.fetchval(_PRUNE, limit))
 
     async def _rows(self, statement: str, *arguments: Any) -> list[SagaRow]:
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return [SagaRow(**row) for row in await connection.fetch(statement, *arguments)]
 
 

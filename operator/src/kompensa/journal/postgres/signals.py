@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kompensa.journal.postgres.link import Link
+from kompensa.journal.postgres.connections import ConnectionPool
 from kompensa.journal.records import Signal, SignalKind
 
 _ASK = """
@@ -21,20 +21,20 @@ _WITHDRAW = "DELETE FROM signals WHERE id = ANY ($1::bigint[])"
 class PostgresSignals:
     """The `Signals` part of the journal."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
     async def ask(self, saga_id: str, kind: SignalKind, reason: str, *, generation: int | None = None) -> None:
         """See `Signals.ask`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             await connection.execute(_ASK, saga_id, kind, reason, generation)
 
     async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
         """See `Signals.asked`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             return [Signal(*row) for row in await connection.fetch(_ASKED, list(shards), after, limit)]
 
     async def withdraw(self, ids: Collection[int]) -> None:
         """See `Signals.withdraw`."""
-        async with self._link.lent() as connection:
+        async with self._pool.connection() as connection:
             await connection.execute(_WITHDRAW, list(ids))

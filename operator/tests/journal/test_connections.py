@@ -2,7 +2,7 @@
 
 import pytest
 
-from kompensa.journal.postgres.link import address_of
+from kompensa.journal.postgres.connections import address_of
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A face that keeps what it was shown, and fails or waits as a test says."""
+"""A publisher that keeps what it was shown, and fails or waits as a test says."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from kompensa.model.view import SagaView
 
 
-class RecordingFace:
-    """See `Face`. `fail_with` is raised by everything that is published, until it is None."""
+class RecordingPublisher:
+    """See `StatusPublisher`. `fail_with` is raised by everything that is published, until it is None."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -22,7 +22,7 @@ class RecordingFace:
     async def publish(
         self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
     ) -> None:
-        """See `Face.publish`."""
+        """See `StatusPublisher.publish`."""
         await self.gate.wait()
         if self.fail_with is not None:
             raise self.fail_with
@@ -30,4 +30,4 @@ class RecordingFace:
         self.generations.append(generation)
 
     def forget(self, sagas: Iterable[str]) -> None:
-        """See `Face.forget`."""
+        """See `StatusPublisher.forget`."""

@@ -1,4 +1,4 @@
-"""Where a saga that was born of an object shows itself."""
+"""Where the engine publishes the views of sagas that were started from a Saga object."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Protocol
 from kompensa.model.view import SagaView
 
 
-class Face(Protocol):
-    """Shows views of object-born sagas."""
+class StatusPublisher(Protocol):
+    """Writes the views of sagas to their Saga objects."""
 
     async def publish(
         self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
@@ -28,13 +28,13 @@ class Face(Protocol):
         ...
 
 
-class NoFace:
-    """For engines outside a cluster: nobody looks."""
+class NullStatusPublisher:
+    """For engines outside a cluster, where there are no objects to write to."""
 
     async def publish(
         self, view: SagaView, generation: int | None = None, *, permitted: Callable[[], Awaitable[None]]
     ) -> None:
-        """See `Face.publish`."""
+        """See `StatusPublisher.publish`."""
 
     def forget(self, sagas: Iterable[str]) -> None:
-        """See `Face.forget`."""
+        """See `StatusPublisher.forget`."""

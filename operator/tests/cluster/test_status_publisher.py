@@ -1,4 +1,4 @@
-"""When the face writes, and what it does when the API server is away or refuses.
+"""When the publisher writes, and what it does when the API server is away or refuses.
 
 A recorder stands in for the API server, so that each kind of failure can be ordered; the real one is met in
 tests/integration.
@@ -10,10 +10,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from kompensa.cluster import face as face_module
-from kompensa.cluster.face import KubernetesFace
+from kompensa.cluster import status_publisher
 from kompensa.cluster.kube import ConflictError, NotFoundError, RefusedError, UnavailableError
 from kompensa.cluster.resources import EVENTS, Object, Resource
+from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.model.view import SagaView
 
 
@@ -48,9 +48,9 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(face_module, "FIRST_RETRY", 0.0)
-    monkeypatch.setattr(face_module, "LONGEST_RETRY", 0.0)
-    monkeypatch.setattr(face_module, "PROGRESS_EVERY", 0.01)
+    monkeypatch.setattr(status_publisher, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(status_publisher, "LONGEST_RETRY", 0.0)
+    monkeypatch.setattr(status_publisher, "PROGRESS_EVERY", 0.01)
 
 
 def view(phase: str, progress: str = "1/2", saga: str = "saga-1") -> SagaView:
@@ -66,8 +66,8 @@ def view(phase: str, progress: str = "1/2", saga: str = "saga-1") -> SagaView:
     )
 
 
-def face_on(recorder: Recorder) -> KubernetesFace:
-    return KubernetesFace(recorder)  # type: ignore[arg-type]
+def publisher_on(recorder: Recorder) -> KubernetesStatusPublisher:
+    return KubernetesStatusPublisher(recorder)  # type: ignore[arg-type]
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -78,19 +78,19 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_a_saga_that_ends_soon_costs_one_write() -> None:
     recorder = Recorder()
-    face = face_on(recorder)
+    publisher = publisher_on(recorder)
     for progress in ("0/2", "1/2", "2/2"):
-        await face.publish(view("Running", progress))
-    await face.publish(view("Succeeded", "2/2"))
+        await publisher.publish(view("Running", progress))
+    await publisher.publish(view("Succeeded", "2/2"))
     assert recorder.phases == ["Succeeded"]
     assert recorder.events == []
 
 
 async def test_progress_is_coalesced_to_the_newest() -> None:
     recorder = Recorder()
-    face = face_on(recorder)
+    publisher = publisher_on(recorder)
     for number in range(50):
-        await face.publish(view("Running", f"{number}/50"))
+        await publisher.publish(view("Running", f"{number}/50"))
     await until(lambda: bool(recorder.statuses))
     assert [status["progress"] for status in recorder.statuses] == ["49/50"]
 
@@ -98,10 +98,10 @@ async def test_progress_is_coalesced_to_the_newest() -> None:
 async def test_progress_that_came_during_a_write_is_shown_after_it() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    face = face_on(recorder)
-    await face.publish(view("Running", "0/2"))
+    publisher = publisher_on(recorder)
+    await publisher.publish(view("Running", "0/2"))
     await until(lambda: recorder.asked == 1)
-    await face.publish(view("Running", "1/2"))
+    await publisher.publish(view("Running", "1/2"))
     recorder.gate.set()
     await until(lambda: len(recorder.statuses) == 2)
     assert [status["progress"] for status in recorder.statuses] == ["0/2", "1/2"]
@@ -110,10 +110,10 @@ async def test_progress_that_came_during_a_write_is_shown_after_it() -> None:
 async def test_a_late_progress_write_never_overtakes_the_end() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    face = face_on(recorder)
-    await face.publish(view("Running"))
+    publisher = publisher_on(recorder)
+    await publisher.publish(view("Running"))
     await until(lambda: recorder.asked == 1)
-    ending = asyncio.ensure_future(face.publish(view("Succeeded")))
+    ending = asyncio.ensure_future(publisher.publish(view("Succeeded")))
     for _ in range(5):
         await asyncio.sleep(0)
     assert recorder.asked == 1
@@ -124,7 +124,7 @@ async def test_a_late_progress_write_never_overtakes_the_end() -> None:
 
 async def test_the_end_is_written_until_the_api_server_takes_it() -> None:
     recorder = Recorder(UnavailableError("503"), UnavailableError("connection refused"), UnavailableError("429"))
-    await face_on(recorder).publish(view("Succeeded"))
+    await publisher_on(recorder).publish(view("Succeeded"))
     assert recorder.phases == ["Succeeded"]
     assert recorder.asked == 4
 
@@ -132,46 +132,46 @@ async def test_the_end_is_written_until_the_api_server_takes_it() -> None:
 @pytest.mark.parametrize("gone", [NotFoundError("no such Saga"), ConflictError("another one bears its name")])
 async def test_an_object_that_is_gone_or_another_needs_no_status(gone: Exception) -> None:
     recorder = Recorder(gone)
-    await face_on(recorder).publish(view("Succeeded"))
+    await publisher_on(recorder).publish(view("Succeeded"))
     assert recorder.statuses == []
     assert recorder.asked == 1
 
 
 async def test_a_status_that_is_refused_is_cut_down_to_its_essence() -> None:
     recorder = Recorder(RefusedError("status.step: too long", status=422, invalid_fields=("status.step",)))
-    await face_on(recorder).publish(msgspec.structs.replace(view("Succeeded"), step="x" * 1000))
+    await publisher_on(recorder).publish(msgspec.structs.replace(view("Succeeded"), step="x" * 1000))
     assert recorder.phases == ["Succeeded"]
     assert "step" not in recorder.statuses[0]
 
 
 async def test_a_status_that_is_refused_to_its_essence_does_not_hold_the_engine_up() -> None:
     recorder = Recorder(*[RefusedError("no", status=422)] * 3)
-    await asyncio.wait_for(face_on(recorder).publish(view("Succeeded")), 5)
+    await asyncio.wait_for(publisher_on(recorder).publish(view("Succeeded")), 5)
     assert recorder.statuses == []
 
 
 async def test_a_status_that_is_refused_to_its_essence_still_tells_the_phase() -> None:
     recorder = Recorder(*[RefusedError("no", status=422)] * 2)
-    await face_on(recorder).publish(view("Succeeded"), 3)
+    await publisher_on(recorder).publish(view("Succeeded"), 3)
     assert recorder.statuses == [{"observedGeneration": 3, "phase": "Succeeded"}]
 
 
 async def test_progress_that_is_refused_is_cut_down_as_well() -> None:
     recorder = Recorder(RefusedError("no", status=422))
-    await face_on(recorder).publish(view("Running"))
+    await publisher_on(recorder).publish(view("Running"))
     await until(lambda: recorder.phases == ["Running"])
 
 
 async def test_a_right_that_is_given_later_is_used_then() -> None:
     recorder = Recorder(RefusedError("forbidden", status=403), RefusedError("forbidden", status=403))
-    await face_on(recorder).publish(view("Succeeded"))
+    await publisher_on(recorder).publish(view("Succeeded"))
     assert recorder.phases == ["Succeeded"]
 
 
 @pytest.mark.parametrize("phase", ["Compensated", "InterventionRequired"])
 async def test_what_a_person_must_see_is_an_event_once(phase: str) -> None:
     recorder = Recorder()
-    await face_on(recorder).publish(view(phase))
+    await publisher_on(recorder).publish(view(phase))
     await until(lambda: bool(recorder.events))
     (told,) = recorder.events
     assert told["reason"] == phase
@@ -181,16 +181,16 @@ async def test_what_a_person_must_see_is_an_event_once(phase: str) -> None:
 
 async def test_a_failed_progress_write_is_tried_again() -> None:
     recorder = Recorder(UnavailableError("503"))
-    await face_on(recorder).publish(view("Running"))
+    await publisher_on(recorder).publish(view("Running"))
     await until(lambda: recorder.phases == ["Running"])
 
 
 async def test_an_older_resting_view_is_never_written_after_a_newer_one() -> None:
     recorder = Recorder(UnavailableError("503", retry_after=0.05), UnavailableError("503"))
-    face = face_on(recorder)
-    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    publisher = publisher_on(recorder)
+    parked = asyncio.create_task(publisher.publish(view("InterventionRequired")))
     await until(lambda: recorder.asked == 1)
-    await face.publish(view("Succeeded"))
+    await publisher.publish(view("Succeeded"))
     await parked
     await asyncio.sleep(0.1)
     assert recorder.phases == ["Succeeded"]
@@ -199,10 +199,10 @@ async def test_an_older_resting_view_is_never_written_after_a_newer_one() -> Non
 async def test_the_end_waits_for_an_older_write_that_is_under_way() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    face = face_on(recorder)
-    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    publisher = publisher_on(recorder)
+    parked = asyncio.create_task(publisher.publish(view("InterventionRequired")))
     await until(lambda: recorder.asked == 1)
-    ended = asyncio.create_task(face.publish(view("Succeeded")))
+    ended = asyncio.create_task(publisher.publish(view("Succeeded")))
     await parked
     assert recorder.asked == 1
     recorder.gate.set()
@@ -212,10 +212,10 @@ async def test_the_end_waits_for_an_older_write_that_is_under_way() -> None:
 
 async def test_a_parked_saga_that_goes_on_is_not_shown_as_parked_any_more() -> None:
     recorder = Recorder(UnavailableError("503", retry_after=0.05))
-    face = face_on(recorder)
-    parked = asyncio.create_task(face.publish(view("InterventionRequired")))
+    publisher = publisher_on(recorder)
+    parked = asyncio.create_task(publisher.publish(view("InterventionRequired")))
     await until(lambda: recorder.asked == 1)
-    await face.publish(view("Running"))
+    await publisher.publish(view("Running"))
     await parked
     await until(lambda: recorder.phases == ["Running"])
     await asyncio.sleep(0.1)
@@ -225,9 +225,9 @@ async def test_a_parked_saga_that_goes_on_is_not_shown_as_parked_any_more() -> N
 async def test_a_view_that_is_published_twice_is_told_to_be_shown_only_once_it_is() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    face = face_on(recorder)
-    first = asyncio.create_task(face.publish(view("Succeeded")))
-    second = asyncio.create_task(face.publish(view("Succeeded")))
+    publisher = publisher_on(recorder)
+    first = asyncio.create_task(publisher.publish(view("Succeeded")))
+    second = asyncio.create_task(publisher.publish(view("Succeeded")))
     await until(lambda: recorder.asked == 1)
     assert not first.done()
     assert not second.done()
@@ -239,10 +239,10 @@ async def test_a_view_that_is_published_twice_is_told_to_be_shown_only_once_it_i
 @pytest.mark.parametrize("phase", ["Running", "InterventionRequired"])
 async def test_what_is_forgotten_is_not_written_later(phase: str) -> None:
     recorder = Recorder(UnavailableError("503", retry_after=0.05))
-    face = face_on(recorder)
-    publishing = asyncio.create_task(face.publish(view(phase)))
+    publisher = publisher_on(recorder)
+    publishing = asyncio.create_task(publisher.publish(view(phase)))
     await until(lambda: recorder.asked == 1)
-    face.forget(["saga-1", "another"])
+    publisher.forget(["saga-1", "another"])
     await publishing
     await asyncio.sleep(0.1)
     assert recorder.statuses == []
@@ -251,11 +251,11 @@ async def test_what_is_forgotten_is_not_written_later(phase: str) -> None:
 async def test_a_saga_that_comes_back_is_written_after_the_request_that_was_under_way() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    face = face_on(recorder)
-    await face.publish(view("Running"))
+    publisher = publisher_on(recorder)
+    await publisher.publish(view("Running"))
     await until(lambda: recorder.asked == 1)
-    face.forget(["saga-1"])
-    ended = asyncio.create_task(face.publish(view("Succeeded")))
+    publisher.forget(["saga-1"])
+    ended = asyncio.create_task(publisher.publish(view("Succeeded")))
     await asyncio.sleep(0.05)
     assert recorder.asked == 1
     recorder.gate.set()
@@ -269,8 +269,8 @@ async def test_nothing_is_written_while_it_is_not_surely_permitted() -> None:
     async def permitted() -> None:
         await allowed.wait()
 
-    face = face_on(recorder)
-    await face.publish(view("Running"), permitted=permitted)
+    publisher = publisher_on(recorder)
+    await publisher.publish(view("Running"), permitted=permitted)
     await asyncio.sleep(0.05)
     assert recorder.asked == 0
     allowed.set()
@@ -278,8 +278,8 @@ async def test_nothing_is_written_while_it_is_not_surely_permitted() -> None:
 
 
 async def test_nothing_is_kept_of_a_saga_that_is_shown_or_forgotten() -> None:
-    face = face_on(Recorder())
-    await face.publish(view("Succeeded", saga="shown"))
-    await face.publish(view("Running", saga="forgotten"))
-    face.forget(["forgotten"])
-    await until(lambda: not face._due)
+    publisher = publisher_on(Recorder())
+    await publisher.publish(view("Succeeded", saga="shown"))
+    await publisher.publish(view("Running", saga="forgotten"))
+    publisher.forget(["forgotten"])
+    await until(lambda: not publisher._due)

@@ -38,20 +38,20 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detached: bool = False
 
 
-class Shown(msgspec.Struct, frozen=True):
+class StatusWritten(msgspec.Struct, frozen=True):
     """The object says what this state says."""
 
     saga: Saga
 
 
-class Happening(msgspec.Struct, frozen=True):
+class InboxItem(msgspec.Struct, frozen=True):
     """Something for the driver: an event of the model, with the signal it comes from, or the object was written."""
 
-    event: Event | Shown | None
+    event: Event | StatusWritten | None
     signal: Signal | None = None
 
 
-class Live:
+class RunningSaga:
     """Everything an engine knows of one saga. Only its driver changes it."""
 
     __slots__ = (
@@ -95,19 +95,19 @@ class Live:
         self.reported = False
         self.counted = False
         self.entries: list[LogEntry] = []
-        self.inbox: deque[Happening] = deque()
+        self.inbox: deque[InboxItem] = deque()
         self.driving = False
         self.signals: set[int] = set()
         self.waiters: list[asyncio.Future[None]] = []
 
     @property
-    def has_face(self) -> bool:
+    def has_object(self) -> bool:
         return self.object_uid is not None and not self.detached
 
     @property
     def settled(self) -> bool:
         """Nobody has to do anything for it any more, unless a person asks."""
-        return resting(self.saga) and (not self.has_face or self.reported)
+        return resting(self.saga) and (not self.has_object or self.reported)
 
     @property
     def idle(self) -> bool:
@@ -190,17 +190,17 @@ def stored_saga(row: SagaRow) -> tuple[Saga, Origin]:
     return msgspec.structs.replace(stored.saga, input=origin.input), origin
 
 
-def revived(row: SagaRow, definition: Definition) -> Live:
+def revived(row: SagaRow, definition: Definition) -> RunningSaga:
     """The saga of a row, as its last durable write left it."""
     saga, origin = stored_saga(row)
     stored = msgspec.json.decode(row.state, type=_Stored)
-    live = Live(definition, saga, origin, shard=row.shard, version=row.version)
-    live.key = row.idempotency_key
-    live.object_uid = row.object_uid
-    live.generation = stored.generation
-    live.detached = stored.detached
-    live.reported = row.settled
-    live.counted = resting(saga)
-    live.durable = saga
-    live.weight = len(row.origin)
-    return live
+    running = RunningSaga(definition, saga, origin, shard=row.shard, version=row.version)
+    running.key = row.idempotency_key
+    running.object_uid = row.object_uid
+    running.generation = stored.generation
+    running.detached = stored.detached
+    running.reported = row.settled
+    running.counted = resting(saga)
+    running.durable = saga
+    running.weight = len(row.origin)
+    return running

@@ -1,7 +1,7 @@
-"""Places at participants: each is called so many times at once as it declares, and the other calls wait in their turn.
+"""At most `maxInFlight` calls to one participant run at a time; the others wait in the order in which they came.
 
-How many there are is asked whenever one may be given, so that a changed declaration holds for those who wait as well:
-a semaphore for each number would let the old and the new one add up.
+The limit is read whenever a slot may be granted, so that a changed declaration also applies to calls that wait already.
+A semaphore for each limit would let the slots of the old and of the new one add up.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Callable
 Key = tuple[str, str]
 
 
-class Places:
-    """Lends places by namespace and name; `limit` says how many there are, infinitely many where nobody is called."""
+class ConcurrencyLimiter:
+    """Grants slots by namespace and name. `limit` returns how many there are: infinity for an unknown participant."""
 
     def __init__(self, limit: Callable[[str, str], float]) -> None:
         self._limit = limit
         self._queues: dict[Key, _Queue] = {}
 
-    async def take(self, key: Key) -> None:
-        """Return with a place in hand, which is to be given back."""
+    async def acquire(self, key: Key) -> None:
+        """Wait for a slot. The caller must release it."""
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = _Queue()
@@ -30,16 +30,16 @@ class Places:
             return
         turn = asyncio.get_running_loop().create_future()
         queue.waiting.append(turn)
-        self._serve(key, queue)  # there may be more places by now
+        self._serve(key, queue)  # the limit may have been raised meanwhile
         try:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self.give_back(key)  # it was given in the same moment
+                self.release(key)  # the slot was granted in the same moment
             raise
 
-    def give_back(self, key: Key) -> None:
-        """Let the next one have the place, if there still is one."""
+    def release(self, key: Key) -> None:
+        """Give the slot to the next waiter, if the limit still allows it."""
         queue = self._queues[key]
         queue.taken -= 1
         self._serve(key, queue)
@@ -49,7 +49,7 @@ class Places:
     def _serve(self, key: Key, queue: _Queue) -> None:
         while queue.waiting and queue.taken < self._limit(*key):
             turn = queue.waiting.popleft()
-            if not turn.done():  # who was cancelled waits no longer
+            if not turn.done():  # a cancelled waiter stays in the queue until its turn
                 turn.set_result(None)
                 queue.taken += 1
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from kompensa.cluster.face import KubernetesFace
 from kompensa.cluster.kube import UnavailableError
 from kompensa.cluster.resources import Object, Resource
+from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.engine.start import ObjectRef
 from tests.support.engine_world import World, tenure_of
 from tests.support.scripted_transport import DONE, WRONG
@@ -25,8 +25,8 @@ class Way:
         self.away = False
 
     @property
-    def face(self) -> KubernetesFace:
-        return KubernetesFace(self)  # type: ignore[arg-type]
+    def publisher(self) -> KubernetesStatusPublisher:
+        return KubernetesStatusPublisher(self)  # type: ignore[arg-type]
 
     async def set_status(self, _: Resource, __: str, ___: str, ____: str, status: Object) -> Object:
         await asyncio.sleep(0.01)
@@ -45,7 +45,7 @@ def settled(world: World) -> bool:
 
 async def test_a_saga_that_parks_and_goes_on_while_the_api_server_is_away_shows_its_end_at_last() -> None:
     way = Way([])
-    async with World(face=way.face) as world:
+    async with World(publisher=way.publisher) as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, DONE)
         way.away = True
@@ -64,9 +64,9 @@ async def test_a_saga_that_parks_and_goes_on_while_the_api_server_is_away_shows_
 async def test_an_engine_without_its_lease_writes_nothing_over_its_successors_word(journal_returns: bool) -> None:
     phases: list[str] = []
     one, two = Way(phases), Way(phases)
-    async with World(face=one.face) as world:
+    async with World(publisher=one.publisher) as world:
         await world.declare("reserve", "pay")
-        second = await world.engine("two", face=two.face)
+        second = await world.engine("two", publisher=two.publisher)
         world.transport.hold("action reserve")
         one.away = True
         await world.start(object=OBJECT)
@@ -86,7 +86,7 @@ async def test_an_engine_without_its_lease_writes_nothing_over_its_successors_wo
 
 async def test_a_saga_that_runs_on_shows_its_progress_and_its_end() -> None:
     way = Way([])
-    async with World(face=way.face) as world:
+    async with World(publisher=way.publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action pay")
         await world.start(object=OBJECT)

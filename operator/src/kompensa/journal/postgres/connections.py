@@ -1,6 +1,6 @@
 """Connections to PostgreSQL that are made anew when they broke, and errors in the journal's terms.
 
-The commit path and the lease have a link of one connection each, which nobody else can occupy; reads share a few.
+The commit path and the lease have a pool of one connection each, which nobody else can occupy; reads share a few.
 Every statement has a time-out, because a connection through a dead node answers nothing for minutes; one of a
 migration, which may rewrite every saga there is, has a long one.
 """
@@ -16,9 +16,9 @@ import asyncpg
 
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
 
-STATEMENT_TIMEOUT = 10.0
-MIGRATION_TIMEOUT = 3600.0
-CONNECT_TIMEOUT = 5.0
+STATEMENT_TIMEOUT_SECONDS = 10.0
+MIGRATION_TIMEOUT_SECONDS = 3600.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 
 # A value, a constraint, or a limit of size: these are about what is written, and it would be refused again. Everything
 # else (no connection, no room, a password that was changed, a right that was withdrawn) passes once somebody mends it.
@@ -41,12 +41,12 @@ def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
 
 
 async def connect(url: str, *, application: str, statement_timeout: float | None = None) -> asyncpg.Connection:
-    """Open a connection whose statements (by STATEMENT_TIMEOUT if nothing is said) and lock waits are bounded."""
+    """Open a connection whose statements (STATEMENT_TIMEOUT_SECONDS by default) and lock waits are bounded."""
     with journal_errors(f"PostgreSQL at {address_of(url)}"):
         return await asyncpg.connect(
             url,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=statement_timeout or STATEMENT_TIMEOUT,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=statement_timeout or STATEMENT_TIMEOUT_SECONDS,
             server_settings={
                 "application_name": application,
                 "search_path": "kompensa",
@@ -73,7 +73,7 @@ def numbered(statement: str) -> str:
     return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
 
 
-class Link:
+class ConnectionPool:
     """Lends up to `size` connections, each to one user at a time, and replaces those that failed."""
 
     def __init__(self, url: str, *, application: str, size: int = 1) -> None:
@@ -83,7 +83,7 @@ class Link:
         self._turns = asyncio.Semaphore(size)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[Any]:
+    async def connection(self) -> AsyncIterator[Any]:
         """Yield a connection; on any error but a refused statement it is dropped."""
         await self._take_turn()
         try:
@@ -108,7 +108,7 @@ class Link:
             await self._turns.acquire()  # at once: a time-out would cost more than the turn
             return
         try:
-            async with asyncio.timeout(STATEMENT_TIMEOUT):
+            async with asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise JournalUnavailableError("every connection to the journal is occupied by a slow statement") from error

@@ -1,4 +1,4 @@
-"""The Saga object as the face of a saga: the engine's views, written as status.
+"""Writes the engine's views of sagas to the status of their Saga objects.
 
 Runs in the engine's process. A resting view (ended, or parked in front of a person) is written at once and until the
 API server has taken it, so that `publish` returning means that the object tells the truth, unless the saga has gone on
@@ -36,7 +36,7 @@ _RESTING = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionReq
 _NO_RIGHT = (401, 403)
 _WORTH_AN_EVENT = frozenset({"Compensated", "InterventionRequired"})
 
-WRITES = Counter("kompensa_face_writes", "Writes to the API server about sagas", ["what", "result"])
+WRITES = Counter("kompensa_status_writes", "Writes to the API server about sagas", ["what", "result"])
 
 
 async def _always() -> None:
@@ -80,7 +80,7 @@ class _Due:
             self.writer = None
 
 
-class KubernetesFace:
+class KubernetesStatusPublisher:
     """Writes views of object-born sagas; the object's uid is the saga's id.
 
     A saga has one writer at a time, which writes the newest view there is: nothing older can be written last.
@@ -95,13 +95,13 @@ class KubernetesFace:
     @classmethod
     @asynccontextmanager
     async def connect(cls) -> AsyncIterator[Self]:
-        """A face for the API server of this pod or kubeconfig; what was not resting is not written at the end."""
+        """A publisher for the API server of this pod or kubeconfig. Progress still due at the end is dropped."""
         async with Kube.connect(in_flight=IN_FLIGHT) as kube:
-            face = cls(kube)
+            publisher = cls(kube)
             try:
-                yield face
+                yield publisher
             finally:
-                await face._close()
+                await publisher._close()
 
     async def publish(
         self,
