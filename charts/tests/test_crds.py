@@ -15,13 +15,13 @@ import yaml
 
 from charts.tests.rendering import CHARTS, Helm, Object
 from kompensa.cluster.replica_status import replica_fields
-from kompensa.model import durations
 from kompensa.model.parsing import parse_definition, parse_participant, parse_saga
 from kompensa.model.specs import ParticipantSpec, SagaDefinitionSpec, SagaSpec
 from kompensa.model.view import CompensationView, SagaView, StepView
 from kompensa_cdc.capture.outbox import outbox_from_object
 from kompensa_cdc.capture.status import OutboxStatus
 from kompensa_cdc.replicas.spec import replica_from_object
+from kompensa_common import durations
 
 MANIFESTS = CHARTS.parent / "manifests"
 FILES = sorted((CHARTS / "kompensa/files/crds").glob("*.yaml"))
@@ -29,6 +29,9 @@ CRDS: dict[str, Object] = {
     crd["spec"]["names"]["kind"]: crd for crd in map(yaml.safe_load, (f.read_text() for f in FILES))
 }
 MODELS = {"Participant": ParticipantSpec, "SagaDefinition": SagaDefinitionSpec, "Saga": SagaSpec}
+VALUES_SCHEMA = CHARTS / "kompensa/values.schema.json"
+# Whatever pattern names the unit ms is one of durations.
+DURATION_PATTERN = re.compile(r"\^\S*\(ms\|\S*?\$")
 LARGEST = 256 * 1024
 
 
@@ -234,9 +237,20 @@ def encoded(struct: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(struct)}
 
 
-def test_durations_follow_one_rule() -> None:
-    timeout = schema_of("Participant")["properties"]["spec"]["properties"]["timeout"]
-    assert pattern_of(timeout) == durations.PATTERN
+def test_every_duration_of_every_kind_and_value_follows_one_grammar() -> None:
+    written = [
+        pattern
+        for file in [*FILES, VALUES_SCHEMA]
+        for pattern in DURATION_PATTERN.findall(file.read_text().replace("\\\\", "\\"))
+    ]
+    assert set(written) == {durations.PATTERN}
+    fields = {path for path, node in all_nodes() if pattern_of(node) == durations.PATTERN}
+    assert {path for path, node in all_nodes() if is_duration(node.get("default"))} <= fields
+    assert {"Outbox.spec.retention", "Replica.spec.batch.maxWait", "SagaDefinition.spec.deadline"} <= fields
+
+
+def is_duration(default: object) -> bool:
+    return isinstance(default, str) and re.fullmatch(r"[0-9.]+(ms|s|m|h|d)", default) is not None
 
 
 READERS = {

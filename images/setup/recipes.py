@@ -49,7 +49,7 @@ def _service(name: str) -> Recipe:
         description=f"The {name} service of the reference shop",
         parent="python",
         arguments={"SERVICE": name},
-        bundle=Bundle(name, ("kompensa-participant", f"shop-{name}")),
+        bundle=Bundle(name, ("kompensa-common", "kompensa-participant", f"shop-{name}")),
     )
 
 
@@ -70,7 +70,7 @@ _ALL = (
         "kompensa",
         "Kompensa: operator, engine, replica worker and command line",
         parent="python",
-        bundle=Bundle("kompensa", ("kompensa-cdc", "kompensa")),
+        bundle=Bundle("kompensa", ("kompensa-common", "kompensa-cdc", "kompensa")),
     ),
     *(_service(name) for name in SERVICES),
 )

@@ -25,6 +25,7 @@ MINIMUM_PYTHON = (3, 11)
 UV_ENVIRONMENT: Mapping[str, str] = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 # Package name -> folder, in the order of their dependencies.
 DISTRIBUTIONS: Mapping[str, str] = {
+    "kompensa-common": "services/common",
     "kompensa-cdc": "cdc",
     "kompensa": "operator",
     "kompensa-participant": "services/kit",

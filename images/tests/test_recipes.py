@@ -61,6 +61,7 @@ def test_the_same_inputs_have_the_same_tags(checkout: Path) -> None:
         (append("images/debezium/pom.xml"), {"kafka", "connect"}),
         (append("images/service/Containerfile"), set(recipes.SERVICES)),
         (append("services/kit/src/kompensa_participant/service.py"), set(recipes.SERVICES)),
+        (append("services/common/src/kompensa_common/durations.py"), {"kompensa", *recipes.SERVICES}),
         (append("services/orders/src/orders/app.py"), {"orders"}),
         (append("operator/src/kompensa/model/transition.py"), {"kompensa"}),
         (append("cdc/pyproject.toml"), {"kompensa"}),

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from kompensa.model.durations import seconds
 from kompensa.model.parsing import SpecError, parse_definition, parse_participant, parse_saga
 
 STEP: dict[str, Any] = {
@@ -30,7 +29,7 @@ def with_step(**changes: object) -> dict[str, Any]:
         (with_step(participantRef="inventory"), "spec.steps[0].participantRef: expected object, got str"),
         (with_step(dependson=[]), "spec.steps[0]: object contains unknown field dependson"),
         (with_step(timeouts={"attempt": 2}), "spec.steps[0].timeouts.attempt: expected str | null, got int"),
-        (with_step(timeouts={"attempt": "2 s"}), "spec.steps[0].timeouts.attempt: expected a duration such as 200ms"),
+        (with_step(timeouts={"attempt": "2 s"}), "spec.steps[0].timeouts.attempt: expected a duration"),
         (
             with_step(action={"http": {"path": "http://inventory/x"}}),
             "spec.steps[0].action.http.path: expected a path that starts with '/'",
@@ -41,7 +40,7 @@ def with_step(**changes: object) -> dict[str, Any]:
             "spec.retryPolicy.maximumAttempts: expected int >= 1",
         ),
         ({"steps": [STEP], "retryPolicy": {"jitter": 2}}, "spec.retryPolicy.jitter: expected float <= 1.0"),
-        ({"steps": [STEP], "deadline": "soon"}, "spec.deadline: expected a duration such as"),
+        ({"steps": [STEP], "deadline": "soon"}, "spec.deadline: expected a duration"),
     ],
 )
 def test_a_definition_that_cannot_be_read_is_refused_in_one_line(spec: dict[str, Any], said: str) -> None:
@@ -103,17 +102,3 @@ def test_what_is_left_out_has_its_default() -> None:
     assert spec.compensation.retry_policy.maximum_attempts == 20
     assert parse_participant({"url": "http://inventory:8080"}).idempotency == "None"
     assert parse_saga({"definitionRef": {"name": "create-order"}}).deletion_policy == "Compensate"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("200ms", 0.2), ("2s", 2.0), ("5m", 300.0), ("1h", 3600.0), ("1h30m", 5400.0), ("1.5s", 1.5)],
-)
-def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize("text", ["", "5", "5 s", "-5s", "s", "5d", "1h-30m"])
-def test_what_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration; expected"):
-        seconds(text)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kompensa_cdc.capture.naming import connector_name, replication_name
-from kompensa_cdc.durations import parse_duration
+from kompensa_common.durations import seconds
 
 _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
 _TOPIC_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -121,7 +121,7 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
             f"spec.partitions: {partitions!r} is out of range: expected a whole number from 1 to 1000"
         )
     try:
-        retention = parse_duration(str(spec.get("retention", "168h")))
+        retention = seconds(str(spec.get("retention", "168h")))
     except ValueError as error:
         raise InvalidOutboxError(f"spec.retention: {error}") from None
     return Outbox(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from kompensa_cdc.durations import parse_duration
+from kompensa_common.durations import seconds
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -198,6 +198,6 @@ def _max_records(value: object) -> int:
 
 def _duration(value: object, where: str) -> float:
     try:
-        return parse_duration(str(value))
+        return seconds(str(value))
     except ValueError as error:
         raise InvalidReplicaError(f"{where}: {error}") from None

@@ -29,8 +29,8 @@ from kompensa.engine.engine import Engine
 from kompensa.engine.start import StartRequest
 from kompensa.journal.records import LogRow, SagaFilter
 from kompensa.model.commands import LogEntry
-from kompensa.model.durations import seconds
 from kompensa.model.view import SagaView, timestamp
+from kompensa_common.durations import seconds
 
 # Of the whole body: what is beside the input is small.
 INPUT_LIMIT = 256 * 1024

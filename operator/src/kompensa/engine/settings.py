@@ -9,13 +9,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kompensa.model.durations import seconds
+from kompensa_common.durations import EXAMPLES, seconds
 
 # Strict where drivers guess: a bare @ or / in a password would turn part of it into a host's name, to be told in a log.
 _LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
-_DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]+)?)d)?(.*)")
 # As long as a saga's own TTL may be: beyond, dates end.
 _LONGEST_SECONDS = 3650 * 86_400.0
 _LEVELS = ("debug", "info", "warning", "error")
@@ -120,22 +119,14 @@ def _duration(environment: Mapping[str, str], name: str, default: float) -> floa
     if not text:
         return default
     try:
-        found = _seconds(text)
+        found = seconds(text)
     except ValueError:
         found = math.nan
     if not 0 < found <= _LONGEST_SECONDS:
         raise SettingsError(
-            f"{name} is {text!r}; expected a duration such as 500ms, 5s, 2h or 7d, above 0 and at most 3650d"
+            f"{name} is {text!r}; expected a duration above 0 and at most 3650d, for example {EXAMPLES}"
         )
     return found
-
-
-def _seconds(text: str) -> float:
-    """As in a definition, and days before the rest."""
-    match = _DURATION.fullmatch(text)
-    if match is None or match[1] is None:
-        return seconds(text)
-    return float(match[1]) * 86_400 + (seconds(match[2]) if match[2] else 0.0)
 
 
 def _level(environment: Mapping[str, str], default: str) -> str:

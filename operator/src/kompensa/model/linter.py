@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from kompensa.model.durations import seconds
 from kompensa.model.order import ancestors, dependencies
 from kompensa.model.specs import ParticipantSpec, SagaDefinitionSpec
 from kompensa.model.template_linter import TemplateLinter
+from kompensa_common.durations import seconds
 
 
 def lint(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> list[str]:

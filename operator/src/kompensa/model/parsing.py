@@ -14,8 +14,6 @@ from msgspec import UNSET, ValidationError, convert
 
 from kompensa.model.address import fault_of_url
 from kompensa.model.definition import Call, Definition, Step, StepKind
-from kompensa.model.durations import PATTERN as DURATION
-from kompensa.model.durations import seconds
 from kompensa.model.expressions import Template
 from kompensa.model.order import chain_lengths, dependencies
 from kompensa.model.policies import RetryPolicy
@@ -37,13 +35,15 @@ from kompensa.model.specs import (
     SagaSpec,
     StepSpec,
 )
+from kompensa_common.durations import EXAMPLES, seconds
+from kompensa_common.durations import PATTERN as DURATION
 
 T = TypeVar("T")
 
 _IN_WORDS = {
     NAME: "lower-case letters, digits and '-', for example reserve-inventory",
     PATH: "a path that starts with '/', for example /reservations; the host comes from the Participant",
-    DURATION: "a duration such as 200ms, 2s, 5m or 1h30m",
+    DURATION: f"a duration, for example {EXAMPLES}",
     URL: "an address such as http://inventory.shop.svc:8080",
 }
 """msgspec names the pattern that was missed; people need to know what it means."""

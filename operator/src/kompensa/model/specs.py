@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from kompensa.model.durations import PATTERN as DURATION
+from kompensa_common.durations import PATTERN as DURATION
 
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(?!\n)$"
 PATH = r"^/"
