@@ -25,16 +25,18 @@ down: ## delete the cluster; caches stay
 
 test: lint test-unit test-integration test-e2e ## everything
 
-lint: ## ruff, mypy, import layers
+lint: ## ruff, mypy, import layers, spelling, plain English
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy operator/src cdc/src services/common/src services/kit/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) charts images tests
 	.venv/bin/lint-imports
+	.venv/bin/codespell
+	$(PY) -m tests.prose
 
 test-unit: ## pure tests, under a minute
 	@python3 -m images prepare unit
-	$(PY) -m pytest -q -n 2 --dist loadfile $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support $(ARGS)
+	$(PY) -m pytest -q -n 2 --dist loadfile $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support tests/prose $(ARGS)
 
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare integration
@@ -53,7 +55,7 @@ chaos: up ## kill pods under load, then check the invariants: make chaos ARGS="-
 bench: up ## measure on the running cluster
 	@$(PY) -m tests.bench $(ARGS)
 
-lock: ## pin requirements.lock anew
+lock: ## pin requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 	  $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) --group pyproject.toml:dev \
 	  --no-emit-package kompensa-common --no-emit-package kompensa-cdc --no-emit-package kompensa-participant -o requirements.lock

@@ -1,0 +1,1 @@
+"""A linter for the English of this repository: documentation, docstrings, comments, messages, chart comments."""
