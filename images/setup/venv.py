@@ -29,6 +29,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "kompensa-cdc": "cdc",
     "kompensa": "operator",
     "kompensa-participant": "services/kit",
+    "kompensa-eventstore": "services/eventstore",
     "shop-orders": "services/orders",
     "shop-inventory": "services/inventory",
     "shop-payments": "services/payments",

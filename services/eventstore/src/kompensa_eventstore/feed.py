@@ -1,0 +1,150 @@
+"""All streams in one order that misses no event, and a reader that is woken instead of asking again and again.
+
+**The order** is (transaction, number), and only transactions older than every one that still runs are read:
+`transaction < pg_snapshot_xmin(pg_current_snapshot())`. Whatever commits later has a higher transaction id than all
+that was read, so a reader that remembers the last position never passes over it (F3). The price: an event waits for
+every transaction of the server that is older than its own, so set `idle_in_transaction_session_timeout`.
+
+**Waking.** Of the writers that run at the same time, one notifies (see `tables`). A reader that was woken may be too
+early for the others, and an event may still wait for an older transaction. Both are known: the others hold a lock that
+can be seen, and the event is there but not readable yet. Only then does the reader look again by itself, after a
+pause; while nothing is written it waits for a notification and asks nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import tuple_row
+
+from kompensa_eventstore.errors import RestoredElsewhereError
+from kompensa_eventstore.event_types import EventTypes
+from kompensa_eventstore.events import BEGINNING, Position, StoredEvent
+from kompensa_eventstore.rows import COLUMNS, stored
+from kompensa_eventstore.tables import WRITING, channel
+
+BATCH = 500
+FIRST_PAUSE_SECONDS = 0.002
+LONGEST_PAUSE_SECONDS = 0.1
+SIGN_OF_LIFE_SECONDS = 30.0
+"""How long to wait for a notification before the connection itself is tested by a reading."""
+RECONNECT_SECONDS = 1.0
+
+Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
+"""Opens a connection in autocommit, direct to the server: a pooler in transaction mode loses notifications."""
+
+# The lock is asked for before the events are read. The other way round, a writer could end in between unseen.
+_WRITERS = """
+    SELECT EXISTS (SELECT FROM pg_locks
+                    WHERE locktype = 'advisory'
+                      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                      AND classid = %s::regclass AND objid = %s AND objsubid = 2)
+"""
+_READ = """
+    SELECT transaction_id >= pg_snapshot_xmin(pg_current_snapshot()) AS early,
+           transaction_id >= pg_snapshot_xmax(pg_current_snapshot())
+               AND transaction_id IS DISTINCT FROM pg_current_xact_id_if_assigned() AS impossible,
+           {columns} FROM {events}
+     WHERE (transaction_id, position) > (%(transaction)s::xid8, %(number)s)
+       AND (%(types)s::text[] IS NULL OR aggregate_type = ANY (%(types)s))
+     ORDER BY transaction_id, position LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Events after a position, in order. `settled` is False while more may come without a notification."""
+
+    events: list[StoredEvent]
+    settled: bool
+
+
+class Feed:
+    """All events of a table.
+
+    Parameters
+    ----------
+    schema, table
+        Where the events are.
+    types
+        The event types by aggregate type, for upcasting. Events of other aggregates are returned as they stand.
+    only
+        Aggregate types to read; all of them, if left out.
+    """
+
+    def __init__(
+        self,
+        schema: str,
+        table: str = "events",
+        *,
+        types: dict[str, EventTypes] | None = None,
+        only: Sequence[str] | None = None,
+    ) -> None:
+        self._types = types or {}
+        self._only = list(only) if only is not None else None
+        self._name = sql.Identifier(schema, table)
+        self._channel = sql.Identifier(channel(schema, table))
+        self._query = sql.SQL(_READ).format(columns=sql.SQL(COLUMNS), events=self._name)
+
+    async def read(self, connection: AsyncConnection[Any], *, after: Position = BEGINNING, limit: int = BATCH) -> Page:
+        """The next events after a position.
+
+        Raises
+        ------
+        RestoredElsewhereError
+            If the table came from another server by pg_dump.
+        UnknownEventError
+            If newer code has written an event that this code cannot read.
+        """
+        async with connection.cursor(row_factory=tuple_row) as cursor:
+            found = await (await cursor.execute(_WRITERS, (self._name.as_string(connection), WRITING))).fetchone()
+            parameters = {"transaction": str(after.transaction), "number": after.number, "types": self._only}
+            await cursor.execute(self._query, {**parameters, "limit": limit})
+            rows = await cursor.fetchall()
+        if any(impossible for _, impossible, *_ in rows):
+            raise RestoredElsewhereError(
+                f"{self._name.as_string(connection)} holds events of another server's transactions: it was restored "
+                "into this one; run the statements of after_restore() as its owner, then rebuild the projections"
+            )
+        ready = [row[2:] for row in rows if not row[0]]
+        writing = bool(found and found[0])
+        events = [stored(row, self._types.get(row[1])) for row in ready]
+        return Page(events=events, settled=not writing and len(ready) == len(rows) and len(rows) < limit)
+
+    async def follow(
+        self, connect: Connect, *, after: Position = BEGINNING, limit: int = BATCH
+    ) -> AsyncIterator[list[StoredEvent]]:
+        """Events as they are committed, batch by batch, without end. A lost connection is opened again.
+
+        The caller keeps the position of the last event that it has dealt with, and begins there next time.
+        """
+        while True:
+            try:
+                async with await connect() as connection:
+                    await connection.execute(sql.SQL("LISTEN {}").format(self._channel))
+                    async for events in self._followed(connection, after, limit):
+                        after = events[-1].position
+                        yield events
+            except psycopg.OperationalError:
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _followed(
+        self, connection: AsyncConnection[Any], after: Position, limit: int
+    ) -> AsyncIterator[list[StoredEvent]]:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            page = await self.read(connection, after=after, limit=limit)
+            if page.events:
+                after, pause = page.events[-1].position, FIRST_PAUSE_SECONDS
+                yield page.events
+            elif page.settled:
+                async for _ in connection.notifies(timeout=SIGN_OF_LIFE_SECONDS, stop_after=1):
+                    pass
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
