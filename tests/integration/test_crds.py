@@ -111,6 +111,20 @@ def test_a_wrong_definition_is_refused_with_advice(
 
 
 @pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.deadline", "1d12h"),
+        ("spec.retryPolicy", {"initialInterval": "1.5s", "maximumInterval": "7d"}),
+        ("spec.steps.0.timeouts", {"attempt": "1h30m", "total": "1d"}),
+    ],
+)
+def test_durations_may_have_days_fractions_and_several_units(
+    apiserver: ApiServer, namespace: str, path: str, value: Any
+) -> None:
+    assert said(apiserver, namespace, changed(DEFINITION, path, value)).strip().endswith("created")
+
+
+@pytest.mark.parametrize(
     ("path", "value", "advice"),
     [
         ("spec.definitionRef.name", "other", "definitionRef cannot be changed"),
@@ -187,7 +201,7 @@ def of_kind(kind: str) -> Object:
     [
         ("spec.target.deletedAtColumn", None, "name that column, or use onDelete Delete"),
         ("spec.target.table", "customers", "write the table with its schema, as schema.table"),
-        ("spec.batch", {"maxWait": "now"}, "write one number with a unit"),
+        ("spec.batch", {"maxWait": "now"}, "write a duration"),
         ("spec.target.columns.0.name", "source_version", "columns must not name keyColumn or versionColumn"),
         ("spec.target.columns.1.name", "email", "Duplicate value"),
         ("spec.target.columns.0.type", "money", "Unsupported value"),
@@ -212,7 +226,7 @@ def test_a_replica_keeps_its_table(apiserver: ApiServer, namespace: str) -> None
     ("path", "value", "advice"),
     [
         ("spec.table", "outbox", "write the table with its schema in lower case"),
-        ("spec.retention", "a week", "write one number with a unit"),
+        ("spec.retention", "a week", "write a duration"),
         ("spec.events", [], "should have at least 1 items"),
         ("spec.events", ["a", "a"], "Duplicate value"),
         ("spec.events", ["a b"], "spec.events[0]"),

@@ -85,7 +85,7 @@ def test_migrate_works_in_a_schema_that_the_role_only_owns(start: Start, postgre
         ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}, "cannot migrate, the database of DATABASE_URL"),
         ({"CAPTURE_ROLE": "nobody_of_that_name"}, "CAPTURE_ROLE names 'nobody_of_that_name', which does not exist"),
         ({"POOL_MAX": "many"}, "POOL_MAX must be a whole number"),
-        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL must be one of"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'"),
     ],
 )
 def test_what_keeps_it_from_starting_is_told_in_one_line(start: Start, environment: dict[str, str], told: str) -> None:

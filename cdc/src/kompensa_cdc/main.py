@@ -15,12 +15,12 @@ import yaml
 from aiohttp import web
 
 from kompensa_cdc.events import InvalidSchemaError, payload_check
-from kompensa_cdc.logs import log_as_json
 from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object, retry_parked
 from kompensa_cdc.replicas import rewind as rewind_replica
 from kompensa_cdc.replicas.endpoints import application
 from kompensa_cdc.replicas.table import TargetError
 from kompensa_cdc.replicas.target import trouble
+from kompensa_common.logs import level_of, log_as_json
 
 app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -112,10 +112,10 @@ def _fail(text: str) -> NoReturn:
 
 
 def _level(text: str) -> str:
-    level = text.lower() or "info"
-    if level not in ("debug", "info", "warning", "error"):
-        _fail(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
-    return level
+    try:
+        return level_of(text)
+    except ValueError as error:
+        _fail(str(error))
 
 
 if __name__ == "__main__":

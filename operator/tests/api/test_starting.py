@@ -105,7 +105,7 @@ async def test_a_body_that_cannot_be_read_is_refused_by_field(
 async def test_a_wait_that_is_no_duration_is_422(api: Api) -> None:
     refused = await api.start(wait="soon")
     assert slug(refused) == (422, "parameter-invalid")
-    assert "expected e.g. 200ms" in refused.json()["detail"]
+    assert "soon" in refused.json()["detail"]
 
 
 async def test_an_input_that_is_too_large_is_413_and_says_what_to_do(api: Api) -> None:

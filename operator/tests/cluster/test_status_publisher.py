@@ -15,6 +15,7 @@ from kompensa.cluster.kube import ConflictError, NotFoundError, RefusedError, Un
 from kompensa.cluster.resources import EVENTS, Object, Resource
 from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.model.view import SagaView
+from kompensa_common.backoff import Backoff
 
 
 class Recorder:
@@ -48,8 +49,7 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_publisher, "FIRST_RETRY", 0.0)
-    monkeypatch.setattr(status_publisher, "LONGEST_RETRY", 0.0)
+    monkeypatch.setattr(status_publisher, "RETRY", Backoff(first=0.0, longest=0.0))
     monkeypatch.setattr(status_publisher, "PROGRESS_EVERY", 0.01)
 
 

@@ -8,13 +8,14 @@ import pytest
 
 from kompensa.handlers import workqueue
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+from kompensa_common.backoff import Backoff
 
 Work = Callable[[str, int], Awaitable[float | None]]
 
 
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workqueue, "FIRST_RETRY", 0.0)
+    monkeypatch.setattr(workqueue, "RETRY", Backoff(first=0.0, longest=0.0))
 
 
 @asynccontextmanager

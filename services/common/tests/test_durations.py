@@ -1,4 +1,4 @@
-"""One grammar of durations, whoever reads them."""
+"""One grammar of durations for kinds, settings and the API."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import aiohttp
 
-from kompensa_cdc.address import without_login
 from kompensa_cdc.capture.errors import ConnectError
+from kompensa_common.addresses import without_login
 
 REQUEST_TIMEOUT_SECONDS = 20.0
 BUSY_RETRIES = 20

@@ -6,9 +6,11 @@ from typing import Any
 
 from kompensa_cdc.capture.errors import CaptureError
 from kompensa_cdc.capture.outbox import Outbox
+from kompensa_common.backoff import Backoff
 
 FIRST_RESTART_SECONDS = 5.0
 LONGEST_RESTART_SECONDS = 300.0
+_RESTARTS = Backoff(first=FIRST_RESTART_SECONDS, longest=LONGEST_RESTART_SECONDS, spread=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,4 +96,4 @@ def _loss(outbox: Outbox) -> str:
 
 def restart_pause(restarts: int) -> float:
     """Seconds to wait before restart number `restarts` + 1 of a failed connector: doubling, bounded."""
-    return float(min(LONGEST_RESTART_SECONDS, FIRST_RESTART_SECONDS * 2 ** min(restarts, 16)))
+    return _RESTARTS.pause(restarts + 1)

@@ -18,7 +18,6 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from kompensa_cdc.backoff import pause_seconds
 from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Partition
@@ -27,8 +26,10 @@ from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
 from kompensa_cdc.replicas.progress import Progress
 from kompensa_cdc.replicas.target import connect, trouble
+from kompensa_common.backoff import Backoff
 
 APPLY_TIMEOUT_SECONDS = 120.0
+RETRY = Backoff(first=0.1, longest=10.0)
 TIME_OUTS = (TimeoutError, psycopg.errors.QueryCanceled)
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ class Applier:
                 await self._close()
                 if records > 1 and isinstance(error, TIME_OUTS):
                     raise _TimedOutError from error
-                await asyncio.sleep(pause_seconds(attempt))
+                await asyncio.sleep(RETRY.pause(attempt))
             else:
                 self._progress.cleared("database")
                 return result

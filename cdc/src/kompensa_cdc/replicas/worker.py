@@ -15,7 +15,6 @@ import psycopg
 import structlog
 from confluent_kafka import KafkaException
 
-from kompensa_cdc.backoff import pause_seconds
 from kompensa_cdc.events import Event, Poison
 from kompensa_cdc.replicas.applier import Applier
 from kompensa_cdc.replicas.apply import Writer
@@ -32,7 +31,9 @@ from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
+from kompensa_common.backoff import Backoff
 
+SESSION_RETRY = Backoff(first=0.1, longest=10.0)
 LOOK_SECONDS = 1.0  # how often parked keys are counted, and a rewind or the loss of the database is seen when idle
 GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew, and has no problem left to tell
 QUIET_SESSION_SECONDS = 5.0  # nor has one that has found nothing waiting for so long
@@ -67,7 +68,7 @@ class Worker:
             except _SESSION_TROUBLE as error:
                 failures = failures + 1 if time.monotonic() - began < GOOD_SESSION_SECONDS else 1
                 self._tell("session", self._in_words(error))
-                await self._rest(pause_seconds(failures))
+                await self._rest(SESSION_RETRY.pause(failures))
 
     async def _session(self) -> None:
         """Prepare, then read and apply until asked to stop or until something breaks (and then raise that)."""

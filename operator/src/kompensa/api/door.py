@@ -11,7 +11,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompensa.api import docs
-from kompensa.api.problems import MEDIA_TYPE, BadRequestError, problem_bytes
+from kompensa.api.problems import BadRequestError, problem_bytes
+from kompensa_common.problems import MEDIA_TYPE
 
 BODY_LIMIT = 1 << 20
 TOO_LARGE = f"the request has more than {BODY_LIMIT} bytes; pass a reference to what is large"

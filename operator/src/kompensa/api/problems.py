@@ -30,10 +30,9 @@ from kompensa.engine.errors import (
     UnknownSagaError,
 )
 from kompensa.journal.errors import JournalError, RejectedError
+from kompensa_common.problems import MEDIA_TYPE, problem_document, slug_of_status
 
 _log = structlog.get_logger(__name__)
-MEDIA_TYPE = "application/problem+json"
-_NAMESPACE = "urn:kompensa:problem:"
 _BY_ERROR: Mapping[type[Exception], tuple[int, str]] = {
     UnknownDefinitionError: (404, "unknown-definition"),
     UnknownSagaError: (404, "unknown-saga"),
@@ -53,7 +52,7 @@ _TRY_AGAIN = frozenset({429, 503})
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem document. `findings` lists everything that is wrong where there can be several."""
+    """A problem document, as the OpenAPI document describes it; `findings` lists all that is wrong if it is several."""
 
     type: str
     title: str
@@ -73,10 +72,8 @@ class BadRequestError(Exception):
 
 def problem_bytes(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> bytes:
     """An encoded problem document."""
-    title = slug.replace("-", " ").capitalize()
-    return msgspec.json.encode(
-        Problem(type=_NAMESPACE + slug, title=title, status=status, detail=detail, findings=findings)
-    )
+    listed = {"findings": findings} if findings else {}
+    return msgspec.json.encode(problem_document(status, slug, detail, **listed))
 
 
 def problem_response(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> Response:
@@ -120,8 +117,7 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
 
 async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    return problem_response(error.status_code, slug, str(error.detail))
+    return problem_response(error.status_code, slug_of_status(error.status_code), str(error.detail))
 
 
 async def _fault(_request: Request, error: Exception) -> Response:

@@ -15,7 +15,6 @@ import uvloop
 
 from kompensa.api.app import application
 from kompensa.api.connections import PromptConnection
-from kompensa.api.logs import log_as_json
 from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.engine.clock import SteadyClock
 from kompensa.engine.engine import Engine
@@ -23,6 +22,7 @@ from kompensa.engine.settings import Settings
 from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublisher
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.transport.http import HttpTransport
+from kompensa_common.logs import log_as_json
 
 # Requests that wait for a saga's end are cut short when the engine stops.
 _GRACE = 3
@@ -31,7 +31,7 @@ _GRACE = 3
 def serve(settings: Settings | None = None) -> None:
     """Run the engine and its API until SIGTERM or SIGINT. Raises SettingsError."""
     chosen = settings or Settings.read()
-    log_as_json(chosen.log_level)
+    log_as_json(chosen.log_level, libraries=chosen.log_level)
     _spare_the_collector()
     uvloop.run(_serve(chosen))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from kompensa.cli.failures import BAD_INPUT, CommandError
+from kompensa_common.problems import NAMESPACE
 
 if TYPE_CHECKING:
     from kompensa.cluster.engine_client import EngineClient
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:18080"
 KUBE_SECONDS = 5.0
 
-_PROBLEMS = "urn:kompensa:problem:"
 # How any server, a service of the shop among them, refuses a path that it does not have.
 _OF_ANY_SERVER = ("", "not-found", "method-not-allowed")
 
@@ -70,7 +70,7 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
             f"the engine at {address} {wrong} --token or KOMPENSA_TOKEN; a cluster keeps it in its Secret kompensa-api"
         ) from None
     except EngineProblemError as problem:
-        if problem.slug in _OF_ANY_SERVER or not str(problem.members.get("type")).startswith(_PROBLEMS):
+        if problem.slug in _OF_ANY_SERVER or not str(problem.members.get("type")).startswith(NAMESPACE):
             raise CommandError(
                 f"{address} answers, but is no Kompensa API ({problem.detail or problem.status}): "
                 f"name the engine's with --api or KOMPENSA_API_URL, e.g. {DEFAULT_URL}",
@@ -81,8 +81,7 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
 
 def _address(url: str) -> str:
     """The URL as it may be shown, once it is seen to be one."""
-    from kompensa.model.address import fault_of_url
-    from kompensa_cdc.address import without_login
+    from kompensa_common.addresses import fault_of_url, without_login
 
     address, _ = without_login(url)
     if not address.lower().startswith(("http://", "https://")) or fault_of_url(address) is not None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from kompensa_cdc.address import without_login
+from kompensa_common.addresses import without_login
 
 Ask = Literal["cancel", "suspend", "resume"]
 DeletionPolicy = Literal["Compensate", "Orphan"]

@@ -7,7 +7,6 @@ sooner. A saga costs one PATCH that way, two when it needs a person's attention.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError,
 from kompensa.cluster.resources import EVENTS, SAGAS, Object
 from kompensa.cluster.status import bare, essence, saga_status
 from kompensa.model.view import SagaView
+from kompensa_common.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +28,7 @@ PROGRESS_EVERY = 2.0
 IN_FLIGHT = 32
 PROGRESS_IN_FLIGHT = 8
 WAITING_EVENTS = 200
-FIRST_RETRY = 0.2
-LONGEST_RETRY = 5.0
+RETRY = Backoff(first=0.2, longest=5.0)
 
 _RESTING = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionRequired"})
 # Rights can be given later, and then the status is due.
@@ -158,16 +157,16 @@ class KubernetesStatusPublisher:
 
     async def _write_newest(self, due: _Due) -> None:
         """Write until a view is taken, then see whether a newer one came meanwhile."""
-        pause = FIRST_RETRY
-        while (wait := await self._attempt(due, pause)) is not None and due.resting:
+        attempts = 1
+        while (wait := await self._attempt(due, attempts)) is not None and due.resting:
             await asyncio.sleep(wait)
-            pause = min(pause * 2, LONGEST_RETRY)
+            attempts += 1
         due.writer = None
         if due.view is not None:
             self._begin(due)
         self._drop(due)
 
-    async def _attempt(self, due: _Due, pause: float) -> float | None:
+    async def _attempt(self, due: _Due, attempts: int) -> float | None:
         """Write the newest view once; return how long to wait where that must be done again."""
         try:
             await due.permitted()
@@ -175,11 +174,10 @@ class KubernetesStatusPublisher:
                 shown = await self._send(due)
         except UnavailableError as error:
             log.info("a saga's status waits for the API server", saga=due.saga, why=str(error))
-            # Spread out, or all of them come back in the same moment as the API server does.
-            return max(pause * random.uniform(0.5, 1.0), error.retry_after)  # noqa: S311
+            return max(RETRY.pause(attempts), error.retry_after)
         except RefusedError as error:
             log.error("the engine may not write sagas/status", saga=due.saga, why=str(error))  # noqa: TRY400
-            return LONGEST_RETRY
+            return RETRY.longest
         except Exception as error:
             log.warning("a saga's status cannot be written", saga=due.saga, error=repr(error))
             due.view = None

@@ -7,7 +7,7 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
-from kompensa_cdc.address import without_login
+from kompensa_common.addresses import without_login
 
 
 class WorkerUnreachableError(Exception):

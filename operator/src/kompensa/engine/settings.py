@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kompensa_common.durations import EXAMPLES, seconds
+from kompensa_common.logs import level_of
 
 # Strict where drivers guess: a bare @ or / in a password would turn part of it into a host's name, to be told in a log.
 _LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
@@ -17,7 +18,6 @@ _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
 # As long as a saga's own TTL may be: beyond, dates end.
 _LONGEST_SECONDS = 3650 * 86_400.0
-_LEVELS = ("debug", "info", "warning", "error")
 
 
 class SettingsError(ValueError):
@@ -87,7 +87,7 @@ class Settings:
             max_input_bytes=_whole(environment, "KOMPENSA_MAX_INPUT_BYTES", cls.max_input_bytes, most=2**40),
             retention=_duration(environment, "KOMPENSA_RETENTION", cls.retention),
             drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
-            log_level=_level(environment, cls.log_level),
+            log_level=_level(environment),
         )
 
 
@@ -129,8 +129,8 @@ def _duration(environment: Mapping[str, str], name: str, default: float) -> floa
     return found
 
 
-def _level(environment: Mapping[str, str], default: str) -> str:
-    level = (environment.get("LOG_LEVEL") or default).lower()
-    if level not in _LEVELS:
-        raise SettingsError(f"LOG_LEVEL is {level!r}; expected {', '.join(_LEVELS)}")
-    return level
+def _level(environment: Mapping[str, str]) -> str:
+    try:
+        return level_of(environment.get("LOG_LEVEL"))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

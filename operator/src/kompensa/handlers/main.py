@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import kopf
 
-from kompensa.api.logs import log_as_json
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.lease import DURATION, Lease
@@ -30,6 +29,7 @@ from kompensa.handlers.sweep import Sweep
 from kompensa.handlers.ttl import FinishedSagas
 from kompensa.handlers.vanished import Vanished
 from kompensa.handlers.workqueue import WorkQueue
+from kompensa_common.logs import log_as_json
 
 
 def run(settings: OperatorSettings) -> None:
@@ -38,7 +38,7 @@ def run(settings: OperatorSettings) -> None:
     On asyncio's own loop: when the API server died under open TLS connections, uvloop was seen to take a new
     connection's descriptor for an old one's, which ended the watches for good. The operator waits more than it works.
     """
-    log_as_json(settings.log_level)
+    log_as_json(settings.log_level, libraries=settings.log_level)
     asyncio.run(operate(settings))
 
 

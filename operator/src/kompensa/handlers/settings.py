@@ -9,6 +9,7 @@ from typing import Literal, Self
 import msgspec
 
 from kompensa.cluster.worker_site import WorkerPod
+from kompensa_common.logs import level_of
 
 
 class InvalidSettingError(ValueError):
@@ -111,10 +112,10 @@ def _required(environment: Mapping[str, str], name: str, example: str) -> str:
 
 
 def _log_level(environment: Mapping[str, str]) -> str:
-    level = (environment.get("LOG_LEVEL") or "info").lower()
-    if level not in ("debug", "info", "warning", "error"):
-        raise InvalidSettingError(f"LOG_LEVEL is {level!r}: expected debug, info, warning or error")
-    return level
+    try:
+        return level_of(environment.get("LOG_LEVEL"))
+    except ValueError as error:
+        raise InvalidSettingError(str(error)) from None
 
 
 def _worker_pod(environment: Mapping[str, str]) -> WorkerPod:

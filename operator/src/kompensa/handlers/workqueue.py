@@ -8,7 +8,6 @@ whoever offers more is made to wait, which slows the watch down instead of filli
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from kompensa.handlers import metrics
+from kompensa_common.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +25,7 @@ Item = TypeVar("Item")
 # Returns the seconds after which the key is to be worked on again; None when it is done.
 Work = Callable[[Item, int], Awaitable[float | None]]
 
-FIRST_RETRY = 0.2
-LONGEST_RETRY = 10.0
+RETRY = Backoff(first=0.2, longest=10.0)
 DEADLINE = 60.0
 
 
@@ -132,10 +131,8 @@ class WorkQueue(Generic[Item]):
         self._settle(key, entry, again)
 
     def _failed(self, key: str, entry: _Entry[Item], error: Exception) -> float:
-        delay: float = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(entry.attempts, 20))
-        # Spread out, or all that failed together come back together.
-        delay *= random.uniform(0.5, 1.0)  # noqa: S311
         entry.attempts += 1
+        delay = RETRY.pause(entry.attempts)
         metrics.RETRIES.labels(self.name).inc()
         if isinstance(error, RetryLaterError):
             log.info("trying again", queue=self.name, key=key, why=str(error), attempt=entry.attempts)

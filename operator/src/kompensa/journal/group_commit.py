@@ -32,6 +32,7 @@ from kompensa.journal.errors import (
     SupersededError,
 )
 from kompensa.journal.records import Acceptance, Transition
+from kompensa_common.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +41,7 @@ _Waiting: TypeAlias = tuple[Write, asyncio.Future[bool]]
 
 # A batch this large takes PostgreSQL a few milliseconds; a larger one would make the first in it wait for the last.
 MAX_BATCH = 512
-_FIRST_RETRY_SECONDS = 0.05
-_LONGEST_RETRY_SECONDS = 2.0
+_RETRY = Backoff(first=0.1, longest=2.0)
 _LOCKED_RETRY_SECONDS = 0.5
 
 
@@ -189,7 +189,7 @@ class GroupCommit:
                 attempt += 1
                 batch.repeated = True
                 self._observer.unavailable(error, attempt)
-                await asyncio.sleep(min(_LONGEST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2 ** min(attempt, 10)))
+                await asyncio.sleep(_RETRY.pause(attempt))
             else:
                 self._observer.committed(len(writes), perf_counter() - started)
                 return missing

@@ -12,7 +12,6 @@ from typing import Any, TypeVar, get_args
 
 from msgspec import UNSET, ValidationError, convert
 
-from kompensa.model.address import fault_of_url
 from kompensa.model.definition import Call, Definition, Step, StepKind
 from kompensa.model.expressions import Template
 from kompensa.model.order import chain_lengths, dependencies
@@ -35,6 +34,7 @@ from kompensa.model.specs import (
     SagaSpec,
     StepSpec,
 )
+from kompensa_common.addresses import fault_of_url
 from kompensa_common.durations import EXAMPLES, seconds
 from kompensa_common.durations import PATTERN as DURATION
 

@@ -23,9 +23,9 @@ from fastapi.responses import JSONResponse
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from kompensa_common.problems import MEDIA_TYPE
 from kompensa_participant import barrier, calls, faults, metrics
 from kompensa_participant.barrier import Operation, Stored
-from kompensa_participant.problem import MEDIA_TYPE
 from kompensa_participant.refusals import DATABASE_REFUSALS, refusal_of
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]

@@ -7,7 +7,6 @@ the database cannot hold is 422, a change that breaks one of its constraints 409
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Any
 
@@ -19,7 +18,8 @@ from psycopg import IntegrityError, InterfaceError, OperationalError
 from psycopg.errors import ReadOnlySqlTransaction
 from starlette.exceptions import HTTPException
 
-from kompensa_participant.problem import MEDIA_TYPE, Problem
+from kompensa_common.problems import MEDIA_TYPE, slug_of_status
+from kompensa_participant.problem import Problem
 from kompensa_participant.refusals import DATABASE_REFUSALS, constraint_broken, unfit
 
 log = structlog.get_logger()
@@ -84,7 +84,7 @@ async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     if error.detail == NOT_PARSED and isinstance(error.__cause__, ValueError | RecursionError):
         return response(not_json(error.__cause__))
-    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    slug = slug_of_status(error.status_code)
     return response(Problem(error.status_code, slug, str(error.detail), headers=error.headers))
 
 

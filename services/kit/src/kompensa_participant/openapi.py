@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kompensa_participant.problem import MEDIA_TYPE
+from kompensa_common.problems import MEDIA_TYPE
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",

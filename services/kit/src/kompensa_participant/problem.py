@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-MEDIA_TYPE = "application/problem+json"
+from kompensa_common.problems import problem_document
 
 
 class Problem(Exception):
@@ -48,13 +48,7 @@ class Problem(Exception):
 
     def body(self) -> dict[str, Any]:
         """The members of the JSON object."""
-        return {
-            "type": f"urn:kompensa:problem:{self.slug}",
-            "title": self.slug.replace("-", " ").capitalize(),
-            "status": self.status,
-            "detail": self.detail,
-            **self.members,
-        }
+        return problem_document(self.status, self.slug, self.detail, **self.members)
 
 
 class Refused(Problem):

@@ -23,7 +23,8 @@ from psycopg import AsyncConnection, Error, OperationalError
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import SQLAlchemyError
 
-from kompensa_participant import docs, errors, logs, migrations, openapi, probes
+from kompensa_common.logs import log_as_json
+from kompensa_participant import docs, errors, migrations, openapi, probes
 from kompensa_participant.middleware import RequestEdge
 from kompensa_participant.settings import Settings, SettingsError, from_environment
 
@@ -103,7 +104,7 @@ class Service:
         chosen = self._parser().parse_args(arguments)
         try:
             settings = from_environment()
-            logs.configure(self.name, settings.log_level)
+            log_as_json(settings.log_level, service=self.name)
             if chosen.verb == "serve":
                 self._serve(settings)
             else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from kompensa_participant.logs import LEVELS
+from kompensa_common.logs import level_of
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -53,7 +53,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         port=_integer(environment, "PORT", Settings.port, least=1),
         pool_min=pool_min,
         pool_max=_integer(environment, "POOL_MAX", max(Settings.pool_max, pool_min), least=max(pool_min, 1)),
-        log_level=_choice(environment, "LOG_LEVEL", Settings.log_level, LEVELS),
+        log_level=_log_level(environment),
         faults_enabled=_choice(environment, "FAULTS_ENABLED", "false", ("true", "false")) == "true",
         capture_role=environment.get("CAPTURE_ROLE") or None,
     )
@@ -90,9 +90,14 @@ def _integer(environment: Mapping[str, str], name: str, default: int, *, least: 
     return int(text)
 
 
-def _choice(
-    environment: Mapping[str, str], name: str, default: str, choices: tuple[str, ...] | Mapping[str, int]
-) -> str:
+def _log_level(environment: Mapping[str, str]) -> str:
+    try:
+        return level_of(environment.get("LOG_LEVEL"))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _choice(environment: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
     text = (environment.get(name) or default).lower()
     if text not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")

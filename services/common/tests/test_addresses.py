@@ -2,7 +2,7 @@
 
 import pytest
 
-from kompensa_cdc.address import without_login
+from kompensa_common.addresses import without_login
 
 LOGIN = {"Authorization": "Basic dXNlcjpzZUBjcmV0"}
 
