@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-DISTRIBUTIONS := operator cdc services/common services/kit services/eventstore services/orders services/inventory services/payments services/invoices services/shipping
+DISTRIBUTIONS := operator operator/dev cdc services/common services/kit services/eventstore services/orders services/inventory services/payments services/invoices services/shipping
 ARGS ?=
 # Hundreds of processes start from this checkout: they may keep their bytecode, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE =
@@ -29,7 +29,7 @@ lint: ## ruff, mypy, import layers, spelling, plain English
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy operator/src cdc/src services/common/src services/kit/src services/eventstore/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) charts images tests
+	.venv/bin/mypy operator/src operator/dev/src cdc/src services/common/src services/kit/src services/eventstore/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) charts images tests
 	.venv/bin/lint-imports
 	.venv/bin/codespell
 	$(PY) -m tests.prose
@@ -58,7 +58,7 @@ bench: up ## measure on the running cluster
 lock: ## pin requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 	  $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) --group pyproject.toml:dev \
-	  --no-emit-package kompensa-common --no-emit-package kompensa-cdc --no-emit-package kompensa-participant --no-emit-package kompensa-eventstore -o requirements.lock
+	  --no-emit-package kompensa --no-emit-package kompensa-common --no-emit-package kompensa-cdc --no-emit-package kompensa-participant --no-emit-package kompensa-eventstore -o requirements.lock
 
 venv: ## the Python environment, from requirements.lock
 	@python3 -m images prepare lint

@@ -28,6 +28,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "kompensa-common": "services/common",
     "kompensa-cdc": "cdc",
     "kompensa": "operator",
+    "kompensa-dev": "operator/dev",
     "kompensa-participant": "services/kit",
     "kompensa-eventstore": "services/eventstore",
     "shop-orders": "services/orders",

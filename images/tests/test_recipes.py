@@ -100,6 +100,11 @@ def test_what_runs_in_pods_holds_no_tool_of_the_workshop() -> None:
             assert "psycopg" in held
 
 
+def test_no_image_holds_the_local_stack_or_the_demo() -> None:
+    for recipe in recipes.RECIPES.values():
+        assert "kompensa-dev" not in (recipe.bundle.distributions if recipe.bundle else ())
+
+
 def test_parents_come_first_and_once() -> None:
     ordered = [recipe.name for recipe in recipes.with_parents(("orders", "invoices", "kafka"))]
     assert ordered == ["python", "orders", "invoices", "jre", "kafka"]

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from kompensa.dev.run import Run
+from kompensa_dev.run import Run
 from tests.bench.local_engine import IDEMPOTENCY, Counters, Load, LocalEngine
 
 FLIGHTS = (1, 16, 64, 200)

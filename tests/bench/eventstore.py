@@ -26,8 +26,8 @@ import uvloop
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import Run
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import Run
 from kompensa_eventstore import EventStore, Feed, NewEvent, Position, events_table
 
 ORDERS = EventStore("Order")

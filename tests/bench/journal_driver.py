@@ -23,8 +23,6 @@ import psycopg
 import uvloop
 from psycopg.rows import dict_row
 
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.run import Run
 from kompensa.engine.running_saga import RunningSaga
 from kompensa.engine.start import StartRequest, born
 from kompensa.journal.group_commit import Write
@@ -36,6 +34,8 @@ from kompensa.model.events import Replied
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.parsing import compile_definition, parse_definition, parse_participant
 from kompensa.model.transition import advance
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.run import Run
 from tests.bench.advance import NOW, ORDER, REPLY
 from tests.bench.local_engine import NAMESPACE, order_of_four
 

@@ -21,11 +21,11 @@ from images.setup.commands import Runner, merged
 from images.setup.digest import key_of
 from images.setup.versions import load_versions
 from kompensa.cluster.engine_client import EngineClient
-from kompensa.dev.http import answers_ok
-from kompensa.dev.ports import HOST, Ports, is_free
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.http import answers_ok
+from kompensa_dev.ports import HOST, Ports, is_free
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 
 STUB = Path(__file__).parent / "stub"
 DEFINITION = Path(__file__).parents[2] / "manifests" / "shop" / "create-order.yaml"

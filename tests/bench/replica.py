@@ -19,13 +19,13 @@ from pathlib import Path
 
 import psycopg
 
-from kompensa.dev.connect import ConnectWorker
-from kompensa.dev.java import libraries
-from kompensa.dev.java_archives import archives
-from kompensa.dev.kafka import KafkaBroker
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import Run
 from kompensa_cdc.capture import Database, Inline, outbox_from_object, reconcile_outbox
+from kompensa_dev.connect import ConnectWorker
+from kompensa_dev.java import libraries
+from kompensa_dev.java_archives import archives
+from kompensa_dev.kafka import KafkaBroker
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import Run
 from tests.integration.copies import CREATED, Change, Topics, Worker, eventually, prepare_target, replica_object
 from tests.integration.outboxes import OUTBOX
 

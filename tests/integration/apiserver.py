@@ -21,9 +21,9 @@ from images.setup import go
 from images.setup.cache import Cache, default_root
 from images.setup.commands import Runner
 from images.setup.versions import load_versions
-from kompensa.dev.ports import Ports
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.ports import Ports
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 
 ADMIN = "admin-token"
 OPERATOR = "operator-token"

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from kompensa.dev.connect import ConnectWorker
-from kompensa.dev.java import Libraries, libraries
-from kompensa.dev.java_archives import Archives, archives
-from kompensa.dev.kafka import KafkaBroker
-from kompensa.dev.options import StackOptions
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import Run
-from kompensa.dev.stack import Stack
+from kompensa_dev.connect import ConnectWorker
+from kompensa_dev.java import Libraries, libraries
+from kompensa_dev.java_archives import Archives, archives
+from kompensa_dev.kafka import KafkaBroker
+from kompensa_dev.options import StackOptions
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import Run
+from kompensa_dev.stack import Stack
 from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
     apiserver,
     namespace,

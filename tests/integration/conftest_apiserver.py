@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kompensa.cluster.kube import Kube
-from kompensa.dev.ports import Ports
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.run import Run
+from kompensa_dev.ports import Ports
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.run import Run
 from tests.integration.apiserver import ADMIN, ApiServer, built
 from tests.integration.operator_processes import OperatorProcesses
 from tests.integration.operator_scene import Scene

@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from kompensa.dev.ports import Ports
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import Run
 from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal
+from kompensa_dev.ports import Ports
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import Run
 from tests.integration.engine_processes import Engines
 from tests.integration.ledger_participant import LedgerParticipant
 

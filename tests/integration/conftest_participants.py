@@ -21,8 +21,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from kompensa.dev.checkout import checkout
-from kompensa.dev.postgres import Login
+from kompensa_dev.checkout import checkout
+from kompensa_dev.postgres import Login
 from kompensa_participant import Service
 from kompensa_participant.migrations import migrate
 from kompensa_participant.settings import Settings

@@ -18,10 +18,10 @@ from confluent_kafka import OFFSET_END, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # declares no re-exports
 from psycopg.rows import dict_row
 
-from kompensa.dev.ports import HOST, Ports
-from kompensa.dev.postgres import Login
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.ports import HOST, Ports
+from kompensa_dev.postgres import Login
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 
 CREATED, UPDATED, DELETED = "customer-created", "customer-updated", "customer-deleted"
 PATIENCE_SECONDS = 60.0

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kompensa.dev.http import answers_ok
-from kompensa.dev.ports import HOST, Ports
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.http import answers_ok
+from kompensa_dev.ports import HOST, Ports
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 from tests.support.engine_world import NAMESPACE, definition_spec
 from tests.support.http import Answer, call
 

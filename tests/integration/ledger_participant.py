@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psycopg
 
-from kompensa.dev.http import answers_ok
-from kompensa.dev.ports import HOST, Ports
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.http import answers_ok
+from kompensa_dev.ports import HOST, Ports
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 from tests.support.http import call
 
 FOLDER = Path(__file__).with_name("participants")

@@ -4,10 +4,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kompensa.dev.http import answers_ok
-from kompensa.dev.ports import HOST, Ports
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.http import answers_ok
+from kompensa_dev.ports import HOST, Ports
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 from tests.integration.apiserver import ENGINE, OPERATOR, SYSTEM, ApiServer
 
 RIGHTS = Path(__file__).with_name("rights.yaml")

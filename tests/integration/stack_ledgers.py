@@ -5,7 +5,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from kompensa.dev.stack import Stack
+from kompensa_dev.stack import Stack
 
 
 def rows(stack: Stack, service: str, query: str, *values: object) -> list[dict[str, Any]]:

@@ -13,9 +13,6 @@ import pytest
 from confluent_kafka import Consumer, Message
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # declares no re-exports
 
-from kompensa.dev.connect import ConnectWorker
-from kompensa.dev.kafka import KafkaBroker
-from kompensa.dev.postgres import Login, PostgresServer
 from kompensa_cdc.capture import (
     Database,
     Directory,
@@ -29,6 +26,9 @@ from kompensa_cdc.capture import (
     remove_outbox,
 )
 from kompensa_cdc.capture.connect import Connect
+from kompensa_dev.connect import ConnectWorker
+from kompensa_dev.kafka import KafkaBroker
+from kompensa_dev.postgres import Login, PostgresServer
 
 from .copies import CREATED, DELETED, UPDATED, eventually, query
 from .outboxes import OUTBOX

@@ -6,8 +6,8 @@ from urllib.request import urlopen
 from kafka.admin import NewTopic
 
 from kafka import KafkaAdminClient
-from kompensa.dev.connect import ConnectWorker
-from kompensa.dev.kafka import KafkaBroker
+from kompensa_dev.connect import ConnectWorker
+from kompensa_dev.kafka import KafkaBroker
 
 
 def topics(kafka: KafkaBroker) -> set[str]:

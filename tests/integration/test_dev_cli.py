@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from kompensa.cli.main import app
-from kompensa.dev.stack import Stack
+from kompensa_dev.stack import Stack
 
 RUNNER = CliRunner()
 WAITING = """

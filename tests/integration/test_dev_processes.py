@@ -13,15 +13,15 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from kompensa.dev.errors import DevError
-from kompensa.dev.leftovers import start_time
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import PREFIX, Run, sweep
+from kompensa_dev.errors import DevError
+from kompensa_dev.leftovers import start_time
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import PREFIX, Run, sweep
 
 STARTER = """
 import sys
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.run import Run
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.run import Run
 run = Run.open()
 server = PostgresServer(run)
 print(run.folder, server.process.pid, run._keeper.pid, flush=True)

@@ -13,17 +13,17 @@ from psycopg import errors
 from rich.console import Console
 
 from kompensa.cluster.engine_client import EngineClient
-from kompensa.dev.demo.checks import wait_for
-from kompensa.dev.demo.local import LocalTarget
-from kompensa.dev.demo.scene import CPF, Scene
-from kompensa.dev.demo.shop_client import ShopClient
-from kompensa.dev.demo.stage import ENDED
-from kompensa.dev.demo.story import tell
-from kompensa.dev.demo.undoing import done_and_undone
-from kompensa.dev.manifests import of_kind
-from kompensa.dev.options import StackOptions
-from kompensa.dev.run import Run
-from kompensa.dev.stack import Stack
+from kompensa.manifests.documents import of_kind
+from kompensa_dev.demo.checks import wait_for
+from kompensa_dev.demo.local import LocalTarget
+from kompensa_dev.demo.scene import CPF, Scene
+from kompensa_dev.demo.shop_client import ShopClient
+from kompensa_dev.demo.stage import ENDED
+from kompensa_dev.demo.story import tell
+from kompensa_dev.demo.undoing import done_and_undone
+from kompensa_dev.options import StackOptions
+from kompensa_dev.run import Run
+from kompensa_dev.stack import Stack
 from tests.integration.stack_ledgers import kept_of_saga, rows, totals
 
 STEPS = ["reserve-inventory", "process-payment", "create-order", "issue-invoice"]

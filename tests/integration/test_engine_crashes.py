@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from kompensa.dev.postgres import Login
 from kompensa.engine import driver
 from kompensa.model.requests import Request
+from kompensa_dev.postgres import Login
 from tests.integration.crash_world import CrashWorld
 from tests.integration.ledger_participant import LedgerParticipant
 

@@ -7,9 +7,9 @@ from threading import Event
 
 import pytest
 
-from kompensa.dev.ports import Ports
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.run import Run
+from kompensa_dev.ports import Ports
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.run import Run
 from tests.integration.engine_processes import EngineProcess, Engines, eventually
 from tests.integration.ledger_participant import LedgerParticipant
 from tests.integration.test_engine_processes import STEPS, violations

@@ -4,7 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
-from kompensa.dev.ports import Ports
+from kompensa_dev.ports import Ports
 from tests.integration.engine_processes import EngineProcess, Engines, eventually, in_thread
 from tests.integration.ledger_participant import LedgerParticipant
 from tests.integration.stub_participant import StubParticipant

@@ -11,8 +11,6 @@ import pytest
 import yaml
 from psycopg.rows import namedtuple_row
 
-from kompensa.dev.checkout import checkout
-from kompensa.dev.postgres import Login, PostgresServer
 from kompensa_cdc.capture import Database, outbox_from_object
 from kompensa_cdc.capture.checks import check_source
 from kompensa_cdc.replicas import replica_from_object
@@ -20,6 +18,8 @@ from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
+from kompensa_dev.checkout import checkout
+from kompensa_dev.postgres import Login, PostgresServer
 
 TEXT = (checkout() / "docs/guides/copy-a-table.md").read_text(encoding="utf-8")
 SQL = dict(re.findall(r"^```sql\n-- (\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE))

@@ -14,12 +14,12 @@ import yaml
 from typer.testing import CliRunner
 
 from kompensa.cli.main import app
-from kompensa.dev.checkout import checkout
-from kompensa.dev.http import answers_ok
-from kompensa.dev.ports import HOST, Ports
-from kompensa.dev.postgres import Login
-from kompensa.dev.process import Program
-from kompensa.dev.stack import Stack
+from kompensa_dev.checkout import checkout
+from kompensa_dev.http import answers_ok
+from kompensa_dev.ports import HOST, Ports
+from kompensa_dev.postgres import Login
+from kompensa_dev.process import Program
+from kompensa_dev.stack import Stack
 
 GUIDE = checkout() / "docs/guides/write-a-participant.md"
 # A file of the guide: its name in backticks at the beginning of a paragraph, then a block.

@@ -14,8 +14,8 @@ import pytest
 
 from charts.tests.program import found
 from charts.tests.rendering import CHARTS
-from kompensa.dev.ports import Ports
-from kompensa.dev.run import Run
+from kompensa_dev.ports import Ports
+from kompensa_dev.run import Run
 from tests.integration.apiserver import ADMIN, ApiServer, built
 
 pytestmark = pytest.mark.integration

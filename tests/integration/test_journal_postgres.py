@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from kompensa.dev.postgres import Login, PostgresServer
 from kompensa.journal.errors import JournalUnavailableError, RejectedError, SagasLockedError, StaleLeaseError
 from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal, commit, connections, leases, migrate
 from kompensa.journal.postgres.migrate import JournalTooNewError
 from kompensa.journal.records import Lease, SagaFilter
+from kompensa_dev.postgres import Login, PostgresServer
 from tests.integration.conftest_engine import Journals
 from tests.support.journal_rows import acceptance, joined, new_id, transition, written
 

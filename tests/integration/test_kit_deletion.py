@@ -6,9 +6,9 @@ import re
 
 import psycopg
 
-from kompensa.dev.checkout import checkout
-from kompensa.dev.postgres import Login
 from kompensa.journal.postgres import PostgresJournal
+from kompensa_dev.checkout import checkout
+from kompensa_dev.postgres import Login
 from kompensa_participant import outbox_table
 from tests.integration.conftest_participants import Participant
 from tests.support.journal_rows import acceptance, ended, joined, written

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_participant import middleware
 from kompensa_participant.migrations import migrate
 from kompensa_participant.settings import Settings

@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kompensa.dev.ports import Ports
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.process import Process, Program
-from kompensa.dev.run import Run
+from kompensa_dev.ports import Ports
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.process import Process, Program
+from kompensa_dev.run import Run
 from tests.support.http import Answer, call
 
 Start = Callable[..., Process]

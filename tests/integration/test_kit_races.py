@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from kompensa.dev.postgres import PostgresServer
+from kompensa_dev.postgres import PostgresServer
 from kompensa_participant.faults import Fault
 from tests.integration.conftest_participants import Participant
 from tests.integration.test_kit_barrier import GRANT, balance

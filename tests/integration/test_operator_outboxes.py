@@ -12,11 +12,11 @@ import pytest
 
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import OUTBOXES, PODS, SECRETS, Object
-from kompensa.dev.connect import ConnectWorker
-from kompensa.dev.kafka import KafkaBroker
-from kompensa.dev.postgres import Login, PostgresServer
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.naming import connector_name
+from kompensa_dev.connect import ConnectWorker
+from kompensa_dev.kafka import KafkaBroker
+from kompensa_dev.postgres import Login, PostgresServer
 from tests.integration.apiserver import SYSTEM, ApiServer
 from tests.integration.operator_processes import OperatorProcesses
 from tests.integration.operator_scene import Scene, eventually

@@ -15,9 +15,9 @@ from psycopg import errors
 
 from charts.tests.program import found
 from charts.tests.rendering import Helm, Rendering
-from kompensa.dev.postgres import PostgresServer
-from kompensa.dev.run import Run
 from kompensa_cdc.capture.naming import replication_name
+from kompensa_dev.postgres import PostgresServer
+from kompensa_dev.run import Run
 
 pytestmark = pytest.mark.integration
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kompensa.dev.postgres import Login
 from kompensa_cdc.replicas import replica_from_object, retry_parked
 from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError
+from kompensa_dev.postgres import Login
 
 from .copies import Change, execute, query
 from .writer_desk import copy_of, desk, ids, parked, rows

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kompensa.dev.postgres import Login
 from kompensa_cdc.replicas import replica_from_object, retry_parked
+from kompensa_dev.postgres import Login
 
 from .copies import CREATED, DELETED, UPDATED, Change, expected_rows, query, read_rows, replica_object
 from .writer_desk import ANA, BIA, desk, emptied

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from kompensa.dev.postgres import Login
+from kompensa_dev.postgres import Login
 
 from .copies import Change, execute
 from .writer_desk import copy_of, desk, ids, parked, rows

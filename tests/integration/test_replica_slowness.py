@@ -2,10 +2,10 @@
 
 import pytest
 
-from kompensa.dev.postgres import Login
 from kompensa_cdc.replicas import Progress, applier, target
 from kompensa_cdc.replicas.applier import Applier
 from kompensa_cdc.replicas.metrics import Metrics
+from kompensa_dev.postgres import Login
 
 from .copies import Change, execute, query
 from .writer_desk import copy_of, desk, ids, parked

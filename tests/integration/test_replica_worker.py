@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from kompensa.dev.kafka import KafkaBroker
-from kompensa.dev.postgres import Login, PostgresServer
-from kompensa.dev.run import Run
+from kompensa_dev.kafka import KafkaBroker
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.run import Run
 
 from .copies import (
     CREATED,

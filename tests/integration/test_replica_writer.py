@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from psycopg import sql
 
-from kompensa.dev.postgres import Login
 from kompensa_cdc.replicas import replica_from_object
 from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, FencedError
 from kompensa_cdc.replicas.table import TargetError, read_table
 from kompensa_cdc.replicas.target import connect
+from kompensa_dev.postgres import Login
 
 from .copies import CREATED, DELETED, Change, expected_rows, read_rows, replica_object
 from .writer_desk import ANA, BIA, desk, emptied

@@ -13,7 +13,7 @@ import pytest
 from alembic import command
 from alembic.util import CommandError
 
-from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_participant import OutboxEvent, publish
 from kompensa_participant.migrations import config, migrate
 from orders.adapters import customers

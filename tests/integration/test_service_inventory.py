@@ -13,7 +13,7 @@ import pytest
 
 from inventory.adapters import reservations, stock
 from inventory.app import service
-from kompensa.dev.postgres import Login
+from kompensa_dev.postgres import Login
 from tests.integration.conftest_participants import Participant, serve
 
 LEDGER = """

@@ -13,7 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from invoices.app import service
-from kompensa.dev.postgres import Login
+from kompensa_dev.postgres import Login
 from tests.integration.conftest_participants import Participant, serve
 from tests.support.shop import ADDRESS
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from kompensa.dev.postgres import Login, PostgresServer
+from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_participant.migrations import migrate, revisions
 from kompensa_participant.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kompensa.dev.postgres import Login
+from kompensa_dev.postgres import Login
 from orders.app import service
 from tests.integration.conftest_participants import Participant, SagaCall, serve
 from tests.support.shop import ADDRESS

@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from kompensa.dev.postgres import Login
+from kompensa_dev.postgres import Login
 from payments.app import service
 from tests.integration.conftest_participants import Participant, serve
 

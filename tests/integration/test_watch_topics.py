@@ -5,7 +5,6 @@ import json
 import pytest
 from rich.console import Console
 
-from kompensa.dev.kafka import KafkaBroker
 from kompensa_cdc.watch import (
     Beginning,
     Last,
@@ -18,6 +17,7 @@ from kompensa_cdc.watch import (
     record_pretty,
     topic_names,
 )
+from kompensa_dev.kafka import KafkaBroker
 
 from .copies import CREATED, DELETED, UPDATED, Change, Topics
 

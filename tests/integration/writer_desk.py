@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from kompensa.dev.postgres import Login
 from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas import replica_from_object
 from kompensa_cdc.replicas.apply import Writer
@@ -20,6 +19,7 @@ from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.statements import statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
+from kompensa_dev.postgres import Login
 
 from .copies import DELETED, Change, query, replica_object
 

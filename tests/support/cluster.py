@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kompensa.dev.kind_node import KindNode
+from kompensa_dev.kind_node import KindNode
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
 from tests.support.kubectl import Kubectl, eventually

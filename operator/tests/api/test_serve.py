@@ -3,9 +3,9 @@
 import pytest
 
 from kompensa.api import serve
-from kompensa.dev.ports import HOST, Ports
 from kompensa.engine.settings import Settings
 from kompensa.journal.memory import MemoryJournal
+from kompensa_dev.ports import HOST, Ports
 from tests.support.journal_link import JournalLink
 from tests.support.virtual_time import wall_clock
 

@@ -23,8 +23,8 @@ def apply(
 
     Example: kompensa apply my-participant.yaml my-saga.yaml
     """
-    from kompensa.dev.apply import FOR_ENGINE, apply_documents
-    from kompensa.dev.manifests import load
+    from kompensa.manifests.apply import FOR_ENGINE, apply_documents
+    from kompensa.manifests.documents import load
 
     documents = load(files)
     for other in (document for document in documents if document.kind not in FOR_ENGINE):

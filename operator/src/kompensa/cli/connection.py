@@ -90,8 +90,8 @@ def _address(url: str) -> str:
 
 
 async def _token_of_cluster() -> str | None:
+    from kompensa.cluster.access import token_of_cluster, use_own_kubeconfig
     from kompensa.cluster.kube import Kube, KubeError
-    from kompensa.dev.cluster_access import token_of_cluster, use_own_kubeconfig
 
     use_own_kubeconfig()
     try:

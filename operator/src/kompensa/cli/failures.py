@@ -16,7 +16,7 @@ UNREACHABLE = 3
 
 
 class CommandError(Exception):
-    """What a verb wants to say before it gives up."""
+    """Why a verb gives up, and the exit status; verbs of other distributions derive theirs from it."""
 
     def __init__(self, text: str, *, status: int = FAILED) -> None:
         super().__init__(text)
@@ -53,7 +53,7 @@ def explain(error: Exception) -> Failure | None:
     The error's classes are looked up only among modules that are loaded: an error of theirs cannot come from others.
     """
     if isinstance(error, CommandError):
-        return Failure(str(error), error.status)
+        return Failure(_text(error), error.status)
     for module, name, status, advice in _EXPECTED:
         kind = getattr(sys.modules.get(module), name, None)
         if kind is not None and isinstance(error, kind):
@@ -72,9 +72,8 @@ _EXPECTED = (
     ("kompensa.cluster.engine_client", "EngineProblemError", FAILED, ""),
     ("kompensa.cluster.kube", "UnavailableError", UNREACHABLE, "; is the cluster up? `make up` finds or repairs it"),
     ("kompensa.cluster.kube", "KubeError", FAILED, ""),
-    ("kompensa.dev.errors", "BadInputError", BAD_INPUT, ""),
-    ("kompensa.dev.errors", "DevError", FAILED, ""),
-    ("kompensa.dev.demo.checks", "CheckFailedError", FAILED, ""),
+    ("kompensa.manifests.documents", "ManifestError", BAD_INPUT, ""),
+    ("kompensa.manifests.apply", "ObjectRefusedError", FAILED, ""),
     ("kompensa.handlers.settings", "InvalidSettingError", BAD_INPUT, ""),
     ("kompensa.engine.settings", "SettingsError", BAD_INPUT, ""),
     ("kompensa.journal.errors", "JournalUnavailableError", UNREACHABLE, ""),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kompensa.dev.manifests import Document
+    from kompensa.manifests.documents import Document
 
 
 def lint(files: Annotated[list[Path], typer.Argument(help="YAML files or folders.", show_default=False)]) -> None:
@@ -17,7 +17,7 @@ def lint(files: Annotated[list[Path], typer.Argument(help="YAML files or folders
 
     Example: kompensa lint manifests/shop
     """
-    from kompensa.dev.manifests import load
+    from kompensa.manifests.documents import load
 
     documents = load(files)
     found = list(findings(documents))
@@ -31,7 +31,7 @@ def lint(files: Annotated[list[Path], typer.Argument(help="YAML files or folders
 
 def findings(documents: "Sequence[Document]") -> Iterator[str]:
     """Every finding as a line `file: object: finding`."""
-    from kompensa.dev.manifests import of_kind
+    from kompensa.manifests.documents import of_kind
     from kompensa.model.linter import lint as lint_definition
     from kompensa.model.parsing import SpecError, parse_definition, parse_participant
     from kompensa.model.specs import ParticipantSpec

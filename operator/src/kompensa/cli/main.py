@@ -1,9 +1,10 @@
-"""The command `kompensa`: its verbs, and how their errors are told."""
+"""The command `kompensa`: its verbs, and those that installed distributions add."""
 
 import typer
 
-from kompensa.cli import apply, demo, dev, engine, lint, operator, sagas, version, watch
+from kompensa.cli import apply, engine, lint, operator, sagas, version, watch
 from kompensa.cli.failures import PlainGroup
+from kompensa.cli.plugins import add_commands
 
 app = typer.Typer(
     name="kompensa",
@@ -19,8 +20,7 @@ app.add_typer(sagas.app, name="sagas", rich_help_panel="Look and act")
 app.command(name="watch", rich_help_panel="Look and act")(watch.watch)
 app.command(name="lint", rich_help_panel="Look and act")(lint.lint)
 app.command(name="apply", rich_help_panel="Look and act")(apply.apply)
-app.command(name="demo", rich_help_panel="Try")(demo.demo)
-app.command(name="dev", rich_help_panel="Try")(dev.dev)
+add_commands(app, panel="Try")
 app.add_typer(engine.app, name="engine", rich_help_panel="Serve")
 app.command(name="operator", rich_help_panel="Serve")(operator.operator)
 app.command(name="version", rich_help_panel="Other")(version.version)

@@ -1,0 +1,62 @@
+"""The reference shop as local processes: names, databases, command lines. Starting them is stack.py's work."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from kompensa_dev.ports import HOST
+from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.process import Program
+
+SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+PUBLISHERS = ("orders",)
+SHARED_DATABASE = "shop"
+Isolation = Literal["instance", "schema"]
+
+
+@dataclass(frozen=True)
+class Logins:
+    """Logins by the name that the cluster's Secret has: `orders-postgres`, `orders-capture`, ..."""
+
+    by_secret: Mapping[str, Login]
+
+    def owner(self, service: str) -> Login:
+        return self.by_secret[f"{service}-postgres"]
+
+    def capture(self, service: str) -> Login | None:
+        return self.by_secret.get(f"{service}-capture")
+
+
+def create_logins(server: PostgresServer, isolation: Isolation) -> Logins:
+    """A database per service, or a schema per service in a shared one; each with a role of its own."""
+    if isolation == "schema":
+        server.create_database(SHARED_DATABASE)
+    made: dict[str, Login] = {}
+    for service in SERVICES:
+        login = (
+            server.create_schema(SHARED_DATABASE, service) if isolation == "schema" else server.create_database(service)
+        )
+        made[f"{service}-postgres"] = login
+        if service in PUBLISHERS:
+            made[f"{service}-capture"] = server.create_capture_role(login.database, name=f"{service}_capture")
+    return Logins(made)
+
+
+def migrate_program(service: str, logins: Logins) -> Program:
+    """Brings the service's schema to its newest version, and ends."""
+    capture = logins.capture(service)
+    environment = {"DATABASE_URL": logins.owner(service).url, "CAPTURE_ROLE": capture.username if capture else ""}
+    argv = [sys.executable, "-m", service, "migrate"]
+    return Program(name=f"{service}-migrate", argv=argv, environment=environment)
+
+
+def serve_program(service: str, logins: Logins, *, port: int, faults: bool) -> Program:
+    """The service itself."""
+    environment = {
+        "DATABASE_URL": logins.owner(service).url,
+        "HOST": HOST,
+        "PORT": str(port),
+        "FAULTS_ENABLED": str(faults).lower(),
+    }
+    return Program(name=service, argv=[sys.executable, "-m", service, "serve"], environment=environment)

@@ -1,0 +1,60 @@
+"""Handing objects to an engine over its API, in the place of the operator.
+
+Participants and definitions go in as they stand in the YAML, without an object's uid, so that no operator withdraws
+them; a Saga is started under its own name. Outboxes and Replicas are no business of the engine; the local stack serves
+them itself.
+"""
+
+from collections.abc import Callable, Sequence
+
+from kompensa.cluster.engine_client import EngineClient, EngineProblemError
+from kompensa.manifests.documents import Document, of_kind
+
+Say = Callable[[str], None]
+FOR_ENGINE = ("Participant", "SagaDefinition", "Saga")
+
+
+class ObjectRefusedError(Exception):
+    """The engine refuses an object; the text names it, its file and all that is wrong with it."""
+
+
+async def apply_documents(client: EngineClient, documents: Sequence[Document], say: Say) -> None:
+    """Apply participants, then definitions, then sagas; tell each one done in a line.
+
+    Raises
+    ------
+    ObjectRefusedError
+        When the engine refuses one: the text names the object, its file and all that is wrong with it.
+    """
+    for document in (document for kind in FOR_ENGINE for document in of_kind(documents, kind)):
+        try:
+            say(await _apply(client, document))
+        except EngineProblemError as problem:
+            raise ObjectRefusedError(f"{document.source}: {document} is refused: {problem_text(problem)}") from None
+
+
+async def _apply(client: EngineClient, document: Document) -> str:
+    if document.kind == "Participant":
+        await client.put_participant(document.namespace, document.name, document.spec, token=None)
+        unread = ", its tokenSecretRef is not read outside of a cluster" if "tokenSecretRef" in document.spec else ""
+        return f"{document} at {document.spec.get('url')}{unread}"
+    if document.kind == "SagaDefinition":
+        revision = await client.put_definition(document.namespace, document.name, document.spec)
+        return f"{document} revision {revision}"
+    view = await client.start_saga(document.namespace, saga_request(document))
+    return f"{document} started, id {view.get('id')}"
+
+
+def saga_request(saga: Document) -> dict[str, object]:
+    """A Saga object as the engine's API takes it."""
+    spec = saga.spec
+    copied = ("input", "idempotencyKey", "suspend", "cancel", "deletionPolicy", "ttlSecondsAfterFinished")
+    definition = (spec.get("definitionRef") or {}).get("name")
+    return {"definition": definition, "name": saga.name, **{key: spec[key] for key in copied if key in spec}}
+
+
+def problem_text(problem: EngineProblemError) -> str:
+    """A problem's detail, and each of its errors when it lists several."""
+    errors = problem.members.get("errors")
+    lines = [str(error.get("message", error) if isinstance(error, dict) else error) for error in errors or []]
+    return "; ".join([problem.detail, *(line for line in lines if line not in problem.detail)])
