@@ -33,7 +33,6 @@ from kompensa.model.definition import Definition
 from kompensa.model.events import Replied
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.parsing import compile_definition, parse_definition, parse_participant
-from kompensa.model.transition import advance
 from kompensa_dev.postgres import PostgresServer
 from kompensa_dev.run import Run
 from tests.bench.advance import NOW, ORDER, REPLY
@@ -134,9 +133,7 @@ def _sagas(definition: Definition, count: int) -> list[RunningSaga]:
 def _ended(running: RunningSaga) -> RunningSaga:
     for step in running.definition.steps:
         event = Replied(step=step.index, direction=Direction.ACTION, attempt=1, outcome=Outcome.SUCCEEDED, reply=REPLY)
-        decided = advance(running.definition, running.saga, event, NOW)
-        running.saga = decided.saga
-        running.entries += decided.log
+        running.advance(event, NOW)
     return running
 
 

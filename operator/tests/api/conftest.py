@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from kompensa.engine import engine, tenure
+from kompensa.engine import engine, held_lease
 from tests.support.api_client import Api
 from tests.support.engine_world import World
 from tests.support.plain_logs import plain_logs
@@ -25,7 +25,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     """With the definition `order` of the steps reserve and pay, whose input has a text `order`."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
-    monkeypatch.setattr(tenure, "monotonic", elapsed)
+    monkeypatch.setattr(held_lease, "monotonic", elapsed)
     with plain_logs():
         async with World() as world, Api.of(world) as api:
             await world.declare("reserve", "pay", inputSchema=INPUT)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kompensa.engine import engine, tenure
+from kompensa.engine import engine, held_lease
 from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
@@ -18,7 +18,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 def _virtual_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases end by the loop's clock too."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
-    monkeypatch.setattr(tenure, "monotonic", elapsed)
+    monkeypatch.setattr(held_lease, "monotonic", elapsed)
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,7 @@ async def test_a_changed_limit_replaces_the_old_one_and_is_not_added_to_it() -> 
         world.transport.release("action reserve")
         for saga in sagas:
             await world.until_phase(saga, "Succeeded")
-        assert not tenure_of(world.first)._calls._limiter._queues
+        assert not tenure_of(world.first).runner._calls._limiter._queues
 
 
 async def test_a_call_that_waited_is_not_made_for_a_saga_that_is_being_undone_by_then() -> None:
@@ -95,7 +95,7 @@ async def test_a_probe_that_is_refused_is_told_in_the_log(capsys: pytest.Capture
         world.transport.answer("action pay", NO_ANSWER)
         world.transport.answer("probe pay", WRONG)
         await world.until_phase(await world.start(), "Compensated")
-    assert "a probe was refused" in capsys.readouterr().out
+    assert "a probe was rejected" in capsys.readouterr().out
 
 
 async def test_a_cancelled_waiter_leaves_its_slot_to_the_next() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from kompensa.engine import driver
-from kompensa.engine.running_saga import stored_saga
+from kompensa.engine.saga_rows import stored_saga
 from kompensa.journal.errors import RejectedError
 from kompensa.journal.records import Acceptance
 from kompensa.model.requests import Request
@@ -15,8 +15,7 @@ from tests.support.waiting import until
 
 def durable_steps(world: World, saga_id: str) -> list[StepPhase]:
     """Where the steps stand by the journal, read without a turn of the loop."""
-    saga, _ = stored_saga(world.journal.sagas._rows[saga_id])
-    return [step.phase for step in saga.steps]
+    return [step.phase for step in stored_saga(world.journal.sagas._rows[saga_id]).saga.steps]
 
 
 async def undeclared_calls(*, keyed: bool) -> list[str]:
@@ -153,5 +152,5 @@ async def test_an_acceptance_that_the_journal_refuses_is_told_and_forgotten() ->
         world.links[world.first].poisonous = lambda write: isinstance(write, Acceptance)
         with pytest.raises(RejectedError):
             await world.start()
-        assert tenure_of(world.first).running == {}
+        assert len(tenure_of(world.first).sagas) == 0
         assert world.transport.calls == []

@@ -72,7 +72,7 @@ async def test_an_engine_without_its_lease_writes_nothing_over_its_successors_wo
         await world.start(object=OBJECT)
         await world.until_called("action reserve")
         with world.journal_away(world.first):
-            await until(lambda: len(tenure_of(second).shards) == 32, "the second to take everything over")
+            await until(lambda: len(tenure_of(second).held.shards) == 32, "the second to take everything over")
             world.transport.release("action reserve")
             await until(lambda: settled(world), "the saga to be settled")
             if not journal_returns:

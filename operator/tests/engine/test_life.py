@@ -50,7 +50,7 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_never_waited_out() -> Non
 
 async def test_a_lease_is_renewed_well_before_it_ends() -> None:
     async with World() as world:
-        epoch = tenure_of(world.first).lease.epoch
+        epoch = tenure_of(world.first).held.lease.epoch
         renewals: list[float] = []
 
         async def note(question: str) -> None:
@@ -59,7 +59,7 @@ async def test_a_lease_is_renewed_well_before_it_ends() -> None:
 
         world.links[world.first].after = note
         await asyncio.sleep(60)
-        assert tenure_of(world.first).lease.epoch == epoch
+        assert tenure_of(world.first).held.lease.epoch == epoch
         assert max(later - before for before, later in pairwise(renewals)) < 5 / 2
 
 
@@ -89,13 +89,13 @@ async def test_an_engine_that_lost_its_lease_drops_everything_and_joins_again() 
         world.transport.hold("action reserve")
         saga = await world.start()
         await world.until_called("action reserve")
-        first, epoch = world.first, tenure_of(world.first).lease.epoch
+        first, epoch = world.first, tenure_of(world.first).held.lease.epoch
         with world.journal_away(first):
-            await until(lambda: len(tenure_of(second).shards) == 32, "the second to take everything over")
+            await until(lambda: len(tenure_of(second).held.shards) == 32, "the second to take everything over")
             assert first.trouble is not None
         world.transport.release("action reserve")
         await world.until_phase(saga, "Succeeded")
-        await until(lambda: first.trouble is None and tenure_of(first).lease.epoch > epoch, "a new lease")
+        await until(lambda: first.trouble is None and tenure_of(first).held.lease.epoch > epoch, "a new lease")
 
 
 async def test_an_engine_is_ready_again_after_a_lease_that_was_lost_with_a_commit_under_way() -> None:
@@ -153,10 +153,10 @@ async def test_an_engine_that_loses_its_lease_while_it_stops_does_not_join_again
         first = world.first
         stopping = asyncio.create_task(first.stop())
         with world.journal_away(first):
-            await until(lambda: len(tenure_of(second).shards) == 32, "the second to take everything over")
+            await until(lambda: len(tenure_of(second).held.shards) == 32, "the second to take everything over")
         await stopping
         world.engines.remove(first)
         assert first.tenure is None
-        assert len(tenure_of(second).shards) == 32
+        assert len(tenure_of(second).held.shards) == 32
         world.transport.release("action reserve")
         await until(lambda: world.durable_phase(saga) == "Succeeded", "the saga to succeed")

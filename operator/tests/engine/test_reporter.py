@@ -31,7 +31,7 @@ async def test_an_end_is_shown_once(end: str) -> None:
         world.transport.answer("action pay", {"Succeeded": DONE, "Compensated": REFUSED}.get(end, WRONG))
         assert await ends_shown(publisher, world) == [end]
         assert publisher.shown[-1] == end
-        assert tenure_of(world.first).running == {}
+        assert len(tenure_of(world.first).sagas) == 0
 
 
 async def test_the_history_says_when_the_object_was_written() -> None:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
-from kompensa.engine.running_saga import DeletionPolicy, InboxItem, RunningSaga, resting
+from kompensa.engine.running_saga import InboxItem, RunningSaga, resting
+from kompensa.engine.saga_rows import DeletionPolicy
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
 from kompensa.model.events import ResumeAsked
@@ -29,7 +30,7 @@ async def test_a_saga_that_is_resumed_twice_is_not_lost_between_parking_and_leav
             await asyncio.sleep(0)
         await world.first.sagas.ask(saga, "resume")
         await asyncio.sleep(30)
-        assert not tenure_of(world.first).running
+        assert not tenure_of(world.first).sagas
         if world.durable_phase(saga) == "InterventionRequired":  # the second came while the first was at work
             await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
@@ -43,15 +44,15 @@ async def test_a_request_that_comes_as_a_saga_is_about_to_leave_memory_keeps_it_
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, NO_ANSWER, DONE)
         tenure, asked = tenure_of(world.first), []
-        moved = tenure.driver._moved
+        follow_up = tenure.runner._follow_up
 
         def asked_just_before(running: RunningSaga) -> None:
             if resting(running.saga) and not asked:
                 asked.append(running.saga.id)
-                tenure._deliver(running, InboxItem(ResumeAsked()))
-            moved(running)
+                tenure.runner.deliver(running, InboxItem(ResumeAsked()))
+            follow_up(running)
 
-        monkeypatch.setattr(tenure.driver, "_moved", asked_just_before)
+        monkeypatch.setattr(tenure.runner, "_follow_up", asked_just_before)
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
         assert asked == [saga]
@@ -130,7 +131,7 @@ async def test_a_parked_saga_comes_back_into_memory_when_it_is_resumed() -> None
         saga = await world.start()
         await world.until_phase(saga, "InterventionRequired")
         await asyncio.sleep(1)
-        assert tenure_of(world.first).running == {}
+        assert len(tenure_of(world.first).sagas) == 0
         await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
         assert world.transport.calls == ["action reserve", "action pay", "action pay"]

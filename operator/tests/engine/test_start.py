@@ -80,7 +80,7 @@ async def test_a_repeated_start_is_not_acknowledged_before_the_first_is_durable(
         await world.declare("reserve")
         with world.journal_away():
             first = asyncio.create_task(world.start(id=SAGA))
-            await until(lambda: SAGA in tenure_of(world.first).running, "the first to be on its way")
+            await until(lambda: SAGA in tenure_of(world.first).sagas, "the first to be on its way")
             second = asyncio.create_task(world.start(id=SAGA))
             await asyncio.sleep(3)
             assert not second.done()
@@ -178,7 +178,7 @@ async def test_the_inputs_in_memory_are_bounded_by_their_bytes() -> None:
         await world.start(input={})
         world.transport.release("action reserve")
         await world.until_phase(first, "Succeeded")
-        await until(lambda: tenure_of(world.first).weight == 0, "memory to be empty")
+        await until(lambda: tenure_of(world.first).sagas.weight == 0, "memory to be empty")
         await world.start(input={"text": "x" * 1000})  # a saga alone is never too large
 
 
@@ -187,14 +187,14 @@ async def test_as_many_sagas_as_agreed_are_in_flight_and_parked_ones_do_not_coun
         engine = await world.engine("small", max_in_flight=2)
         await world.declare("reserve")
         await engine.declarations.load()
-        await until(lambda: engine.tenure and engine.tenure.shards, "the engine to own shards")
+        await until(lambda: engine.tenure and engine.tenure.held.shards, "the engine to own shards")
         world.transport.hold("action reserve")
         await world.start(engine=engine)
         held = await world.start(engine=engine)
         with pytest.raises(OverloadedError, match="2 sagas are in flight"):
             await world.start(engine=engine)
         await engine.sagas.ask(held, "suspend")
-        await until(lambda: tenure_of(engine).busy == 1, "the suspended saga not to count")
+        await until(lambda: tenure_of(engine).sagas.busy == 1, "the suspended saga not to count")
         await world.start(engine=engine)
         world.transport.release("action reserve")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ async def test_a_successor_takes_every_saga_up_where_the_journal_left_it() -> No
 
 
 async def test_more_sagas_than_one_batch_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kompensa.engine.tenure._RECOVERY_BATCH", 3)
+    monkeypatch.setattr("kompensa.engine.recovery._BATCH", 3)
     async with World() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
@@ -87,7 +88,7 @@ async def test_a_saga_that_is_asked_for_again_while_it_is_recovered_is_not_passe
         async def ask_again(question: str) -> None:
             if question == "sagas.unsettled" and not again:
                 again.append(asyncio.create_task(world.start(id=saga)))
-                await until(lambda: saga in tenure_of(engine).running, "the new request to be in memory")
+                await until(lambda: saga in tenure_of(engine).sagas, "the new request to be in memory")
 
         world.links[engine].after = ask_again
         await engine.start()
@@ -100,7 +101,7 @@ async def test_a_parked_saga_that_is_settled_leaves_memory() -> None:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG)
         await world.until_phase(await world.start(), "InterventionRequired")
-        await until(lambda: not tenure_of(world.first).running, "memory to be empty")
+        await until(lambda: not tenure_of(world.first).sagas, "memory to be empty")
 
 
 async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() -> None:
@@ -110,15 +111,16 @@ async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() ->
         sagas = [await world.start() for _ in range(64)]
         second = await world.engine("two")
         first = world.first
-        await until(lambda: len(tenure_of(first).closing) == 16, "the first engine to close what is too much")
+        await until(lambda: len(tenure_of(first).held.closing) == 16, "the first engine to close what is too much")
         late = await world.start()
-        assert tenure_of(first).running[late].shard not in tenure_of(first).closing
-        assert len(tenure_of(first).shards) == 32, "a shard with sagas in memory was given away"
+        assert late in {running.saga.id for running in tenure_of(first).sagas}
+        assert late not in {saga.saga.id for saga in tenure_of(first).sagas.of_shards(tenure_of(first).held.closing)}
+        assert len(tenure_of(first).held.shards) == 32, "a shard with sagas in memory was given away"
         world.transport.release("action reserve")
         for saga in [*sagas, late]:
             await world.until_phase(saga, "Succeeded")
-        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
-        assert tenure_of(first).shards | tenure_of(second).shards == set(range(32))
+        await until(lambda: len(tenure_of(second).held.shards) == 16, "the second engine to get its part")
+        assert tenure_of(first).held.shards | tenure_of(second).held.shards == set(range(32))
 
 
 async def test_a_shard_whose_sagas_are_still_being_read_is_not_given_away() -> None:
@@ -138,12 +140,12 @@ async def test_a_shard_whose_sagas_are_still_being_read_is_not_given_away() -> N
         await first.start()
         second = await world.engine("two")
         await asyncio.sleep(10)
-        assert tenure_of(first).shards == set(range(32))
+        assert tenure_of(first).held.shards == set(range(32))
         read.set()
         world.transport.release("action reserve")
         for saga in sagas:
             await world.until_phase(saga, "Succeeded")
-        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
+        await until(lambda: len(tenure_of(second).held.shards) == 16, "the second engine to get its part")
         assert world.transport.calls.count("action reserve") == 64 + 64, "a saga was taken over by both"
 
 
@@ -154,22 +156,23 @@ async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_tak
         saga = await world.start()
         await world.until_phase(saga, "InterventionRequired")
         tenure = tenure_of(world.first)
-        await until(lambda: not tenure.running, "memory to be empty")
+        await until(lambda: not tenure.sagas, "memory to be empty")
 
         async def give_away(question: str) -> None:
             if question == "sagas.find":
-                tenure.shards = frozenset()
+                tenure.held.shards = frozenset()
 
         world.links[world.first].after = give_away
         await world.first.sagas.ask(saga, "resume")
         await asyncio.sleep(1)
-        assert not tenure.running
+        assert not tenure.sagas
         world.links[world.first].after = unnoticed
         await world.until_phase(saga, "Succeeded")
 
 
 async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -> None:
-    patient = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3}
+    patient: dict[str, Any] = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3, "jitter": 0.2}
+    longest = 3600 * (1 + 0.2) + 60
     async with World() as world:
         await world.declare("reserve", retryPolicy=patient)
         world.transport.answer("action reserve", *[NO_ANSWER] * 64, DONE)
@@ -180,13 +183,13 @@ async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -
             await world.first.sagas.ask(saga, "suspend")
             await world.until_noted(saga, "SagaSuspended")
         second = await world.engine("two")
-        await until(lambda: len(tenure_of(second).shards) == 16, "the second engine to get its part")
-        await until(lambda: len(tenure_of(second).running) == 32, "the second engine to have read it")
-        assert len(tenure_of(world.first).running) == 32
+        await until(lambda: len(tenure_of(second).held.shards) == 16, "the second engine to get its part")
+        await until(lambda: len(tenure_of(second).sagas) == 32, "the second engine to have read it")
+        assert len(tenure_of(world.first).sagas) == 32
         for saga in sagas[:32]:
             await world.first.sagas.ask(saga, "resume")
         for saga in sagas:
-            await world.until_phase(saga, "Succeeded", seconds=4000)
+            await world.until_phase(saga, "Succeeded", seconds=longest)
         assert world.transport.calls.count("action reserve") == 128
 
 
@@ -194,10 +197,10 @@ async def test_an_engine_that_leaves_gives_its_shards_to_the_other_at_once() -> 
     async with World() as world:
         await world.declare("reserve")
         second = await world.engine("two")
-        await until(lambda: second.tenure and second.tenure.shards, "the second engine to get a part")
+        await until(lambda: second.tenure and second.tenure.held.shards, "the second engine to get a part")
         await world.first.stop()
         world.engines.remove(world.first)
-        await until(lambda: len(tenure_of(second).shards) == 32, "the second to have all", seconds=1.0)
+        await until(lambda: len(tenure_of(second).held.shards) == 32, "the second to have all", seconds=1.0)
         await world.until_phase(await world.start(), "Succeeded")
 
 
@@ -237,10 +240,10 @@ async def test_a_call_that_never_ends_does_not_hold_up_a_stopping_engine() -> No
 async def test_permission_waits_while_the_lease_is_not_surely_held() -> None:
     async with World() as world:
         tenure = tenure_of(world.first)
-        await tenure.permitted()
+        await tenure.held.permitted()
         with world.journal_away():
             await asyncio.sleep(6)
-            asked = asyncio.create_task(tenure.permitted())
+            asked = asyncio.create_task(tenure.held.permitted())
             await asyncio.sleep(5)
             assert not asked.done()
         await asked
@@ -251,13 +254,13 @@ async def test_permission_is_refused_once_the_lease_is_lost() -> None:
         tenure = tenure_of(world.first)
         with world.journal_away():
             await asyncio.sleep(6)
-            asked = asyncio.create_task(tenure.permitted())
+            asked = asyncio.create_task(tenure.held.permitted())
             await asyncio.sleep(0.1)
             tenure.end(StaleLeaseError("epoch 1 is over"))
         with pytest.raises(StaleLeaseError):
             await asked
         with pytest.raises(StaleLeaseError):
-            await tenure.permitted()
+            await tenure.held.permitted()
 
 
 async def test_a_call_that_waited_for_a_place_is_not_made_when_the_lease_ended_meanwhile() -> None:
@@ -296,7 +299,7 @@ async def test_new_sagas_go_to_the_emptiest_shard() -> None:
         world.transport.hold("action reserve")
         for _ in range(64):
             await world.start()
-        load = Counter(running.shard for running in tenure_of(world.first).running.values())
+        load = Counter(running.shard for running in tenure_of(world.first).sagas)
         assert (set(load), set(load.values())) == (set(range(32)), {2})
         world.transport.release("action reserve")
 

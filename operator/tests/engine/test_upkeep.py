@@ -80,7 +80,7 @@ async def test_a_saga_whose_time_came_without_anything_happening_is_counted() ->
         await world.declare("reserve", retryPolicy=patient)
         world.transport.answer("action reserve", NO_ANSWER)
         saga = await world.start()
-        await until(lambda: len(tenure_of(world.first)._timers) == 1, "the retry to be waited for")
-        tenure_of(world.first)._timers.set(saga, None)
+        await until(lambda: len(tenure_of(world.first).runner._timers) == 1, "the retry to be waited for")
+        tenure_of(world.first).runner._timers.set(saga, None)
         await asyncio.sleep(600)
         assert gauge("kompensa_sagas_stalled") == 1

@@ -13,7 +13,7 @@ from fastapi import Response
 
 from kompensa.api.problems import BadRequestError, Problem
 from kompensa.engine.declarations import DeclaredObject
-from kompensa.engine.running_saga import DeletionPolicy
+from kompensa.engine.saga_rows import DeletionPolicy
 from kompensa.engine.start import Generation, StartRequest, Uuid
 from kompensa.model.view import SagaView
 

@@ -18,7 +18,7 @@ from kompensa.engine.metrics import EPOCH, FENCED, SHARDS, CommitMetrics
 from kompensa.engine.service import SagaService
 from kompensa.engine.settings import Settings
 from kompensa.engine.status_publisher import StatusPublisher
-from kompensa.engine.tenure import Tenure
+from kompensa.engine.tenure import EngineParts, Tenure
 from kompensa.engine.upkeep import Upkeep
 from kompensa.journal.errors import JournalError, StaleLeaseError
 from kompensa.journal.port import Journal
@@ -45,9 +45,7 @@ class Engine:
     ) -> None:
         self._journal = journal
         self._transport = transport
-        self._publisher = publisher
         self._settings = settings
-        self._clock = clock
         self._observer = CommitMetrics()
         self._trouble = "starting"
         self._unrenewed: str | None = None
@@ -58,6 +56,15 @@ class Engine:
         self.fallen = asyncio.Event()
         """Set by a fault in the engine's own life, after which only a new process goes on."""
         self.declarations = Declarations(journal.catalogue)
+        self._parts = EngineParts(
+            journal=journal,
+            transport=transport,
+            publisher=publisher,
+            declarations=self.declarations,
+            settings=settings,
+            clock=clock,
+            observer=self._observer,
+        )
         self.sagas = SagaService(
             self,
             journal,
@@ -89,7 +96,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.tenure is not None:  # it may have been lost meanwhile, and then there is no other
             self.tenure.end(StaleLeaseError("the engine has stopped"))
-            await self._leave(self.tenure.lease)
+            await self._leave(self.tenure.held.lease)
         await self._transport.close()
         await self._journal.close()
 
@@ -102,7 +109,7 @@ class Engine:
             return "a fault in the engine; its log tells which"
         if self.tenure is None:
             return self._trouble
-        if not self.tenure.shards:
+        if not self.tenure.held.shards:
             return "owns no shard yet"
         return self._unrenewed or self._observer.trouble
 
@@ -124,7 +131,7 @@ class Engine:
             asked = monotonic()
             grant = await self._joined(previous)
             previous = grant.lease
-            await self._hold(self._tenure_of(grant, asked), grant)
+            await self._hold(Tenure(grant, asked + self._settings.lease_ttl, self._parts), grant)
 
     async def _open(self) -> None:
         """Connect, migrate and read what is declared, however long that takes."""
@@ -152,19 +159,6 @@ class Engine:
                 _log.warning("cannot join yet", error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
-    def _tenure_of(self, grant: Grant, asked: float) -> Tenure:
-        return Tenure(
-            grant,
-            valid_until=asked + self._settings.lease_ttl,
-            journal=self._journal,
-            transport=self._transport,
-            publisher=self._publisher,
-            declarations=self.declarations,
-            settings=self._settings,
-            clock=self._clock,
-            observer=self._observer,
-        )
-
     async def _hold(self, tenure: Tenure, grant: Grant) -> None:
         """Keep the lease until it is lost, then drop everything that belongs to it."""
         self.tenure = tenure
@@ -187,10 +181,10 @@ class Engine:
             await self._pause(tenure, ttl / _RENEWALS_PER_LEASE)
             asked = monotonic()
             try:
-                grant = await self._journal.leases.renew(tenure.lease, ttl=ttl)
+                grant = await self._journal.leases.renew(tenure.held.lease, ttl=ttl)
                 tenure.renew(grant, asked + ttl)
                 if leaving := tenure.part_with_surplus():
-                    await self._journal.leases.release(tenure.lease, leaving)
+                    await self._journal.leases.release(tenure.held.lease, leaving)
             except StaleLeaseError:
                 raise
             except JournalError as error:
@@ -203,7 +197,7 @@ class Engine:
 
     async def _pause(self, tenure: Tenure, seconds: float) -> None:
         """Until it is time to renew, or shards were given back, or somebody found the lease lost."""
-        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(tenure.lost.wait())]
+        waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(tenure.held.lost.wait())]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:

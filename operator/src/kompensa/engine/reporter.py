@@ -1,63 +1,57 @@
-"""Shows object-born sagas on their objects, and remembers in the journal that the end was shown.
+"""Publishes the views of sagas that were started from a Saga object.
 
-A saga that rests stays unsettled, and in memory, until the publisher has written its view: after a crash the new owner
-publishes it again. Views in between are handed over and forgotten; the publisher coalesces them.
+A saga that rests stays unsettled, and in memory, until its status is written: after a crash its new owner publishes it
+again. Views in between are handed over and forgotten; the publisher coalesces them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Iterable
 
 import structlog
 
+from kompensa.engine.held_lease import HeldLease
 from kompensa.engine.metrics import REPORTING
-from kompensa.engine.running_saga import InboxItem, RunningSaga, StatusWritten, resting
+from kompensa.engine.running_saga import RunningSaga
 from kompensa.engine.status_publisher import StatusPublisher
+from kompensa.model.saga import Saga
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 5.0
 
 
 class Reporter:
-    """`permitted` returns while the lease surely holds, and raises once it is lost.
+    """Publishes while the lease surely holds."""
 
-    `spawn` starts a task that ends with the lease; `tell` hands a item to a saga.
-    """
-
-    def __init__(
-        self,
-        publisher: StatusPublisher,
-        *,
-        permitted: Callable[[], Awaitable[None]],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
-        tell: Callable[[RunningSaga, InboxItem], Awaitable[None]],
-    ) -> None:
+    def __init__(self, publisher: StatusPublisher, held: HeldLease) -> None:
         self._publisher = publisher
-        self._permitted = permitted
-        self._spawn = spawn
-        self._tell = tell
+        self._held = held
 
-    def show(self, running: RunningSaga) -> None:
-        """Show the newest state of a saga that was started from an object."""
-        self._spawn(self._show_end(running) if resting(running.shown) else self._show_progress(running))
-
-    async def _show_progress(self, running: RunningSaga) -> None:
+    async def report_progress(self, running: RunningSaga) -> None:
+        """Publish a state in between. If that fails, the next one says more."""
         try:
-            await self._publisher.publish(running.view(), running.generation, permitted=self._permitted)
+            await self._publish(running)
         except Exception as error:
-            _log.warning("a saga's progress was not shown", saga=running.saga.id, error=str(error))
+            _log.warning("a saga's progress was not written to its status", saga=running.saga.id, error=str(error))
 
-    async def _show_end(self, running: RunningSaga) -> None:
+    async def report_end(self, running: RunningSaga) -> Saga:
+        """Publish a state of rest until it is written or a newer one may be shown; return the state."""
         state = running.shown
         with REPORTING.track_inprogress():
             while running.shown is state:
                 try:
-                    await self._publisher.publish(running.view(), running.generation, permitted=self._permitted)
+                    await self._publish(running)
                 except Exception as error:
-                    _log.warning("a saga's end was not shown", saga=running.saga.id, error=str(error))
+                    _log.warning("a saga's end was not written to its status", saga=running.saga.id, error=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                 else:
                     break
-        await self._tell(running, InboxItem(StatusWritten(state)))
+        return state
+
+    def forget(self, sagas: Iterable[str]) -> None:
+        """Publish nothing more of these: another engine does from now on."""
+        self._publisher.forget(sagas)
+
+    async def _publish(self, running: RunningSaga) -> None:
+        await self._publisher.publish(running.view(), running.generation, permitted=self._held.permitted)

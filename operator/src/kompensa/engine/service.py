@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 
 from kompensa.engine.declarations import Declarations
@@ -23,7 +22,8 @@ from kompensa.engine.errors import (
     UnknownSagaError,
 )
 from kompensa.engine.metrics import started
-from kompensa.engine.running_saga import DeletionPolicy, Origin, RunningSaga, resting, stored_saga
+from kompensa.engine.running_saga import RunningSaga, resting
+from kompensa.engine.saga_rows import DeletionPolicy, stored_origin, stored_saga
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalError, StaleLeaseError
@@ -86,12 +86,14 @@ class SagaService:
             saga = known.saga
             _check_same(namespace, request, saga.id, saga.namespace, saga.definition, known.origin.input)
             return saga.id, False
-        if tenure.busy >= self._max_in_flight:
-            raise OverloadedError(f"{tenure.busy} sagas are in flight, as many as this engine takes; ask again soon")
-        running, commands = born(request, definition, shard=tenure.open_shard(), now=self._clock())
-        if tenure.running and tenure.weight + running.weight > self._max_input_bytes:
+        if tenure.sagas.busy >= self._max_in_flight:
             raise OverloadedError(
-                f"the inputs in flight have {tenure.weight} bytes; with this one they would be more than the "
+                f"{tenure.sagas.busy} sagas are in flight, as many as this engine takes; ask again soon"
+            )
+        running, commands = born(request, definition, shard=tenure.held.open_shard(), now=self._clock())
+        if len(tenure.sagas) and tenure.sagas.weight + running.weight > self._max_input_bytes:
+            raise OverloadedError(
+                f"the inputs in flight have {tenure.sagas.weight} bytes; with this one they would be more than the "
                 f"{self._max_input_bytes} that this engine takes; ask again soon"
             )
         if await self._accepted(tenure, running, commands):
@@ -128,15 +130,13 @@ class SagaService:
     async def _existing(self, namespace: str, refused: RunningSaga, request: StartRequest) -> str:
         row = await self._journal.sagas.find(refused.saga.id)
         if row is not None:
-            origin = msgspec.json.decode(row.origin, type=Origin)
-            _check_same(namespace, request, row.id, row.namespace, row.definition, origin.input)
+            _check_same(namespace, request, row.id, row.namespace, row.definition, stored_origin(row).input)
             return row.id
         key = request.idempotency_key
         row = await self._journal.sagas.find_by_key(namespace, request.definition, key) if key else None
         if row is None:
             raise NotReadyError("the saga that was there a moment ago is gone; ask again")
-        saga, _ = stored_saga(row)
-        if saga.input != request.input:
+        if stored_origin(row).input != request.input:
             raise IdempotencyKeyReusedError(
                 f"idempotencyKey {key!r} of definition {request.definition} belongs to saga {row.id}, "
                 "which has another input; use a new key for a new operation"
@@ -151,13 +151,7 @@ class SagaService:
         running = self._running(saga_id)
         if running is None or resting(running.shown):
             return await self.view(saga_id)
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        running.waiters.append(waiter)
-        try:
-            await asyncio.wait_for(waiter, timeout)
-        except TimeoutError:
-            if waiter in running.waiters:
-                running.waiters.remove(waiter)
+        await running.wait_for_rest(timeout)
         return running.view()
 
     async def view(self, saga_id: str) -> SagaView:
@@ -192,8 +186,7 @@ class SagaService:
     async def object_deleted(self, saga_id: str, policy: DeletionPolicy | None) -> SagaView:
         """Its object is gone: settle by this policy, or by the one it was started with. Raises UnknownSagaError."""
         if policy is None:
-            _, origin = stored_saga(await self._row(saga_id))
-            policy = origin.deletion_policy
+            policy = stored_origin(await self._row(saga_id)).deletion_policy
         orphan = policy == "Orphan"
         return await self.ask(saga_id, "object-deleted-orphan" if orphan else "object-deleted-compensate")
 
@@ -205,7 +198,7 @@ class SagaService:
 
     async def _view(self, row: SagaRow) -> SagaView:
         try:
-            saga, _ = stored_saga(row)
+            saga = stored_saga(row).saga
             return view(await self._declarations.revision(row.namespace, row.definition, saga.revision), saga)
         except JournalError:
             raise
@@ -216,7 +209,7 @@ class SagaService:
 
     def _running(self, saga_id: str) -> RunningSaga | None:
         tenure = self._owner.tenure
-        return None if tenure is None else tenure.running.get(saga_id)
+        return None if tenure is None else tenure.sagas.get(saga_id)
 
 
 def _check_same(

@@ -1,20 +1,22 @@
-"""Brings what was asked of sagas to them.
+"""Brings signals (requests to cancel, suspend, resume, ...) from the journal to their sagas.
 
-Requests are rows, so they outlive whoever asked and whoever owns the saga. A notification makes it quick; every few
-seconds the table is looked at anyway, in case one was lost.
+Signals are rows, so they outlive the request that made them and the engine that owns the saga. A notification brings
+them at once; the table is also read every few seconds, in case a notification was lost.
 
-A request can wait for long, to be written down or for a saga that cannot be read; each look goes past those to the
-table's end, so that none of them keeps others from being seen.
+A signal can stay in the table for long: until it is answered by a commit, or if its saga cannot be read. Each reading
+goes on to the table's end, so that such signals do not hide the ones behind them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import structlog
 
-from kompensa.engine.running_saga import InboxItem, RunningSaga
+from kompensa.engine.held_lease import HeldLease
+from kompensa.engine.recovery import Recovery
+from kompensa.engine.runner import Runner
+from kompensa.engine.running_saga import InboxItem
 from kompensa.journal.errors import JournalError
 from kompensa.journal.port import Signals
 from kompensa.journal.records import Signal
@@ -26,34 +28,27 @@ _PAGE_SIZE = 1000
 
 
 class SignalPump:
-    """`find` gives the saga in memory, bringing it back if it rests; None when it has ended or is not ours (yet)."""
+    """Delivers the signals of a lease's shards."""
 
-    def __init__(
-        self,
-        signals: Signals,
-        *,
-        shards: Callable[[], frozenset[int]],
-        find: Callable[[Signal], Awaitable[RunningSaga | None]],
-        deliver: Callable[[RunningSaga, InboxItem], None],
-    ) -> None:
+    def __init__(self, signals: Signals, held: HeldLease, recovery: Recovery, runner: Runner) -> None:
         self._signals = signals
-        self._shards = shards
-        self._find = find
-        self._deliver = deliver
+        self._held = held
+        self._recovery = recovery
+        self._runner = runner
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Look at once."""
+        """Read the table at once."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Look whenever woken, and now and then, until cancelled."""
+        """Read the table whenever woken, and every few seconds, until cancelled."""
         while True:
             self._wake.clear()
             try:
                 await self.once()
             except JournalError as error:
-                _log.warning("requests to sagas could not be read", error=str(error))
+                _log.warning("signals could not be read", error=str(error))
             try:
                 async with asyncio.timeout(_POLL_SECONDS):
                     await self._wake.wait()
@@ -61,30 +56,29 @@ class SignalPump:
                 continue
 
     async def once(self) -> None:
-        """Deliver what waits."""
+        """Deliver every signal that waits."""
         absent: set[str] = set()
-        page = await self._signals.asked(self._shards(), limit=_PAGE_SIZE)
+        page = await self._signals.asked(self._held.shards, limit=_PAGE_SIZE)
         while page:
             for signal in page:
                 await self._bring(signal, absent)
             if len(page) < _PAGE_SIZE:
                 return
-            page = await self._signals.asked(self._shards(), after=page[-1].id, limit=_PAGE_SIZE)
+            page = await self._signals.asked(self._held.shards, after=page[-1].id, limit=_PAGE_SIZE)
 
     async def _bring(self, signal: Signal, absent: set[str]) -> None:
-        """A saga that was looked for in vain is looked for again in the next round, however much is asked of it."""
+        """Deliver one signal. An absent saga is looked up once a round, however many signals it has."""
         if signal.saga_id in absent:
             return
-        running = await self._find(signal)
+        running = await self._recovery.for_signal(signal)
         if running is None:
             absent.add(signal.saga_id)
-        elif signal.id not in running.signals:
-            running.signals.add(signal.id)
-            self._deliver(running, InboxItem(event_of(signal), signal))
+        elif running.sees_first(signal):
+            self._runner.deliver(running, InboxItem(event_of(signal), signal))
 
 
 def event_of(signal: Signal) -> Event | None:
-    """What a request means to the model; None where it only concerns the object."""
+    """The event that a signal means to the model; None if it concerns only the Saga object."""
     match signal.kind:
         case "cancel":
             return CancelAsked(message=signal.reason or "cancelled on request")

@@ -1,29 +1,29 @@
-"""What somebody asks to be started, and the saga that it becomes. Pure but for the random id."""
+"""The request to start a saga, and the saga that it becomes. Pure, except for the random id."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 from uuid import uuid4
 
-from msgspec import Meta, Struct, json
+from msgspec import Meta, Struct
 
 from kompensa.engine.errors import InputInvalidError
-from kompensa.engine.running_saga import DeletionPolicy, Origin, RunningSaga
+from kompensa.engine.running_saga import RunningSaga
+from kompensa.engine.saga_rows import DeletionPolicy, Origin
 from kompensa.model.commands import Command
 from kompensa.model.definition import Definition
 from kompensa.model.events import Accepted, CancelAsked, Event, ResumeAsked, SuspendAsked
 from kompensa.model.saga import new_saga
 from kompensa.model.specs import Name
-from kompensa.model.transition import advance
 
-# The length too: `$` of Python's patterns lets a line end pass.
+# The length is checked too, because `$` in Python's patterns also matches before a line end.
 Uuid = Annotated[str, Meta(max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 
 Generation = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class ObjectRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The Saga object that a saga is born of; its uid becomes the saga's id."""
+    """The Saga object that a saga is started from; its uid becomes the saga's id."""
 
     name: Annotated[str, Meta(min_length=1, max_length=253)]
     uid: Uuid
@@ -48,7 +48,13 @@ class StartRequest(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 def born(
     request: StartRequest, definition: Definition, *, shard: int, now: float
 ) -> tuple[RunningSaga, tuple[Command, ...]]:
-    """The saga, accepted but not yet durable, and what is to be done once it is. Raises InputInvalidError."""
+    """Make the saga, not yet durable, and the commands to carry out once it is.
+
+    Raises
+    ------
+    InputInvalidError
+        The input does not fit the definition's schema.
+    """
     findings = definition.input_schema.findings(request.input)
     if findings:
         raise InputInvalidError(findings)
@@ -68,16 +74,21 @@ def born(
     origin = Origin(
         input=request.input, deletion_policy=request.deletion_policy, ttl=None if ttl is None else float(ttl)
     )
-    running = RunningSaga(definition, saga, origin, shard=shard)
-    running.weight = len(json.encode(request.input))
-    running.key = request.idempotency_key
-    running.object_uid = uid
-    running.generation = None if request.object is None else request.object.generation
-    return running, _begin(running, _first_events(request), now)
+    running = RunningSaga(
+        definition,
+        saga,
+        origin,
+        shard=shard,
+        idempotency_key=request.idempotency_key,
+        object_uid=uid,
+        generation=None if request.object is None else request.object.generation,
+    )
+    commands = [command for event in _first_events(request) for command in running.advance(event, now)]
+    return running, tuple(commands)
 
 
 def _first_events(request: StartRequest) -> list[Event]:
-    """Asked for at birth, suspension and cancellation come before the first call, not after it."""
+    """Suspension and cancellation come before the first call if the request asks for them."""
     events: list[Event] = [SuspendAsked()] if request.suspend or request.cancel else []
     events.append(Accepted())
     if request.cancel:
@@ -85,13 +96,3 @@ def _first_events(request: StartRequest) -> list[Event]:
         if not request.suspend:
             events.append(ResumeAsked())
     return events
-
-
-def _begin(running: RunningSaga, events: list[Event], now: float) -> tuple[Command, ...]:
-    commands: list[Command] = []
-    for event in events:
-        decided = advance(running.definition, running.saga, event, now)
-        running.saga = decided.saga
-        running.entries += decided.log
-        commands += decided.commands
-    return tuple(commands)

@@ -63,7 +63,7 @@ class Upkeep:
         if tenure is None:
             return
         self._report_stalled(tenure)
-        PARKED.set(await self._journal.sagas.parked(tenure.shards))
+        PARKED.set(await self._journal.sagas.parked(tenure.held.shards))
         while pruned := await self._journal.sagas.prune(limit=_PRUNE_BATCH):
             PRUNED.inc(pruned)
 
