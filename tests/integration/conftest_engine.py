@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.port import Journal
 from kompensa.journal.postgres import PostgresJournal
 from kompensa_dev.ports import Ports
@@ -19,6 +18,7 @@ from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.run import Run
 from tests.integration.engine_processes import Engines
 from tests.integration.ledger_participant import LedgerParticipant
+from tests.support.memory_journal import MemoryJournal
 
 Journals = Callable[[], Journal]
 

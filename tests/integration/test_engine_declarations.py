@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from kompensa.engine.declarations import Declarations, DeclaredObject
-from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.port import Catalogue
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.journal.records import DefinitionRow
 from kompensa_dev.postgres import Login
+from tests.support.memory_journal import MemoryJournal
 
 OLD, NEW = "0d2ff2c4-0b5f-4f0e-b0fe-0f4c1d8f6c11", "0d2ff2c4-0b5f-4f0e-b0fe-0f4c1d8f6c22"
 PARTICIPANT = {"url": "http://stub:8080"}

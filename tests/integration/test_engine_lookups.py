@@ -11,11 +11,11 @@ from kompensa.engine.engine import Engine
 from kompensa.engine.settings import Settings
 from kompensa.engine.start import StartRequest
 from kompensa.engine.status_publisher import NullStatusPublisher
-from kompensa.journal.memory import MemoryJournal
 from kompensa.transport.http import HttpTransport
 from kompensa_dev.ports import Ports
 from tests.integration.stub_participant import StubParticipant
 from tests.support.engine_world import definition_spec
+from tests.support.memory_journal import MemoryJournal
 from tests.support.waiting import until
 
 SAGAS = 50

@@ -22,9 +22,9 @@ from kompensa.engine.start import StartRequest
 from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublisher
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
-from kompensa.journal.memory import MemoryJournal
 from kompensa.model.view import SagaView
 from tests.support.journal_link import JournalLink
+from tests.support.memory_journal import MemoryJournal
 from tests.support.scripted_transport import ScriptedTransport
 from tests.support.virtual_time import wall_clock
 from tests.support.waiting import until

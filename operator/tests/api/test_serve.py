@@ -4,9 +4,9 @@ import pytest
 
 from kompensa.api import serve
 from kompensa.engine.settings import Settings
-from kompensa.journal.memory import MemoryJournal
 from kompensa_dev.ports import HOST, Ports
 from tests.support.journal_link import JournalLink
+from tests.support.memory_journal import MemoryJournal
 from tests.support.virtual_time import wall_clock
 
 

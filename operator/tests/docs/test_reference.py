@@ -16,13 +16,13 @@ from kompensa.engine.settings import Settings
 from kompensa.engine.status_publisher import NullStatusPublisher
 from kompensa.handlers.sagas import FINAL
 from kompensa.handlers.settings import OperatorSettings
-from kompensa.journal.memory import MemoryJournal
 from kompensa.model.template_linter import CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOTS
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
 from kompensa_participant.settings import from_environment
 from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, trees, variables, verb
 from tests.support.kinds import fields
+from tests.support.memory_journal import MemoryJournal
 
 CODE = ("operator/src", "cdc/src", "images")
 IN_EXAMPLES = {"reserve-inventory", "create-order", "pm-abc"}

@@ -13,12 +13,12 @@ from kompensa.engine.recovery import Recovery
 from kompensa.engine.running_saga import RunningSaga
 from kompensa.engine.saga_table import SagaTable
 from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
-from kompensa.journal.memory import MemoryJournal
 from kompensa.journal.records import Signal
 from kompensa.model.events import Replied
 from kompensa.model.outcomes import Direction, Outcome
 from tests.support.engine_world import NAMESPACE, definition_spec
 from tests.support.journal_link import JournalLink
+from tests.support.memory_journal import MemoryJournal
 from tests.support.running_sagas import a_saga
 from tests.support.virtual_time import START, wall_clock
 

@@ -43,7 +43,7 @@ async def test_declarations_that_never_rest_do_not_keep_an_engine_from_forgettin
         saga = await world.start(ttl_seconds_after_finished=0)
         await world.until_phase(saga, "Succeeded")
         for _ in range(30):
-            world.journal.tell("catalogue")
+            world.journal.notify("catalogue")
             await asyncio.sleep(2)
         assert world.durable_phase(saga) is None
 

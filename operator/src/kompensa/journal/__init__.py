@@ -1,1 +1,1 @@
-"""Durable state of sagas behind one port: PostgreSQL for real, memory for simulation and tests."""
+"""Durable state of sagas behind one port, `Journal`; `postgres` implements it. Tests have one in memory."""

@@ -1,8 +1,7 @@
-"""The journal in memory, for simulation and unit tests: the same answers as PostgreSQL, durable for as long as the
-object lives.
+"""The journal in memory: the same answers as PostgreSQL, durable for as long as the object lives.
 
-Several engines may share one; the clock is given, so that leases end when a test says so. Every method that talks to
-a database in the real one gives way to other tasks once, since code that relies on it not doing so would break there.
+Several engines may share one. The clock is given, so that leases end when a test says so. Each method that would talk
+to a database gives way to other tasks once, because code that relies on it not doing so would break on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ class MemoryJournal:
         self._watchers.append((topic, changed))
 
     async def answered(self) -> None:
-        """Take a turn of the loop, as a round trip would, and fail if told to."""
+        """Take a turn of the loop, as a round trip would, and fail if `fail_with` is set."""
         await asyncio.sleep(0)
         if self.fail_with is not None:
             raise self.fail_with
 
-    def tell(self, topic: Topic) -> None:
+    def notify(self, topic: Topic) -> None:
         """Call the watchers of a topic."""
         for wanted, changed in self._watchers:
             if wanted == topic:
@@ -89,7 +88,7 @@ class _Leases:
             raise NameTakenError(f"another engine runs under the name {engine}")
         self._epoch += 1
         self._engines[engine] = (self._epoch, now + ttl)
-        self._journal.tell("shards")
+        self._journal.notify("shards")
         return self._grant(Lease(engine, self._epoch), joined=True)
 
     async def renew(self, lease: Lease, *, ttl: float) -> Grant:
@@ -103,7 +102,7 @@ class _Leases:
         await self._journal.answered()
         if self.held(lease):
             self._owners.update((shard, None) for shard in shards if self._owners[shard] == lease.engine)
-        self._journal.tell("shards")
+        self._journal.notify("shards")
 
     async def leave(self, lease: Lease) -> None:
         await self._journal.answered()
@@ -271,7 +270,7 @@ class _Signals:
         await self._journal.answered()
         self._next += 1
         self._asked[self._next] = Signal(self._next, saga_id, kind, reason, generation)
-        self._journal.tell("signals")
+        self._journal.notify("signals")
 
     async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
         await self._journal.answered()
@@ -297,7 +296,7 @@ class _Catalogue:
     async def put_participant(self, row: ParticipantRow) -> None:
         await self._journal.answered()
         self._participants[row.namespace, row.name] = row
-        self._journal.tell("catalogue")
+        self._journal.notify("catalogue")
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
         await self._journal.answered()
@@ -305,7 +304,7 @@ class _Catalogue:
         if row is None or object_uid not in (None, row.object_uid):
             return False
         del self._participants[namespace, name]
-        self._journal.tell("catalogue")
+        self._journal.notify("catalogue")
         return True
 
     async def definitions(self) -> list[DefinitionRow]:
@@ -324,7 +323,7 @@ class _Catalogue:
             return False
         self._retire(current)
         self._definitions[row.namespace, row.name, row.revision] = row
-        self._journal.tell("catalogue")
+        self._journal.notify("catalogue")
         return True
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
@@ -335,7 +334,7 @@ class _Catalogue:
             if (row.namespace, row.name) == (namespace, name) and object_uid in (None, row.object_uid)
         ]
         self._retire(found)
-        self._journal.tell("catalogue")
+        self._journal.notify("catalogue")
         return bool(found)
 
     def _current(self) -> list[DefinitionRow]:
