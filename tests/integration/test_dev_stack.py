@@ -14,11 +14,11 @@ from rich.console import Console
 
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.manifests.documents import of_kind
+from kompensa.model.saga import RESTING
 from kompensa_dev.demo.checks import wait_for
 from kompensa_dev.demo.local import LocalTarget
 from kompensa_dev.demo.scene import CPF, Scene
 from kompensa_dev.demo.shop_client import ShopClient
-from kompensa_dev.demo.stage import ENDED
 from kompensa_dev.demo.story import tell
 from kompensa_dev.demo.undoing import done_and_undone
 from kompensa_dev.options import StackOptions
@@ -47,7 +47,7 @@ class World:
     async def ended(self, saga: str) -> dict[str, Any]:
         async def end() -> dict[str, Any] | None:
             view = await self.engine.saga(saga)
-            return view if view["phase"] in ENDED else None
+            return view if view["phase"] in RESTING else None
 
         return await wait_for(end, what=f"the end of saga {saga}", timeout=SECONDS)
 

@@ -8,10 +8,10 @@ import pytest
 
 from kompensa.engine.errors import SagaEndedError, UnknownSagaError
 from kompensa.engine.running_saga import InboxItem, RunningSaga, resting
-from kompensa.engine.saga_rows import DeletionPolicy
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
 from kompensa.model.events import ResumeAsked
+from kompensa.model.specs import DeletionPolicy
 from tests.support.engine_world import World, tenure_of
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 

@@ -13,8 +13,8 @@ from fastapi import Response
 
 from kompensa.api.problems import BadRequestError, Problem
 from kompensa.engine.declarations import DeclaredObject
-from kompensa.engine.saga_rows import DeletionPolicy
 from kompensa.engine.start import Generation, StartRequest, Uuid
+from kompensa.model.specs import DeletionPolicy
 from kompensa.model.view import SagaView
 
 T = TypeVar("T")

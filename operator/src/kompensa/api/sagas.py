@@ -29,6 +29,7 @@ from kompensa.engine.engine import Engine
 from kompensa.engine.start import StartRequest
 from kompensa.journal.records import LogRow, SagaFilter
 from kompensa.model.commands import LogEntry
+from kompensa.model.saga import RESTING
 from kompensa.model.view import SagaView, timestamp
 from kompensa_common.durations import seconds
 
@@ -36,7 +37,6 @@ from kompensa_common.durations import seconds
 INPUT_LIMIT = 256 * 1024
 LONGEST_WAIT = 60.0
 _MAX_LISTED = 500
-_ENDED = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionRequired"})
 _EXAMPLE = {
     "definition": "create-order",
     "input": {
@@ -86,7 +86,7 @@ def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]
         if patience is None:
             return answer(await engine.sagas.view(saga_id), 202 if fresh else 200)
         view = await engine.sagas.rested(saga_id, patience)
-        return answer(view, 200 if view.phase in _ENDED or not fresh else 202)
+        return answer(view, 200 if view.phase in RESTING or not fresh else 202)
 
     return start
 

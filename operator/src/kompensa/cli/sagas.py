@@ -9,6 +9,7 @@ from kompensa.cli.connection import DEFAULT_URL, ApiUrl, Token, with_engine
 from kompensa.cli.failures import BAD_INPUT, CommandError
 from kompensa.cli.output import Form, Output, print_as
 from kompensa.cli.saga_text import description, one_line, table, utc_now
+from kompensa.model.saga import RESTING
 
 if TYPE_CHECKING:
     from kompensa.cluster.engine_client import Ask, EngineClient
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look at sagas and act on them, object-born or started over HTTP.")
 POLL_SECONDS = 0.25
 MAX_LISTED = 500
-ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")
 
 SagaName = Annotated[str, typer.Argument(help="The saga's id, or its name (with -n when two namespaces have it).")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.", show_default="all")]
@@ -94,7 +94,7 @@ def watch(
             if (line := one_line(view)) != printed:
                 typer.echo(line)
                 printed = line
-            if view["phase"] in ENDED:
+            if view["phase"] in RESTING:
                 return str(view["phase"])
             if time.monotonic() > deadline:
                 raise CommandError(

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
+from kompensa.model.specs import DeletionPolicy
 from kompensa_common.addresses import without_login
 
 Ask = Literal["cancel", "suspend", "resume"]
-DeletionPolicy = Literal["Compensate", "Orphan"]
 
 _PAGE = 500
 _UNAUTHORIZED = (401, 403)

@@ -19,6 +19,7 @@ from kompensa.cluster.events import event
 from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError, RefusedError, UnavailableError
 from kompensa.cluster.resources import EVENTS, SAGAS, Object
 from kompensa.cluster.status import bare, essence, saga_status
+from kompensa.model.saga import RESTING
 from kompensa.model.view import SagaView
 from kompensa_common.backoff import Backoff
 
@@ -30,7 +31,6 @@ PROGRESS_IN_FLIGHT = 8
 WAITING_EVENTS = 200
 RETRY = Backoff(first=0.2, longest=5.0)
 
-_RESTING = frozenset({"Succeeded", "Compensated", "Terminated", "InterventionRequired"})
 # Rights can be given later, and then the status is due.
 _NO_RIGHT = (401, 403)
 _WORTH_AN_EVENT = frozenset({"Compensated", "InterventionRequired"})
@@ -58,7 +58,7 @@ class _Due:
 
     @property
     def resting(self) -> bool:
-        return self.view is not None and self.view.phase in _RESTING
+        return self.view is not None and self.view.phase in RESTING
 
     def settle(self, error: Exception | None = None) -> None:
         """Let go of whoever waits for the view that is there now."""

@@ -19,8 +19,6 @@ from kompensa.model.saga import Phase, Saga
 from kompensa.model.transition import advance
 from kompensa.model.view import SagaView, shown_phase, view
 
-_WITH_TIMER = frozenset({Phase.PENDING, Phase.RUNNING, Phase.COMPENSATING})
-
 
 class StatusWritten(msgspec.Struct, frozen=True):
     """The Saga object's status shows this state."""
@@ -163,7 +161,7 @@ class RunningSaga:
     @property
     def wake_at(self) -> float | None:
         """When its next timer is due, in seconds since the epoch."""
-        return self.saga.wake_at if self.saga.phase in _WITH_TIMER else None
+        return self.saga.wake_at
 
     def view(self) -> SagaView:
         """What may be shown of it now."""

@@ -5,15 +5,15 @@ The input is stored once, with the origin, and not again with every state.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
 from kompensa.journal.records import SagaRow
 from kompensa.model.commands import LogEntry
 from kompensa.model.saga import Saga
+from kompensa.model.specs import DeletionPolicy
 
-DeletionPolicy: TypeAlias = Literal["Compensate", "Orphan"]
 _encoder = msgspec.json.Encoder()
 
 

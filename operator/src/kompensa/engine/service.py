@@ -23,13 +23,14 @@ from kompensa.engine.errors import (
 )
 from kompensa.engine.metrics import started
 from kompensa.engine.running_saga import RunningSaga, resting
-from kompensa.engine.saga_rows import DeletionPolicy, stored_origin, stored_saga
+from kompensa.engine.saga_rows import stored_origin, stored_saga
 from kompensa.engine.start import StartRequest, born
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalError, StaleLeaseError
 from kompensa.journal.port import Journal
 from kompensa.journal.records import LogRow, SagaFilter, SagaRow, SignalKind
 from kompensa.model.commands import Command
+from kompensa.model.specs import DeletionPolicy
 from kompensa.model.view import SagaView, timestamp, view
 
 _log = structlog.get_logger(__name__)

@@ -9,12 +9,12 @@ from msgspec import Meta, Struct
 
 from kompensa.engine.errors import InputInvalidError
 from kompensa.engine.running_saga import RunningSaga
-from kompensa.engine.saga_rows import DeletionPolicy, Origin
+from kompensa.engine.saga_rows import Origin
 from kompensa.model.commands import Command
 from kompensa.model.definition import Definition
 from kompensa.model.events import Accepted, CancelAsked, Event, ResumeAsked, SuspendAsked
 from kompensa.model.saga import new_saga
-from kompensa.model.specs import Name
+from kompensa.model.specs import DeletionPolicy, Name
 
 # The length is checked too, because `$` in Python's patterns also matches before a line end.
 Uuid = Annotated[str, Meta(max_length=36, pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]

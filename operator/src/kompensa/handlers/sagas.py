@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kompensa.cluster.engine_client import Ask, DeletionPolicy, EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.cluster.engine_client import Ask, EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, UnavailableError
 from kompensa.cluster.resources import SAGAS, Object
 from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
@@ -22,9 +22,10 @@ from kompensa.handlers import metrics
 from kompensa.handlers.kind import PATIENCE
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+from kompensa.model.saga import TERMINAL
+from kompensa.model.specs import DeletionPolicy
 from kompensa.model.view import SagaView
 
-TERMINAL = frozenset({"Succeeded", "Compensated", "Terminated"})
 # Verdicts on the Saga itself. Its spec cannot be changed, so they are final.
 FINAL = frozenset(
     {"input-invalid", "input-too-large", "body-too-large", "body-invalid", "not-storable", "idempotency-key-reused"}

@@ -32,8 +32,9 @@ writes of one saga land in their order. Events may still be handled while a writ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
-from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command
+from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command, Finish
 from kompensa.model.definition import Definition
 from kompensa.model.forward import beyond_return
 from kompensa.model.saga import Saga
@@ -66,5 +67,7 @@ def _declared(definition: Definition, before: Saga, command: Command) -> bool:
             return definition.steps[index].keyed
         case CallProbe():
             return True  # asking changes nothing
-        case _:
+        case Finish():
             return False
+        case _:
+            assert_never(command)

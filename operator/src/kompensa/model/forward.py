@@ -7,6 +7,7 @@ a moving call would be a guess.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from kompensa.model import undo
 from kompensa.model.definition import Definition, Step
@@ -15,10 +16,8 @@ from kompensa.model.events import CancelAsked, Probed, Replied
 from kompensa.model.expressions import ExpressionError
 from kompensa.model.outcomes import Outcome
 from kompensa.model.policies import interval
-from kompensa.model.saga import ACTION_UNDER_WAY, Phase, StepPhase, StepState
+from kompensa.model.saga import ACTION_UNDER_WAY, TO_BE_TRIED, Phase, StepPhase, StepState
 from kompensa.model.scope import outputs_of_reply, result_of_saga
-
-TO_BE_TRIED = frozenset({StepPhase.RETRYING, StepPhase.PARKED})
 
 
 def go_on(draft: Draft) -> None:
@@ -147,7 +146,7 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
             _failed(draft, step, reason=event.reason or "Refused", message=message, proven=proven)
         case Outcome.MISCONFIGURED:
             _misconfigured(draft, step, event)
-        case _:
+        case Outcome.UNKNOWN | Outcome.ABSENT:
             _unknown(
                 draft,
                 step,
@@ -155,6 +154,8 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
                 message=event.message or "no answer",
                 at_least=event.retry_after,
             )
+        case _:
+            assert_never(event.outcome)
 
 
 def probed(draft: Draft, step: Step, event: Probed) -> None:
@@ -169,8 +170,10 @@ def probed(draft: Draft, step: Step, event: Probed) -> None:
         case Outcome.FAILED:
             message = event.message or "the participant kept nothing of the action"
             _failed(draft, step, reason=event.reason or "RefusedByProbe", message=message, proven=step.keyed)
-        case _:
+        case Outcome.UNKNOWN | Outcome.MISCONFIGURED | Outcome.ABSENT:
             _give_up(draft, step, said_by_probe=event.message)
+        case _:
+            assert_never(event.outcome)
 
 
 def _succeeded(draft: Draft, step: Step, event: Replied | Probed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from msgspec import Struct
 
@@ -64,6 +65,8 @@ def unsendable(command: CallAction | CallCompensation | CallProbe, error: Expres
             direction = Direction.ACTION
         case CallCompensation():
             direction = Direction.COMPENSATION
+        case _:
+            assert_never(command)
     return Replied(
         step=command.step,
         direction=direction,

@@ -5,8 +5,8 @@ Immutable; a transition makes a new one. Times are seconds since the epoch (UTC)
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any
+from enum import Enum, StrEnum, auto
+from typing import Any, NamedTuple, assert_never
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from kompensa.model.outcomes import Outcome
 
 
 class Phase(StrEnum):
-    """Where a saga stands. Suspension is a flag beside it (`Saga.suspended`), since one can suspend either way."""
+    """Where a saga stands. Suspension is a flag of its own (`Saga.suspended`): sagas are held in either direction."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -25,8 +25,44 @@ class Phase(StrEnum):
     TERMINATED = "Terminated"
 
 
-TERMINAL = frozenset({Phase.SUCCEEDED, Phase.COMPENSATED, Phase.TERMINATED})
-MOVING = frozenset({Phase.RUNNING, Phase.COMPENSATING})
+class Stage(Enum):
+    """What is to be expected of a saga in a phase."""
+
+    NOT_ACCEPTED = auto()
+    MOVING = auto()
+    """It goes on by itself."""
+    WAITING_FOR_A_PERSON = auto()
+    TERMINAL = auto()
+    """It has ended, once and for all."""
+
+
+def stage_of(phase: Phase) -> Stage:
+    """The stage of a phase. All sets of phases derive from this function, so a new phase is classified here only."""
+    match phase:
+        case Phase.PENDING:
+            return Stage.NOT_ACCEPTED
+        case Phase.RUNNING | Phase.COMPENSATING:
+            return Stage.MOVING
+        case Phase.INTERVENTION_REQUIRED:
+            return Stage.WAITING_FOR_A_PERSON
+        case Phase.SUCCEEDED | Phase.COMPENSATED | Phase.TERMINATED:
+            return Stage.TERMINAL
+        case _:
+            assert_never(phase)
+
+
+def _phases(*stages: Stage) -> frozenset[Phase]:
+    return frozenset(phase for phase in Phase if stage_of(phase) in stages)
+
+
+MOVING = _phases(Stage.MOVING)
+"""The saga makes calls, or waits for its next attempt, unless a person holds it."""
+TERMINAL = _phases(Stage.TERMINAL)
+"""The saga has ended; nothing changes any more."""
+RESTING = _phases(Stage.TERMINAL, Stage.WAITING_FOR_A_PERSON)
+"""Nothing happens unless a person acts: `TERMINAL` and InterventionRequired. A client that waits stops here."""
+UNFINISHED = frozenset(Phase) - RESTING
+"""The saga is due to go on: Pending and `MOVING`."""
 
 
 class StepPhase(StrEnum):
@@ -53,9 +89,72 @@ class StepPhase(StrEnum):
     """Waits for a person: the compensation could not be completed."""
 
 
-IN_FLIGHT = frozenset({StepPhase.CALLING, StepPhase.PROBING, StepPhase.UNDOING})
-ACTION_UNDER_WAY = frozenset({StepPhase.CALLING, StepPhase.PROBING})
-MAY_HAVE_EFFECT = frozenset({StepPhase.SUCCEEDED, StepPhase.UNKNOWN})
+class Activity(Enum):
+    """What a step waits for."""
+
+    NONE = auto()
+    """It has not started, or it is over."""
+    CALL = auto()
+    """A call is under way."""
+    BACK_OFF = auto()
+    """The time of the next attempt."""
+    PERSON = auto()
+
+
+class StepTraits(NamedTuple):
+    """What the rules ask about a phase. `effect`: the action's effect may be there, and nothing undoes it yet."""
+
+    activity: Activity
+    undoing: bool = False
+    effect: bool = False
+
+
+def traits_of(phase: StepPhase) -> StepTraits:
+    """The traits of a phase. All sets of step phases derive from this function: a new one is classified here only."""
+    match phase:
+        case StepPhase.WAITING | StepPhase.FAILED:
+            return StepTraits(Activity.NONE)
+        case StepPhase.CALLING | StepPhase.PROBING:
+            return StepTraits(Activity.CALL)
+        case StepPhase.RETRYING:
+            return StepTraits(Activity.BACK_OFF)
+        case StepPhase.PARKED:
+            return StepTraits(Activity.PERSON)
+        case StepPhase.SUCCEEDED | StepPhase.UNKNOWN:
+            return StepTraits(Activity.NONE, effect=True)
+        case StepPhase.UNDOING:
+            return StepTraits(Activity.CALL, undoing=True)
+        case StepPhase.UNDO_RETRYING:
+            return StepTraits(Activity.BACK_OFF, undoing=True)
+        case StepPhase.UNDO_PARKED:
+            return StepTraits(Activity.PERSON, undoing=True)
+        case StepPhase.UNDONE:
+            return StepTraits(Activity.NONE, undoing=True)
+        case _:
+            assert_never(phase)
+
+
+def _step_phases(*activities: Activity, undoing: bool | None = None) -> frozenset[StepPhase]:
+    traits = {phase: traits_of(phase) for phase in StepPhase}
+    return frozenset(
+        phase for phase, found in traits.items() if found.activity in activities and undoing in (None, found.undoing)
+    )
+
+
+IN_FLIGHT = _step_phases(Activity.CALL)
+"""A call of the step is under way: its action, its probe or its compensation."""
+ACTION_UNDER_WAY = _step_phases(Activity.CALL, undoing=False)
+"""A call of the action, or the question what became of it, is under way."""
+AT_WORK = _step_phases(Activity.CALL, Activity.BACK_OFF)
+"""The step goes on by itself."""
+TO_BE_TRIED = _step_phases(Activity.BACK_OFF, Activity.PERSON, undoing=False)
+"""The action was called, and is called again if nothing stops it."""
+UNDO_UNDER_WAY = _step_phases(Activity.CALL, Activity.BACK_OFF, undoing=True)
+"""The step is being compensated."""
+PARKED_STEPS = _step_phases(Activity.PERSON)
+"""The step waits for a person."""
+MAY_HAVE_EFFECT = frozenset(phase for phase in StepPhase if traits_of(phase).effect)
+"""The action's effect may be there, and is to be undone if the saga turns back."""
 
 
 class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,6 +9,8 @@ recovery and late replies that is ordinary weather, not an error.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from msgspec import Struct
 
 from kompensa.model import forward, undo
@@ -79,6 +81,8 @@ def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Adv
             _suspend(draft)
         case ResumeAsked():
             _resume(draft)
+        case _:
+            assert_never(event)
     _go_on(draft)
     if draft.saga is saga and not draft.log and not draft.commands and draft.steps == list(saga.steps):
         return Advance(saga, (), ())

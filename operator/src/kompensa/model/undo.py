@@ -7,21 +7,21 @@ refused at the first attempt that any life may have made left nothing, and is no
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from kompensa.model.definition import Step
 from kompensa.model.draft import Draft, clipped
 from kompensa.model.events import Replied
 from kompensa.model.outcomes import Outcome
 from kompensa.model.policies import interval
-from kompensa.model.saga import MAY_HAVE_EFFECT, Phase, StepPhase
-
-UNDER_WAY = frozenset({StepPhase.UNDOING, StepPhase.UNDO_RETRYING})
+from kompensa.model.saga import MAY_HAVE_EFFECT, UNDO_UNDER_WAY, Phase, StepPhase
 
 
 def go_on(draft: Draft) -> None:
     """Undo the next step, or end the saga when nothing is left."""
     if draft.saga.suspended:
         return
-    current = next((s for s in draft.definition.steps if draft.steps[s.index].phase in UNDER_WAY), None)
+    current = next((s for s in draft.definition.steps if draft.steps[s.index].phase in UNDO_UNDER_WAY), None)
     if current is not None:
         state = draft.steps[current.index]
         if state.phase is StepPhase.UNDO_RETRYING and state.due is not None and state.due <= draft.now:
@@ -87,7 +87,7 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
         case Outcome.FAILED | Outcome.MISCONFIGURED:
             message = f"the compensation was refused: {event.message or event.outcome}"
             draft.park(step, StepPhase.UNDO_PARKED, reason=event.reason or "CompensationRefused", message=message)
-        case _:
+        case Outcome.UNKNOWN | Outcome.ABSENT:
             _unknown(
                 draft,
                 step,
@@ -95,6 +95,8 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
                 message=event.message or "no answer",
                 at_least=event.retry_after,
             )
+        case _:
+            assert_never(event.outcome)
 
 
 def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float) -> None:

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
 from msgspec import Struct
 
 from kompensa.model.definition import Definition, Step
-from kompensa.model.saga import MAY_HAVE_EFFECT, MOVING, Phase, Saga, StepPhase, StepState
+from kompensa.model.saga import (
+    AT_WORK,
+    MAY_HAVE_EFFECT,
+    PARKED_STEPS,
+    UNFINISHED,
+    Activity,
+    Phase,
+    Saga,
+    StepPhase,
+    StepState,
+    traits_of,
+)
 
 SUSPENDED = "Suspended"
-PARKED_PHASES = frozenset({StepPhase.PARKED, StepPhase.UNDO_PARKED})
-AT_WORK = frozenset(
-    {StepPhase.CALLING, StepPhase.RETRYING, StepPhase.PROBING, StepPhase.UNDOING, StepPhase.UNDO_RETRYING}
-)
-UNDO_STATES = {
-    StepPhase.UNDOING: "Calling",
-    StepPhase.UNDO_RETRYING: "Retrying",
-    StepPhase.UNDO_PARKED: "Parked",
-    StepPhase.UNDONE: "Succeeded",
-}
-"""Where a compensation stands, in the words used for actions."""
 
 
 class CompensationView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -126,7 +126,7 @@ def _timestamp(seconds: float | None) -> str | None:
 
 
 def _parked(definition: Definition, saga: Saga) -> Step | None:
-    return next((step for step in definition.steps if saga.steps[step.index].phase in PARKED_PHASES), None)
+    return next((step for step in definition.steps if saga.steps[step.index].phase in PARKED_STEPS), None)
 
 
 def _explanation(definition: Definition, saga: Saga) -> tuple[str | None, str | None]:
@@ -151,7 +151,7 @@ def _step_to_look_at(definition: Definition, saga: Saga) -> Step | None:
 
 
 def _step(name: str, state: StepState) -> StepView:
-    undo_state = UNDO_STATES.get(state.phase)
+    undo_state = _undo_state(state.phase)
     compensation = None
     if undo_state is not None:
         compensation = CompensationView(
@@ -171,6 +171,24 @@ def _step(name: str, state: StepState) -> StepView:
     )
 
 
+def _undo_state(phase: StepPhase) -> str | None:
+    """Where a compensation stands, in the words used for actions; None if the step is not being undone."""
+    traits = traits_of(phase)
+    if not traits.undoing:
+        return None
+    match traits.activity:
+        case Activity.CALL:
+            return "Calling"
+        case Activity.BACK_OFF:
+            return "Retrying"
+        case Activity.PERSON:
+            return "Parked"
+        case Activity.NONE:
+            return "Succeeded"
+        case _:
+            assert_never(traits.activity)
+
+
 def _conditions(saga: Saga, reason: str | None, message: str | None) -> tuple[Condition, ...]:
     """Ready, Reconciling and Stalled as kstatus reads them, and the saga's own three.
 
@@ -181,7 +199,7 @@ def _conditions(saga: Saga, reason: str | None, message: str | None) -> tuple[Co
     parked = phase is Phase.INTERVENTION_REQUIRED
     truths: dict[str, bool | None] = {
         "Ready": phase is Phase.SUCCEEDED,
-        "Reconciling": (phase in MOVING or phase is Phase.PENDING) and not saga.suspended,
+        "Reconciling": phase in UNFINISHED and not saga.suspended,
         "Stalled": parked or phase in (Phase.COMPENSATED, Phase.TERMINATED),
         "Succeeded": phase is Phase.SUCCEEDED if saga.terminal else None,
         "Compensated": phase is Phase.COMPENSATED if saga.terminal else None,
@@ -208,6 +226,8 @@ def _sentence(saga: Saga) -> str:
         case Phase.COMPENSATING:
             left = sum(1 for step in saga.steps if step.phase in MAY_HAVE_EFFECT)
             return f"{left} effects left to undo"
-        case _:
+        case Phase.PENDING | Phase.RUNNING | Phase.INTERVENTION_REQUIRED | Phase.TERMINATED:
             done = sum(1 for step in saga.steps if step.phase is StepPhase.SUCCEEDED)
             return f"{done} of {len(saga.steps)} steps done"
+        case _:
+            assert_never(saga.phase)

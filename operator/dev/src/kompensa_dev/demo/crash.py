@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from kompensa.model.saga import RESTING
 from kompensa_dev.demo.checks import expect, wait_for
 from kompensa_dev.demo.ledger import read_ledger
-from kompensa_dev.demo.stage import ENDED, Stage
+from kompensa_dev.demo.stage import Stage
 from kompensa_dev.demo.target import View
 
 SAGAS = 3
@@ -65,7 +66,7 @@ def _expect_right_end(name: str, saga: View, killed_at: datetime) -> None:
 
 async def _between(stage: Stage, name: str) -> View | None:
     saga = await stage.target.saga(name)
-    expect(saga["phase"] not in ENDED, f"{name} was expected to wait for payments; it has ended {saga['phase']}")
+    expect(saga["phase"] not in RESTING, f"{name} was expected to wait for payments; it has ended {saga['phase']}")
     reserved = _step(saga, DONE).get("state") == "Succeeded"
     return saga if reserved and _step(saga, NEXT).get("attempts") else None
 

@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from kompensa.model.saga import RESTING
 from kompensa_dev.demo.checks import wait_for
 from kompensa_dev.demo.scene import Scene
 from kompensa_dev.demo.target import Target, View
 
-ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")
 END_SECONDS = 60.0
 
 
@@ -51,6 +51,6 @@ class Stage:
 
         async def face() -> View | None:
             view = await self.target.face(name)
-            return view if view.get("phase") in ENDED else None
+            return view if view.get("phase") in RESTING else None
 
         return await wait_for(face, what=f"saga {name} ended", timeout=END_SECONDS)
