@@ -60,6 +60,8 @@ def test_the_order_of_the_seed_succeeds_whole(cluster: Cluster, scene: Scene) ->
     assert (order["status"], order["totalAmount"]) == ("confirmed", "209.97")
     invoice = cluster.shop.call("invoices", "GET", f"/invoices/{status['result']['invoiceId']}").ok()
     assert (invoice["status"], invoice["totalAmount"]) == ("issued", "209.97")
+    lines = [(line["productName"], line["quantity"], line["unitPrice"]) for line in invoice["items"]]
+    assert lines == [("Product 29.99", 2, "29.99"), ("Product 149.99", 1, "149.99")]
 
 
 def test_kubectl_get_tells_the_truth_in_its_columns(cluster: Cluster, scene: Scene) -> None:

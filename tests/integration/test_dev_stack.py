@@ -88,6 +88,18 @@ async def test_all_stages_of_the_demo_show_what_they_promise(stack: Stack, world
     assert "undone in reverse order: create-order → process-payment → reserve-inventory" in told
 
 
+async def test_an_invoice_names_the_products_as_they_were_at_the_order(world: World) -> None:
+    view = await world.ended(await world.start())
+    for product in world.scene.products:
+        renamed = {"name": f"{product.name}, second edition", "unitPrice": product.price}
+        await world.shop.send("orders", "PUT", f"/prices/{product.id}", renamed)
+    invoice = await world.shop.get("invoices", f"/invoices/{view['result']['invoiceId']}")
+    assert invoice is not None
+    assert [(line["productName"], line["unitPrice"]) for line in invoice["items"]] == [
+        (product.name, product.price) for product in world.scene.products
+    ]
+
+
 @pytest.mark.parametrize(
     "fault", ["refuse; status=422", "fail-before-commit; status=500", "fail-after-commit; status=500"]
 )

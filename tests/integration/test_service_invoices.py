@@ -40,7 +40,7 @@ def copy(invoices: Participant, *, customer: str = ANA, document: str = "1234567
 def invoice(**changes: Any) -> dict[str, Any]:
     items = [
         {"productId": MOUSE, "name": "Mouse", "quantity": 2, "price": "29.99"},
-        {"productId": SCREEN, "quantity": 1, "price": "149.99"},
+        {"productId": SCREEN, "name": "Screen", "quantity": 1, "price": "149.99"},
     ]
     return {"orderId": str(uuid.uuid4()), "customerId": ANA, "totalAmount": "209.97", "items": items, **changes}
 
@@ -61,7 +61,7 @@ async def test_an_invoice_is_made_out_to_the_local_copy(invoices: Participant) -
     assert (found["status"], found["totalAmount"]) == ("issued", "209.97")
     assert [(i["productName"], i["quantity"], i["unitPrice"], i["totalPrice"]) for i in found["items"]] == [
         ("Mouse", 2, "29.99", "59.98"),
-        (SCREEN, 1, "149.99", "149.99"),
+        ("Screen", 1, "149.99", "149.99"),
     ]
 
 
@@ -119,7 +119,7 @@ async def test_a_deleted_customer_is_refused_for_good(invoices: Participant) -> 
     [
         ({"totalAmount": "209.96"}, "total-mismatch"),
         ({"items": []}, "request-invalid"),
-        ({"items": [{"productId": MOUSE, "quantity": -7, "price": "29.99"}]}, "invalid-quantity"),
+        ({"items": [{"productId": MOUSE, "name": "Mouse", "quantity": -7, "price": "29.99"}]}, "invalid-quantity"),
         ({"totalAmount": 209.97}, "request-invalid"),
     ],
 )
@@ -128,6 +128,17 @@ async def test_an_invoice_that_does_not_add_up_is_refused(
 ) -> None:
     copy(invoices)
     assert slug(await invoices.saga().action("/invoices", invoice(**changes))) == (422, refusal)
+
+
+@pytest.mark.parametrize("nameless", [{}, {"name": ""}])
+async def test_a_line_without_the_products_name_is_refused_by_its_field(
+    invoices: Participant, nameless: dict[str, Any]
+) -> None:
+    copy(invoices)
+    items = [{"productId": MOUSE, "quantity": 7, "price": "29.99", **nameless}]
+    refused = await invoices.saga().action("/invoices", invoice(items=items, totalAmount="209.93"))
+    assert slug(refused) == (422, "request-invalid")
+    assert [error["field"] for error in refused.json()["errors"]] == ["items.0.name"]
 
 
 async def test_an_order_has_one_standing_invoice(invoices: Participant) -> None:

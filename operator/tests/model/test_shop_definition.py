@@ -16,19 +16,21 @@ from kompensa.model.saga import Phase
 from tests.support.saga_run import Run
 
 SHOP = Path(__file__).parents[3] / "manifests" / "shop"
+ITEMS: list[dict[str, Any]] = [
+    {"productId": "0b8a3c5e-0000-4000-8000-0000000000a1", "quantity": 2, "price": "29.99"},
+    {"productId": "0b8a3c5e-0000-4000-8000-0000000000a2", "quantity": 1, "price": "149.99"},
+]
 ORDER = {
     "customerId": "0b8a3c5e-0000-4000-8000-0000000000c1",
-    "items": [
-        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a1", "quantity": 2, "price": "29.99"},
-        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a2", "quantity": 1, "price": "149.99"},
-    ],
+    "items": ITEMS,
     "totalAmount": "209.97",
     "paymentMethodId": "pm-abc",
 }
-REPLIES = {
+NAMED = [{**item, "name": name} for item, name in zip(ITEMS, ("Mouse", "Screen"), strict=True)]
+REPLIES: dict[str, dict[str, Any]] = {
     "reserve-inventory": {"reservationId": "r-1"},
     "process-payment": {"paymentId": "p-1"},
-    "create-order": {"orderId": "o-1"},
+    "create-order": {"orderId": "o-1", "items": NAMED},
     "issue-invoice": {"invoiceId": "i-1"},
     "confirm-order": {"status": "confirmed"},
 }
@@ -66,7 +68,7 @@ def test_the_order_of_the_seed_fits_its_schema_and_a_float_does_not() -> None:
     schema = create_order().input_schema
     assert schema.findings(ORDER) == []
     assert schema.findings(ORDER | {"totalAmount": 209.97}) == ['totalAmount: 209.97 is not of type "string"']
-    assert schema.findings({**ORDER, "items": [{**ORDER["items"][0], "quantity": -1}]})  # type: ignore[dict-item]
+    assert schema.findings({**ORDER, "items": [{**ITEMS[0], "quantity": -1}]})
 
 
 def test_all_steps_done_tell_order_and_invoice() -> None:
@@ -82,7 +84,9 @@ def test_every_call_carries_the_saga_and_what_the_step_needs() -> None:
 
 
 def test_the_invoice_names_the_order_that_was_made() -> None:
-    assert body_of(run_until("issue-invoice"), "issue-invoice")["orderId"] == "o-1"
+    body = body_of(run_until("issue-invoice"), "issue-invoice")
+    assert body["orderId"] == "o-1"
+    assert body["items"] == NAMED
 
 
 @pytest.mark.parametrize("failing", ["reserve-inventory", "process-payment", "create-order", "issue-invoice"])

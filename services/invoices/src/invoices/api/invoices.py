@@ -17,20 +17,15 @@ router = APIRouter(prefix="/invoices", tags=["invoices"])
 
 
 class Item(Message):
-    """`name` is the product's, as orders replied it; without one, the invoice shows the product's id."""
+    """One line to invoice; `name` and `price` are the product's at the time of the order."""
 
     product_id: UUID
     quantity: Annotated[int, Field(strict=True, examples=[2])]
     price: Annotated[Money, Field(gt=0)]
-    name: Annotated[str, Field(max_length=200, examples=["Keyboard"])] = ""
+    name: Annotated[str, Field(min_length=1, max_length=200, examples=["Keyboard"])]
 
     def line(self) -> Line:
-        return Line(
-            product_id=self.product_id,
-            name=self.name or str(self.product_id),
-            quantity=self.quantity,
-            unit_price=self.price,
-        )
+        return Line(product_id=self.product_id, name=self.name, quantity=self.quantity, unit_price=self.price)
 
 
 class IssueInvoice(Message):
