@@ -31,7 +31,7 @@ def test_the_engine_understands_its_environment(helm: Helm) -> None:
     )
     settings = EngineSettings.read(environment(pod))
     assert settings.journal_url == SECRET_VALUES["url"]
-    assert (settings.api_host, settings.api_port, settings.api_token) == ("0.0.0.0", 8080, "a-token")
+    assert (settings.api_host, settings.api_port, settings.api_token) == ("", 8080, "a-token")
     assert (settings.status, settings.max_in_flight, settings.retention) == ("kubernetes", 500, 2 * 86_400)
 
 
@@ -75,7 +75,7 @@ def test_a_service_understands_its_environment(helm: Helm) -> None:
     values = {"services": {"orders": {"pool": {"min": 2, "max": 7}}}, "faults": {"enabled": True}}
     settings = from_environment(environment(helm.render("shop", values).pod("Deployment", "orders")))
     assert (settings.pool_min, settings.pool_max, settings.faults_enabled) == (2, 7, True)
-    assert (settings.host, settings.port, settings.capture_role) == ("0.0.0.0", 8080, "orders_capture")
+    assert (settings.host, settings.port, settings.capture_role) == ("", 8080, "orders_capture")
 
 
 def test_no_variable_is_set_that_nobody_reads(helm: Helm) -> None:

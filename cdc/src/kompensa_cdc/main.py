@@ -34,7 +34,7 @@ def replica(
     spec: SpecPath,
     database_url: DatabaseUrl,
     kafka: Bootstrap,
-    host: Annotated[str, typer.Option(envvar="STATUS_HOST", help="Where /status and the rest listen.")] = "0.0.0.0",  # noqa: S104
+    host: Annotated[str, typer.Option(envvar="STATUS_HOST", help="Address to listen on; empty: all.")] = "",
     port: Annotated[int, typer.Option(envvar="STATUS_PORT")] = 8080,
     log_level: Annotated[str, typer.Option(envvar="LOG_LEVEL")] = "info",
 ) -> None:

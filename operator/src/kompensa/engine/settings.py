@@ -57,7 +57,7 @@ class Settings:
     """
 
     journal_url: str = field(repr=False)
-    api_host: str = "0.0.0.0"  # noqa: S104 - a container's API is there to be reached; local starters say 127.0.0.1
+    api_host: str = ""  # all addresses, IPv4 and IPv6; local starters set 127.0.0.1
     api_port: int = 8080
     api_token: str | None = field(default=None, repr=False)
     status: str = "none"

@@ -55,7 +55,7 @@ class OperatorSettings:
     lease_namespace: str = "default"
     lease_name: str = "kompensa-operator"
     identity: str = ""
-    probe_host: str = "0.0.0.0"  # noqa: S104 -- the kubelet asks from outside the pod
+    probe_host: str = ""  # all addresses, IPv4 and IPv6: the kubelet asks from outside the pod
     probe_port: int = 8081
     log_level: str = "info"
 

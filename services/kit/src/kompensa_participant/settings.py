@@ -35,7 +35,7 @@ class Settings:
     """
 
     database_url: str
-    host: str = "0.0.0.0"  # noqa: S104 - a pod serves its Service
+    host: str = ""  # all addresses, IPv4 and IPv6
     port: int = 8080
     pool_min: int = 1
     pool_max: int = 10
