@@ -1,4 +1,4 @@
-"""A cluster as Helm looks into it: an API server that has some objects, hands them out, and can do no more."""
+"""A cluster as Helm reads it: an API server that only returns the objects it was given."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from charts.tests.rendering import Object
 
 # What the charts look up: by group and version, kind -> plural.
 KINDS = {
-    "v1": {"Secret": "secrets", "ServiceAccount": "serviceaccounts", "PersistentVolumeClaim": "persistentvolumeclaims"},
-    "rbac.authorization.k8s.io/v1": {"Role": "roles", "ClusterRole": "clusterroles"},
+    "v1": {"Secret": "secrets", "ServiceAccount": "serviceaccounts", "PersistentVolumeClaim": "persistentvolumeclaims"}
 }
-CLUSTER_WIDE = {"ClusterRole"}
 VERSION = {"major": "1", "minor": "34", "gitVersion": "v1.34.4"}
 
 
 def present(kind: str, name: str, namespace: str = "", *, version: str = "v1", **metadata: object) -> Object:
-    """An object of which only its metadata matter."""
+    """An object with metadata and the given fields."""
     place = {"namespace": namespace} if namespace else {}
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **place, **metadata}}
 
 
 def namespace(name: str) -> Object:
-    """What shows that a namespace is there."""
+    """The object that shows that a namespace exists."""
     return present("ServiceAccount", "default", name)
 
 
@@ -50,7 +48,7 @@ def serving(objects: Sequence[Object], folder: Path) -> Iterator[Path]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing: requests are no news."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.01,))
@@ -67,7 +65,7 @@ def _answers(objects: Sequence[Object]) -> dict[str, Object]:
     answers: dict[str, Object] = {"/version": VERSION}
     for version, kinds in KINDS.items():
         resources = [
-            {"name": plural, "kind": kind, "namespaced": kind not in CLUSTER_WIDE, "verbs": ["get", "list"]}
+            {"name": plural, "kind": kind, "namespaced": True, "verbs": ["get", "list"]}
             for kind, plural in kinds.items()
         ]
         answers[_root(version)] = {"kind": "APIResourceList", "groupVersion": version, "resources": resources}

@@ -1,4 +1,4 @@
-"""What an install finds in the cluster and does not go on with. Plain `helm template` looks into none."""
+"""Installs that fail because of what Helm finds in the cluster. Plain `helm template` does not look into one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,6 @@ import pytest
 from charts.tests.cluster import namespace, present, serving
 from charts.tests.rendering import INSTALLED, Helm, Object, RefusedError
 
-RBAC = "rbac.authorization.k8s.io/v1"
-OPERATOR = {"app.kubernetes.io/name": "kompensa", "app.kubernetes.io/component": "operator"}
 SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 
 
@@ -24,25 +22,25 @@ def test_an_empty_cluster_is_fit_for_every_chart(helm: Helm, tmp_path: Path, cha
     install(helm, tmp_path, chart, {}, [namespace(INSTALLED[chart])])
 
 
+def database(**values: object) -> Object:
+    """Values of the shop's orders with a database elsewhere."""
+    own = {"existingSecret": {"name": "there"}, "existingCaptureSecret": {"name": "there"}}
+    return {"services": {"orders": {"database": {"bundled": False, **own, **values}}}}
+
+
+OUR = {"existingSecret": {"name": "our"}}
 NAMED_SECRETS: list[tuple[str, Object, str]] = [
-    ("kompensa", {"api": {"existingSecret": "our"}}, "api.existingSecret"),
-    ("kompensa", {"postgres": {"enabled": False}, "journal": {"existingSecret": "our"}}, "journal.existingSecret"),
-    ("kompensa", {"postgres": {"superuser": {"existingSecret": "our"}}}, "superuser.existingSecret"),
+    ("kompensa", {"api": OUR}, "api.existingSecret.name"),
+    ("kompensa", {"postgres": {"enabled": False}, "journal": OUR}, "journal.existingSecret.name"),
+    ("kompensa", {"postgres": {"superuser": OUR}}, "superuser.existingSecret.name"),
     (
         "postgres",
         {"databases": [{"database": "crm", "secret": "our", "existing": True}]},
         "databases: the login of role crm",
     ),
-    (
-        "shop",
-        {"services": {"invoices": {"database": {"existingSecret": "our"}}}},
-        "services.invoices.database.existingSecret",
-    ),
-    (
-        "shop",
-        {"services": {"orders": {"database": {"existingSecret": "there", "existingCaptureSecret": "our"}}}},
-        "services.orders.database.existingCaptureSecret",
-    ),
+    ("shop", database(**OUR), "services.orders.database.existingSecret.name"),
+    ("shop", {"services": {"invoices": {"database": OUR}}}, "services.invoices.database.existingSecret.name"),
+    ("shop", database(existingCaptureSecret={"name": "our"}), "services.orders.database.existingCaptureSecret.name"),
 ]
 
 
@@ -52,52 +50,19 @@ def test_a_secret_that_is_not_there_is_named(
 ) -> None:
     place = INSTALLED[chart]
     here = [namespace(place), present("Secret", "there", place), present("Secret", "our", "elsewhere")]
-    with pytest.raises(RefusedError, match=f"{value} names Secret our, which is not in namespace {place}: create it"):
+    with pytest.raises(
+        RefusedError, match=f"{value} names Secret our, which does not exist in namespace {place}: create it"
+    ):
         install(helm, tmp_path, chart, values, here)
     install(helm, tmp_path, chart, values, [*here, present("Secret", "our", place)])
 
 
 @pytest.mark.parametrize(("chart", "values", "value"), NAMED_SECRETS)
-def test_a_namespace_that_is_yet_to_be_made_may_get_its_secrets_later(
+def test_secrets_may_be_created_after_the_rendering(
     helm: Helm, tmp_path: Path, chart: str, values: Object, value: str
 ) -> None:
     install(helm, tmp_path, chart, values, [namespace("default")])
     helm.render(chart, values)
-
-
-def role(name: str, release: str, system: str, *, where: str) -> Object:
-    """A role of the operator of some release: in a namespace, or everywhere."""
-    annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": system}
-    kind = "Role" if where else "ClusterRole"
-    return present(kind, name, where, version=RBAC, labels=OPERATOR, annotations=annotations)
-
-
-@pytest.mark.parametrize(
-    ("watched", "where"), [([], ""), ([], "crm"), (["shop", "crm"], "crm")], ids=["everywhere", "one of all", "one"]
-)
-def test_a_second_release_for_one_namespace_is_refused(
-    helm: Helm, tmp_path: Path, watched: list[str], where: str
-) -> None:
-    other = role("sagas-kompensa-operator", "sagas", "team-a", where=where)
-    place = where or "all namespaces"
-    with pytest.raises(RefusedError, match=f"release sagas in namespace team-a works in {place} already"):
-        install(helm, tmp_path, "kompensa", {"watchNamespaces": watched}, [other])
-
-
-def test_releases_for_different_namespaces_are_taken(helm: Helm, tmp_path: Path) -> None:
-    others = [
-        role("sagas-kompensa-operator", "sagas", "team-a", where="crm"),
-        # Its Lease is where it runs, which may be a namespace that another release watches.
-        role("sagas-kompensa-operator-lease", "sagas", "team-a", where="shop"),
-        present("Role", "app", "shop", version=RBAC),
-        role("kompensa-operator", "kompensa", "kompensa-system", where="shop"),
-    ]
-    install(helm, tmp_path, "kompensa", {"watchNamespaces": ["shop"]}, others)
-
-
-def test_an_upgrade_is_not_kept_off_by_its_own_release(helm: Helm, tmp_path: Path) -> None:
-    own = role("kompensa-operator", "kompensa", "kompensa-system", where="")
-    install(helm, tmp_path, "kompensa", {}, [own])
 
 
 def claims(*servers: str) -> list[Object]:

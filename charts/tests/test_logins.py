@@ -44,16 +44,21 @@ def test_no_password_stands_anywhere_but_in_secrets(helm: Helm) -> None:
 
 def test_a_login_of_the_users_is_not_made_but_used(helm: Helm) -> None:
     crm = {"database": "crm", "secret": "our-crm", "existing": True}
-    postgres = helm.render("postgres", {"databases": [crm], "superuser": {"existingSecret": "our-admin"}})
+    postgres = helm.render(
+        "postgres",
+        {"databases": [crm], "superuser": {"existingSecret": {"name": "our-admin", "keys": {"password": "pw"}}}},
+    )
     assert not postgres.of("Secret")
-    mounted = [volume.get("secret", {}).get("secretName") for volume in provision(postgres)["volumes"]]
-    assert "our-crm" in mounted
-    password = provision(postgres)["containers"][0]["env"][-1]["valueFrom"]["secretKeyRef"]
-    assert password == {"name": "our-admin", "key": "password"}
+    for pod in (provision(postgres), postgres.pod("StatefulSet", "postgres").spec):
+        assert mounted_keys(pod)["our-admin"] == ["pw"]
+    assert mounted_keys(provision(postgres))["our-crm"] == ["password"]
 
 
 def test_a_journal_of_the_users_replaces_the_bundled_one(helm: Helm) -> None:
-    own = {"postgres": {"enabled": False}, "journal": {"existingSecret": "our-journal", "key": "uri"}}
+    own = {
+        "postgres": {"enabled": False},
+        "journal": {"existingSecret": {"name": "our-journal", "keys": {"url": "uri"}}},
+    }
     kompensa = helm.render("kompensa", own)
     assert not kompensa.of("StatefulSet", "PersistentVolumeClaim")
     url = kompensa.pod("Deployment", "kompensa-engine").environment()["KOMPENSA_JOURNAL_URL"]
@@ -68,11 +73,12 @@ def test_the_engine_uses_the_bundled_journals_login(helm: Helm) -> None:
 
 
 def test_engine_and_operator_share_the_apis_token(helm: Helm) -> None:
-    for values, name in (({}, "kompensa-api"), ({"api": {"existingSecret": "our-token"}}, "our-token")):
+    own = {"api": {"existingSecret": {"name": "our-token", "keys": {"token": "bearer"}}}}
+    for values, name, key in (({}, "kompensa-api", "token"), (own, "our-token", "bearer")):
         kompensa = helm.render("kompensa", values)
         for process in ("engine", "operator"):
             token = kompensa.pod("Deployment", f"kompensa-{process}").environment()["KOMPENSA_API_TOKEN"]
-            assert token["valueFrom"]["secretKeyRef"] == {"name": name, "key": "token"}
+            assert token["valueFrom"]["secretKeyRef"] == {"name": name, "key": key}
         assert kompensa.has("Secret", "kompensa-api") is (not values)
 
 
@@ -103,6 +109,12 @@ def test_the_provisioning_sql_reads_passwords_from_the_mounted_logins(helm: Helm
     mounts = provision(postgres)["containers"][0]["volumeMounts"]
     assert read == {"postgres-crm", "crm-capture"}
     assert {f"/etc/logins/{name}" for name in read} <= {mount["mountPath"] for mount in mounts}
+
+
+def mounted_keys(pod: Object) -> dict[str, list[str]]:
+    """The keys that a pod mounts, by Secret."""
+    secrets = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    return {secret["secretName"]: [item["key"] for item in secret["items"]] for secret in secrets}
 
 
 def provision(rendering: Rendering) -> Object:

@@ -106,9 +106,10 @@ def test_strangers_are_kept_out(helm: Helm, target: str, port: int) -> None:
 
 def test_databases_of_the_users_may_listen_on_other_ports(helm: Helm) -> None:
     bouncer = Party({"app": "pgbouncer"}, "data", {})
-    own = {"services": {"invoices": {"database": {"existingSecret": "our-invoices"}}}}
-    ports = {"networkPolicy": {"databasePorts": [6432]}}
-    journal = {"postgres": {"enabled": False}, "journal": {"existingSecret": "our-journal"}}
+    elsewhere = {"bundled": False, "existingSecret": {"name": "our-invoices"}}
+    own = {"services": {"invoices": {"database": elsewhere}}}
+    ports = {"networkPolicy": {"databases": {"ports": [6432]}}}
+    journal = {"postgres": {"enabled": False}, "journal": {"existingSecret": {"name": "our-journal"}}}
     whole = Stack(
         helm.render("kompensa", {**journal, **ports}), helm.render("backbone"), helm.render("shop", {**own, **ports})
     )
@@ -120,7 +121,7 @@ def test_databases_of_the_users_may_listen_on_other_ports(helm: Helm) -> None:
 
 
 def test_the_bundled_journal_is_reached_whatever_the_ports_of_others(helm: Helm) -> None:
-    kompensa = helm.render("kompensa", {"networkPolicy": {"databasePorts": [6432]}})
+    kompensa = helm.render("kompensa", {"networkPolicy": {"databases": {"ports": [6432]}}})
     whole = Stack(kompensa, helm.render("backbone"), helm.render("shop"))
     assert whole.talk("kompensa-engine", "kompensa-postgres", 5432)
 

@@ -19,7 +19,7 @@ def files() -> list[Object]:
 
 
 def changed(helm: Helm, before: Object, after: Object) -> set[str]:
-    """Which objects differ between two sets of values; passwords, made anew for each rendering, aside."""
+    """The objects that differ between two sets of values, without Secrets: each rendering makes new passwords."""
     old, new = helm.render("shop", before).documents(), helm.render("shop", after).documents()
     names = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
     return {name for name in names if not name.startswith("Secret/")}
@@ -77,25 +77,68 @@ def test_scaling_one_service_leaves_the_others_as_they_were_to_the_byte(
     assert changed(helm, {}, {"services": {"inventory": change}}) == kinds
 
 
-def test_a_server_of_the_users_is_used_and_none_made(helm: Helm) -> None:
-    own = {"existingSecret": "our-orders", "existingCaptureSecret": "our-capture"}
-    shop = helm.render("shop", {"services": {"orders": {"database": own}}})
+OUR_ORDERS = {
+    "bundled": False,
+    "existingSecret": {"name": "our-orders", "keys": {"url": "uri"}},
+    "existingCaptureSecret": {"name": "our-capture", "keys": {"username": "user"}},
+}
+
+
+def test_a_service_with_a_database_elsewhere_gets_no_server(helm: Helm) -> None:
+    shop = helm.render("shop", {"services": {"orders": {"database": OUR_ORDERS}}})
     assert not shop.has("StatefulSet", "orders-postgres")
     assert shop.has("StatefulSet", "payments-postgres")
     outbox = shop.one("Outbox", "orders")["spec"]
     assert outbox["databaseSecretRef"] == {"name": "our-orders"}
     assert outbox["captureSecretRef"] == {"name": "our-capture"}
-    url = shop.pod("Deployment", "orders").environment()["DATABASE_URL"]["valueFrom"]["secretKeyRef"]
-    assert url["name"] == "our-orders"
+    assert secret_keys(shop, "orders") == {
+        "DATABASE_URL": ("our-orders", "uri"),
+        "CAPTURE_ROLE": ("our-capture", "user"),
+    }
 
 
-def test_a_server_of_the_users_needs_a_role_that_captures(helm: Helm) -> None:
-    with pytest.raises(RefusedError, match="existingCaptureSecret is needed"):
-        helm.render("shop", {"services": {"orders": {"database": {"existingSecret": "our-orders"}}}})
+def test_a_bundled_server_can_have_logins_of_ones_own(helm: Helm) -> None:
+    own = {**OUR_ORDERS, "bundled": True, "instance": {"superuser": {"existingSecret": {"name": "our-admin"}}}}
+    shop = helm.render("shop", {"services": {"orders": {"database": own}}})
+    assert shop.has("StatefulSet", "orders-postgres")
+    assert not [item for item in shop.of("Secret") if "orders" in item["metadata"]["name"]]
+    assert secret_keys(shop, "orders")["DATABASE_URL"] == ("our-orders", "uri")
+    script = shop.one("ConfigMap", "orders-postgres")["data"]["provision.sql"]
+    assert {"/etc/logins/our-orders/password", "/etc/logins/our-capture/password"} <= set(
+        script.replace("`", " ").split()
+    )
+
+
+def test_a_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:
+    """As the operators of some databases write it; libpq reads these variables itself."""
+    keys = {"url": "", "database": "dbname", "username": "user"}
+    own = {"bundled": False, "existingSecret": {"name": "our-payments", "keys": keys}}
+    shop = helm.render("shop", {"services": {"payments": {"database": own}}})
+    assert shop.pod("Deployment", "payments").environment()["DATABASE_URL"]["value"] == "postgresql://"
+    assert secret_keys(shop, "payments") == {
+        "PGHOST": ("our-payments", "host"),
+        "PGPORT": ("our-payments", "port"),
+        "PGDATABASE": ("our-payments", "dbname"),
+        "PGUSER": ("our-payments", "user"),
+        "PGPASSWORD": ("our-payments", "password"),
+    }
+
+
+def secret_keys(shop: Rendering, service: str) -> dict[str, tuple[str, str]]:
+    """Secret and key of each variable that comes from one."""
+    variables = shop.pod("Deployment", service).environment().items()
+    references = {name: entry["valueFrom"]["secretKeyRef"] for name, entry in variables if "valueFrom" in entry}
+    return {name: (reference["name"], reference["key"]) for name, reference in references.items()}
+
+
+def test_a_server_elsewhere_needs_a_role_that_captures(helm: Helm) -> None:
+    own = {"bundled": False, "existingSecret": {"name": "our-orders"}}
+    with pytest.raises(RefusedError, match=r"existingCaptureSecret\.name is needed"):
+        helm.render("shop", {"services": {"orders": {"database": own}}})
 
 
 def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm) -> None:
-    own = {"services": {"invoices": {"database": {"existingSecret": "our-invoices"}}}}
+    own = {"services": {"invoices": {"database": {"existingSecret": {"name": "our-invoices"}}}}}
     shop = helm.render("shop", own)
     logins = {
         item["metadata"]["name"]: item["spec"]["target"]["databaseSecretRef"]["name"] for item in shop.of("Replica")

@@ -121,8 +121,8 @@ def test_a_wrong_value_is_refused_by_name(helm: Helm, chart: str, values: Object
 @pytest.mark.parametrize(
     ("chart", "values", "advice"),
     [
-        ("kompensa", {"postgres": {"enabled": False}}, "name a Secret with your PostgreSQL's URL"),
-        ("backbone", {"kafka": {"enabled": False}}, "name your brokers, host:port"),
+        ("kompensa", {"postgres": {"enabled": False}}, "journal.existingSecret.name is needed"),
+        ("backbone", {"kafka": {"enabled": False}}, "kafka.bootstrap is needed"),
     ],
 )
 def test_a_value_that_another_needs_is_asked_for(helm: Helm, chart: str, values: Object, advice: str) -> None:
@@ -144,17 +144,22 @@ def test_a_limit_can_be_taken_away(helm: Helm) -> None:
 
 
 OWN_INSTANCE = {"storage": {"size": "10Gi"}}
+ELSEWHERE = {"bundled": False, "existingSecret": {"name": "our"}}
 
 
 @pytest.mark.parametrize(
     ("chart", "values", "advice"),
     [
-        ("kompensa", {"journal": {"existingSecret": "our-journal"}}, "set postgres.enabled to false to use yours"),
+        (
+            "kompensa",
+            {"journal": {"existingSecret": {"name": "our-journal"}}},
+            "set postgres.enabled to false to use yours",
+        ),
         ("backbone", {"kafka": {"bootstrap": "kafka.crm:9092"}}, "set kafka.enabled to false to use yours"),
         (
             "shop",
-            {"services": {"payments": {"database": {"existingSecret": "our", "instance": OWN_INSTANCE}}}},
-            "services.payments.database.instance is set, but services.payments.database.existingSecret",
+            {"services": {"payments": {"database": {**ELSEWHERE, "instance": OWN_INSTANCE}}}},
+            "services.payments.database.instance is set, but services.payments.database.bundled is false",
         ),
         (
             "shop",
@@ -163,8 +168,8 @@ OWN_INSTANCE = {"storage": {"size": "10Gi"}}
         ),
         (
             "shop",
-            {"services": {"orders": {"database": {"existingCaptureSecret": "our-capture"}}}},
-            "set existingSecret as well, or neither",
+            {"services": {"payments": {"database": {"bundled": False}}}},
+            "services.payments.database.existingSecret.name is needed",
         ),
         (
             "postgres",
@@ -176,7 +181,7 @@ OWN_INSTANCE = {"storage": {"size": "10Gi"}}
             {"databases": [{"database": "crm"}, {"database": "all", "owner": "crm", "schema": "crm"}]},
             "crm and all.crm have the same owner, crm",
         ),
-        ("shop", {"services": {"orders": {"pool": {"min": 20}}}}, "services.orders.pool: min is 20 and max is 10"),
+        ("shop", {"services": {"orders": {"pool": {"min": 20}}}}, "services.orders.pool: min is 20, but max is 10"),
     ],
 )
 def test_values_that_exclude_each_other_are_refused(helm: Helm, chart: str, values: Object, advice: str) -> None:

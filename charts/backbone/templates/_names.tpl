@@ -1,15 +1,15 @@
-{{/* Where the brokers are, seen from anywhere in the cluster. */}}
+{{/* Addresses of the brokers, seen from any pod of the cluster. */}}
 {{- define "backbone.bootstrap" -}}
 {{- if and .Values.kafka.enabled .Values.kafka.bootstrap -}}
-{{- fail (printf "kafka.bootstrap names %s, but kafka.enabled runs a broker here: set kafka.enabled to false to use yours, or kafka.bootstrap to nothing" .Values.kafka.bootstrap) -}}
+{{- fail (printf "kafka.bootstrap names %s, but kafka.enabled runs a broker here: set kafka.enabled to false to use yours, or remove kafka.bootstrap" .Values.kafka.bootstrap) -}}
 {{- else if .Values.kafka.enabled -}}
 {{ include "service.fullname" . }}-kafka.{{ .Release.Namespace }}.svc:9092
 {{- else -}}
-{{- required "kafka.bootstrap is needed when kafka.enabled is false: name your brokers, host:port" .Values.kafka.bootstrap -}}
+{{- required "kafka.bootstrap is needed when kafka.enabled is false: name your brokers, for example kafka.crm:9092" .Values.kafka.bootstrap -}}
 {{- end -}}
 {{- end -}}
 
-{{/* KRaft's cluster id: 16 bytes in base64, the same on every render because the volume remembers it. */}}
+{{/* KRaft's cluster id: 16 bytes in base64. It is the same on every rendering, because the volume stores it. */}}
 {{- define "backbone.clusterId" -}}
 {{- printf "%s/%s" .Release.Namespace (include "service.fullname" .) | sha256sum | trunc 16 | b64enc | trimSuffix "==" -}}
 {{- end -}}
@@ -19,7 +19,7 @@ app.kubernetes.io/name: kompensa
 app.kubernetes.io/component: operator
 {{- end -}}
 
-{{/* What the chart kompensa has to be told where its defaults, for a release `backbone` beside it, lead elsewhere. */}}
+{{/* Values that the chart kompensa needs if its defaults (a release `backbone` in its namespace) do not lead here. */}}
 {{- define "backbone.kompensaFlags" -}}
 {{- $name := include "service.fullname" . -}}
 {{- $elsewhere := or (ne $name "backbone") (ne .Release.Namespace "kompensa-system") -}}

@@ -1,37 +1,44 @@
-{{/* Names that more than one file needs. */}}
+{{/* Names and addresses that more than one file needs. */}}
 
 {{- define "kompensa.serviceAccount" -}}
 {{ include "service.fullname" .root }}-{{ .component }}
 {{- end -}}
 
+{{/* Name of the Secret with the API's token. */}}
 {{- define "kompensa.apiSecret" -}}
-{{- if .Values.api.existingSecret -}}
-{{- include "service.existingSecret" (dict "root" . "secret" .Values.api.existingSecret "value" "api.existingSecret") -}}
+{{- with .Values.api.existingSecret.name -}}
+{{- include "service.existingSecret" (dict "root" $ "secret" . "value" "api.existingSecret.name") -}}
 {{- else -}}
 {{- printf "%s-api" (include "service.fullname" .) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The API's token as an environment variable. */}}
+{{- define "kompensa.apiToken" -}}
+{{- $key := ternary .Values.api.existingSecret.keys.token "token" (not (empty .Values.api.existingSecret.name)) -}}
+{{- include "service.secretVariable" (dict "variable" "KOMPENSA_API_TOKEN" "secret" (include "kompensa.apiSecret" .) "key" $key) }}
 {{- end -}}
 
 {{- define "kompensa.apiUrl" -}}
 http://{{ include "service.fullname" . }}-api.{{ .Release.Namespace }}.svc:8080
 {{- end -}}
 
-{{/* The Secret with the journal's URL: of the bundled PostgreSQL, or of the user's. */}}
-{{- define "kompensa.journalSecret" -}}
+{{/* The login of the journal's database as environment variables: of the bundled PostgreSQL, or of the user's. */}}
+{{- define "kompensa.journal" -}}
 {{- $own := .Values.journal.existingSecret -}}
-{{- if and .Values.postgres.enabled $own -}}
-{{- fail (printf "journal.existingSecret names Secret %s, but postgres.enabled brings a PostgreSQL for the journal: set postgres.enabled to false to use yours, or journal.existingSecret to nothing" $own) -}}
+{{- $login := dict "variable" "KOMPENSA_JOURNAL_URL" -}}
+{{- if and .Values.postgres.enabled $own.name -}}
+{{- fail (printf "journal.existingSecret names Secret %s, but postgres.enabled makes a PostgreSQL for the journal: set postgres.enabled to false to use yours, or remove journal.existingSecret" $own.name) -}}
 {{- else if .Values.postgres.enabled -}}
-{{- printf "%s-kompensa" (include "service.fullname" .Subcharts.postgres) -}}
-{{- else if $own -}}
-{{- include "service.existingSecret" (dict "root" . "secret" $own "value" "journal.existingSecret") -}}
+{{- $instance := dict "name" (include "service.fullname" .Subcharts.postgres) "values" .Subcharts.postgres.Values -}}
+{{- $entry := include "postgres.entries" $instance | fromYamlArray | first -}}
+{{- include "service.databaseVariables" (merge (dict "secret" $entry.secret "keys" (dict "url" "url")) $login) }}
+{{- else if $own.name -}}
+{{- $secret := include "service.existingSecret" (dict "root" . "secret" $own.name "value" "journal.existingSecret.name") -}}
+{{- include "service.databaseVariables" (merge (dict "secret" $secret "keys" $own.keys) $login) }}
 {{- else -}}
-{{- fail "journal.existingSecret is needed when postgres.enabled is false: name a Secret with your PostgreSQL's URL" -}}
+{{- fail "journal.existingSecret.name is needed when postgres.enabled is false: name a Secret with the login of your PostgreSQL" -}}
 {{- end -}}
-{{- end -}}
-
-{{- define "kompensa.journalKey" -}}
-{{- ternary "url" .Values.journal.key .Values.postgres.enabled -}}
 {{- end -}}
 
 {{- define "kompensa.kafka" -}}

@@ -1,6 +1,6 @@
 {{/*
-What the two processes may do, each rule with its reason. They are granted in the whole cluster or, with
-watchNamespaces, in each of those namespaces. No rule has a wildcard, and nothing of ours lists or watches Secrets.
+The rights of the two processes, each rule with its reason. They hold in the whole cluster or, with watchNamespaces, in
+each of those namespaces. No rule has a wildcard, and no rule lets a process list or watch Secrets.
 */}}
 {{- define "kompensa.operatorRules" -}}
 # The objects that users write.
@@ -14,7 +14,7 @@ watchNamespaces, in each of those namespaces. No rule has a wildcard, and nothin
 - apiGroups: [kompensa.dev]
   resources: [sagas]
   verbs: [delete]
-# The one finalizer there is: slot and connector go before their Outbox does.
+# The finalizer of an Outbox: its slot and its connector are removed before the object.
 - apiGroups: [kompensa.dev]
   resources: [outboxes]
   verbs: [patch]
@@ -25,7 +25,7 @@ watchNamespaces, in each of those namespaces. No rule has a wildcard, and nothin
   {{- with .Values.rbac.secretNames }}
   resourceNames: {{ toJson . }}
   {{- end }}
-# A Replica's worker; it belongs to the Replica, so the garbage collector deletes it.
+# A Replica's worker. It belongs to the Replica, so the garbage collector deletes it.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, create, patch]
@@ -38,7 +38,7 @@ watchNamespaces, in each of those namespaces. No rule has a wildcard, and nothin
 {{- end -}}
 
 {{- define "kompensa.engineRules" -}}
-# It writes how a Saga goes, and reads nothing: the operator tells it what to run.
+# It writes the status of Sagas and reads no object: the operator sends it the sagas to run.
 - apiGroups: [kompensa.dev]
   resources: [sagas/status]
   verbs: [patch]

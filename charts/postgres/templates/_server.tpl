@@ -1,24 +1,24 @@
 {{/*
-The server: a StatefulSet of one, so that two servers never open the same data, with a claim of its own instead of a
-template, whose size could not be changed later.
+The server: a StatefulSet with one pod, so that two servers never open the same data. Its volume claim is an object of
+its own, because the size in a claim template could not be changed later.
 */}}
 {{- define "postgres.claimName" -}}
-{{- .Values.storage.existingClaim | default (printf "%s-data" (include "service.fullname" .)) -}}
+{{- .values.storage.existingClaim | default (printf "%s-data" .name) -}}
 {{- end -}}
 
 {{- define "postgres.claim" -}}
-{{- if not .Values.storage.existingClaim -}}
+{{- if not .values.storage.existingClaim -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
-  {{- include "postgres.metadata" (dict "root" . "suffix" "-data" "keep" .Values.storage.keep) | nindent 2 }}
+  {{- include "postgres.metadata" (dict "root" .root "name" .name "fullname" (printf "%s-data" .name) "keep" .values.storage.keep) | nindent 2 }}
 spec:
   accessModes: [ReadWriteOnce]
-  {{- with .Values.storage.className }}
-  storageClassName: {{ . }}
+  {{- with .values.storage.className }}
+  storageClassName: {{ . | quote }}
   {{- end }}
   resources:
-    requests: {storage: {{ .Values.storage.size }}}
+    requests: {storage: {{ .values.storage.size }}}
 {{- end }}
 {{- end -}}
 
@@ -26,8 +26,11 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "postgres.metadata" (dict "root" .) | nindent 2 }}
+  {{- include "postgres.metadata" . | nindent 2 }}
 spec:
+  {{- with include "service.ipFamilies" .root }}
+  {{- . | nindent 2 }}
+  {{- end }}
   selector:
     {{- include "postgres.selector" . | nindent 4 }}
   ports:
@@ -38,51 +41,42 @@ spec:
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
-  {{- include "postgres.metadata" (dict "root" .) | nindent 2 }}
+  {{- include "postgres.metadata" . | nindent 2 }}
 spec:
   replicas: 1
   revisionHistoryLimit: 3
-  serviceName: {{ include "service.fullname" . }}
+  serviceName: {{ .name }}
   selector:
     matchLabels:
       {{- include "postgres.selector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "postgres.selector" . | nindent 8 }}
-      annotations:
-        # Most settings are read at start only: a change of them restarts the server, a new database does not.
-        kompensa.dev/settings: {{ include "postgres.settings" . | sha256sum | trunc 16 | quote }}
-        {{- with .Values.podAnnotations }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      {{- /* The server reads most settings at its start: a changed setting restarts it, a new database does not. */}}
+      {{- $settings := dict "kompensa.dev/settings" (include "postgres.settings" . | sha256sum | trunc 16) }}
+      {{- include "service.podMetadata" (dict "root" .root "name" .name "component" "postgres" "pod" .values "annotations" $settings) | nindent 6 }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
       # A fast shutdown writes a checkpoint first.
       terminationGracePeriodSeconds: 60
       securityContext:
-        {{- include "service.podSecurity" (dict "user" .Values.runAsUser) | nindent 8 }}
-      {{- include "service.scheduling" (dict "pod" .Values "root" .) | nindent 6 }}
+        {{- include "service.podSecurity" (dict "user" .root.Values.runAsUser) | nindent 8 }}
+      {{- include "service.scheduling" (dict "pod" .values "root" .root) | nindent 6 }}
       containers:
       - {{- include "postgres.container" . | nindent 8 }}
       volumes:
       - name: data
-        persistentVolumeClaim: {claimName: {{ include "postgres.claimName" . }}}
+        persistentVolumeClaim: {claimName: {{ include "postgres.claimName" . | quote }}}
       - name: config
-        configMap: {name: {{ include "service.fullname" . }}}
-      - name: superuser
-        secret:
-          secretName: {{ include "postgres.superuserSecret" . }}
-          defaultMode: 0440
-          items: [{key: password, path: password}]
+        configMap: {name: {{ .name }}}
+      - {{- include "postgres.superuserVolume" . | nindent 8 }}
       - {{- include "service.tmpVolume" (dict) | nindent 8 }}
 {{- end -}}
 
 {{- define "postgres.container" -}}
 name: postgres
-image: {{ include "service.image" (dict "root" . "image" .Values.image) }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
+image: {{ include "service.image" (dict "root" .root "image" .values.image) | quote }}
+imagePullPolicy: {{ .values.image.pullPolicy }}
 args: [-c, config_file=/etc/postgresql/postgresql.conf, -c, hba_file=/etc/postgresql/pg_hba.conf]
 env:
 - {name: PGDATA, value: /var/lib/postgresql/data/pgdata}
@@ -99,13 +93,13 @@ readinessProbe:
   periodSeconds: 10
   timeoutSeconds: 3
 livenessProbe:
-  # Only whether it takes connections at all: a server that recovers from a crash must be left to it.
+  # Checks only that it accepts connections: a restart would interrupt a server that recovers from a crash.
   tcpSocket: {port: postgres}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 6
 resources:
-  {{- toYaml .Values.resources | nindent 2 }}
+  {{- toYaml .values.resources | nindent 2 }}
 securityContext:
   {{- include "service.containerSecurity" . | nindent 2 }}
 volumeMounts:
@@ -119,12 +113,12 @@ volumeMounts:
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "postgres.metadata" (dict "root" .) | nindent 2 }}
+  {{- include "postgres.metadata" . | nindent 2 }}
 spec:
   podSelector:
     matchLabels:
       {{- include "postgres.selector" . | nindent 6 }}
-  # No egress: a database calls nobody.
+  # No egress: a database opens no connections.
   policyTypes: [Ingress, Egress]
   ingress:
   - ports:
@@ -133,11 +127,11 @@ spec:
     # Our own Jobs: the one that makes the roles, and `helm test`.
     - podSelector:
         matchLabels:
-          app.kubernetes.io/name: {{ include "service.fullname" . }}
-          app.kubernetes.io/instance: {{ .Release.Name }}
+          app.kubernetes.io/name: {{ .name | quote }}
+          app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
         matchExpressions:
         - {key: app.kubernetes.io/component, operator: In, values: [postgres-provision, postgres-test]}
-    {{- with .Values.networkPolicy.from }}
+    {{- with .values.networkPolicy.from }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   egress: []

@@ -1,12 +1,13 @@
 {{/*
-Names and labels. Each takes a dict: root (the chart's context), component (what the pod does) and, where a chart
-holds several things of equal rank, name (defaults to the chart's).
+Names and labels. Each takes a dict: root (the chart's context), component (the role of the pod) and, if a chart holds
+several things of the same kind, name (default: the chart's name).
 */}}
 
 {{/*
-The release's name, with the chart's in it: the prefix of every object of a chart that may be installed twice. At most
-40 of the 63 characters that a name may have: the longest addition is `-provision-<revision>-<digest>`. What is cut is
-the release's part, or the names of two charts of one release would be the same; no dots, which a Service may not have.
+The release's name together with the chart's name: the prefix of every object of a chart that may be installed twice. It
+has at most 40 of the 63 characters that a name may have, because the longest suffix is `-provision-<revision>-<digest>`.
+A long name loses characters of the release's part, so that two charts of one release still have different names. Dots
+become hyphens, because a Service's name must not have a dot.
 */}}
 {{- define "service.fullname" -}}
 {{- $release := .Release.Name | replace "." "-" -}}
@@ -19,32 +20,53 @@ the release's part, or the names of two charts of one release would be the same;
 {{- end -}}
 {{- end -}}
 
-{{/* What selects the pods; never changes after the first install, because selectors are immutable. */}}
+{{/*
+The chart's own name. Under an umbrella chart, .Chart.Name is the alias of the dependency, but the network policies of
+the other charts select pods by the chart's own name.
+*/}}
+{{- define "service.chartName" -}}
+{{- index .Chart.Annotations "kompensa.dev/chart" | default .Chart.Name -}}
+{{- end -}}
+
+{{/* The labels that select the pods. They never change after the first install, because selectors are immutable. */}}
 {{- define "service.selectorLabels" -}}
-app.kubernetes.io/name: {{ .name | default .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/name: {{ .name | default (include "service.chartName" .root) | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
+{{/* All labels of an object. Those of commonLabels come last and replace none of ours. */}}
 {{- define "service.labels" -}}
-{{ include "service.selectorLabels" . }}
-app.kubernetes.io/part-of: kompensa
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- $ours := include "service.selectorLabels" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/part-of" "kompensa" -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $_ := set $ours "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- merge $ours (.root.Values.commonLabels | default dict) | toYaml -}}
 {{- end -}}
 
-{{/* A whole metadata block; dict: root, component, suffix or fullname, and optionally name, annotations, keep. */}}
+{{/* A whole metadata block; dict: root, component, and optionally fullname, name, annotations, keep. */}}
 {{- define "service.metadata" -}}
-name: {{ .fullname | default (printf "%s-%s" (include "service.fullname" .root) .component) }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .fullname | default (printf "%s-%s" (include "service.fullname" .root) .component) | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "service.labels" . | nindent 2 }}
-{{- $annotations := .annotations | default dict }}
-{{- if .keep }}
-{{- $annotations = merge (dict "helm.sh/resource-policy" "keep") $annotations }}
+{{- $keep := ternary (dict "helm.sh/resource-policy" "keep") dict (.keep | default false) }}
+{{- with merge $keep (.annotations | default dict) }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $annotations }}
+{{- end -}}
+
+{{/*
+Metadata of a pod template; dict: root, component, pod (its values, with podLabels and podAnnotations), and optionally
+name and annotations (ours). A value replaces neither a label that selects the pod nor an annotation of ours.
+*/}}
+{{- define "service.podMetadata" -}}
+labels:
+  {{- $selecting := include "service.selectorLabels" . | fromYaml }}
+  {{- merge $selecting (.pod.podLabels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
+{{- with merge (.annotations | default dict) (.pod.podAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

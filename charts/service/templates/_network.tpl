@@ -1,25 +1,55 @@
-{{/* Pieces of NetworkPolicies. */}}
+{{/* Parts of Services and NetworkPolicies. */}}
 
-{{/* Egress to the cluster's DNS. */}}
-{{- define "service.egressDns" -}}
-- ports:
-  - {protocol: UDP, port: 53}
-  - {protocol: TCP, port: 53}
+{{/* Address families of a Service, from the root's values. */}}
+{{- define "service.ipFamilies" -}}
+{{- with .Values.ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.ipFamilies }}
+ipFamilies: {{ toJson . }}
+{{- end }}
 {{- end -}}
 
-{{/* Egress to a PostgreSQL; dict: root, pods (labels of its pods, which listen on 5432; empty: one outside the cluster). */}}
-{{- define "service.egressDatabase" -}}
+{{/* Egress to the cluster's DNS, by networkPolicy.dns of the root. */}}
+{{- define "service.egressDns" -}}
+{{- with .Values.networkPolicy.dns -}}
 - ports:
-  {{- range ternary (list 5432) .root.Values.networkPolicy.databasePorts (not (empty .pods)) }}
+  {{- range .ports }}
+  - {protocol: UDP, port: {{ . }}}
   - {protocol: TCP, port: {{ . }}}
   {{- end }}
-  {{- with .pods }}
+  {{- with .to }}
   to:
-  {{- include "service.peer" (dict "labels" .) | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Egress over TCP; dict: ports, and to (peers as in a NetworkPolicy; empty: anywhere). */}}
+{{- define "service.egress" -}}
+- ports:
+  {{- range .ports | uniq }}
+  - {protocol: TCP, port: {{ . }}}
+  {{- end }}
+  {{- with .to }}
+  to:
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end -}}
 
-{{/* A peer by namespace and pod labels; dict: namespace (empty: the policy's own), labels. */}}
+{{/*
+Egress to a PostgreSQL; dict: root, pods (labels of its pods, which listen on 5432; empty: a server of the user's, by
+networkPolicy.databases of the root).
+*/}}
+{{- define "service.egressDatabase" -}}
+{{- if .pods -}}
+{{- include "service.egress" (dict "ports" (list 5432) "to" (include "service.peer" (dict "labels" .pods) | fromYamlArray)) }}
+{{- else -}}
+{{- include "service.egress" .root.Values.networkPolicy.databases }}
+{{- end -}}
+{{- end -}}
+
+{{/* A peer by pod labels; dict: labels, and namespace (empty: the policy's own). */}}
 {{- define "service.peer" -}}
 - podSelector:
     matchLabels:
@@ -27,6 +57,6 @@
   {{- with .namespace }}
   namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ . }}
+      kubernetes.io/metadata.name: {{ . | quote }}
   {{- end }}
 {{- end -}}

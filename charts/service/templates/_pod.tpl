@@ -1,17 +1,27 @@
 {{/*
-What every pod of the project has in common. The security settings are those of the Pod Security Standard
-"restricted" and no value weakens them; only the user id can be left to the platform (runAsUser: null).
+The parts that every pod of the project shares. The security settings are those of the Pod Security Standard
+"restricted", and no value weakens them. Only the user id can be left to the platform (runAsUser: null).
 */}}
 
-{{/* An image reference; dict: root, image {registry, repository, tag, digest}. The tag defaults to appVersion. */}}
+{{/*
+An image reference; dict: root, image {registry, repository, tag, digest}. The tag defaults to appVersion. An umbrella
+chart may set global.imageRegistry for all images without a registry of their own.
+*/}}
 {{- define "service.image" -}}
+{{- $registry := .image.registry | default (.root.Values.global | default dict).imageRegistry -}}
 {{- $name := .image.repository -}}
-{{- with .image.registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
+{{- with $registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
 {{- $name }}:{{ .image.tag | default .root.Chart.AppVersion }}
 {{- with .image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* dict: user (uid and gid, or nil) */}}
+{{/* Secrets to pull images with, as a YAML list: the chart's, then those that an umbrella chart sets for all. */}}
+{{- define "service.pullSecrets" -}}
+{{- $global := (.Values.global | default dict).imagePullSecrets | default list -}}
+{{- concat (.Values.imagePullSecrets | default list) $global | uniq | toYaml -}}
+{{- end -}}
+
+{{/* dict: user (uid and gid, or null) */}}
 {{- define "service.podSecurity" -}}
 runAsNonRoot: true
 {{- with .user }}
@@ -31,9 +41,9 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Fields of a pod spec that a cluster's owner may want to set; dict: pod (values of that pod), root. */}}
+{{/* Fields of a pod spec for the owner of a cluster; dict: pod (the values of that pod), root. */}}
 {{- define "service.scheduling" -}}
-{{- with .root.Values.imagePullSecrets }}
+{{- with include "service.pullSecrets" .root | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -45,7 +55,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* The writable folder of a pod whose root file system is not. */}}
+{{/* The writable folder of a pod with a read-only root file system. */}}
 {{- define "service.tmpVolume" -}}
 name: tmp
 emptyDir:
@@ -79,7 +89,7 @@ metadata:
   {{- include "service.metadata" . | nindent 2 }}
 spec:
   maxUnavailable: 1
-  # A pod that is not ready protects nothing; without this it would block a node's drain.
+  # A pod that is not ready protects nothing. Without this line it would block the drain of its node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

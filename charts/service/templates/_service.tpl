@@ -3,15 +3,15 @@ Every object of one HTTP service that keeps its data in PostgreSQL: a Deployment
 schema, Service, ServiceAccount, disruption budget and network policy.
 
 dict: root (the parent's context), name, service (its values), and what only the parent knows:
-  databaseSecret  Secret with the key `url`
-  captureSecret   Secret with the key `username` of the role that may read the outbox, or empty
-  databasePods    labels of its PostgreSQL's pods, or empty for a server outside the cluster
-  callers         peers that may call it, as in a NetworkPolicy; empty: everyone
+  database      {secret, keys}: the Secret with the login, and the names of its keys
+  captureRole   {secret, key}: where the name of the role that may read the outbox is, or empty
+  databasePods  labels of its PostgreSQL's pods, or empty for a server outside the release
+  callers       peers that may call it, as in a NetworkPolicy; empty: everyone
 */}}
 {{- define "service.objects" -}}
 {{- with .service.pool }}
 {{- if gt (int .min) (int .max) }}
-{{- fail (printf "services.%s.pool: min is %d and max is %d: set min to at most max" $.name (int .min) (int .max)) }}
+{{- fail (printf "services.%s.pool: min is %d, but max is %d: min must not be above max" $.name (int .min) (int .max)) }}
 {{- end }}
 {{- end -}}
 {{ include "service.deployment" . }}
@@ -49,19 +49,14 @@ spec:
   revisionHistoryLimit: 3
   strategy:
     type: RollingUpdate
-    # The new pod serves before the old one goes: requests in flight see no gap.
+    # The new pod serves before the old one goes, so requests in flight see no gap.
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   selector:
     matchLabels:
       {{- include "service.ownSelector" . | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- include "service.ownSelector" . | nindent 8 }}
-      {{- with .service.podAnnotations }}
-      annotations:
-        {{- toYaml . | nindent 8 }}
-      {{- end }}
+      {{- include "service.podMetadata" (dict "root" .root "name" .name "component" "service" "pod" .service) | nindent 6 }}
     spec:
       serviceAccountName: {{ .name }}
       automountServiceAccountToken: false
@@ -83,30 +78,25 @@ spec:
         {{- include "service.httpProbes" (dict "port" "http" "live" "/healthz" "ready" "/readyz") | nindent 8 }}
         lifecycle:
           preStop:
-            # Proxies drop this pod from their lists first; then SIGTERM, and requests in flight are finished.
+            # Proxies first remove this pod from their lists. Then comes SIGTERM, and requests in flight are finished.
             sleep: {seconds: 3}
       volumes:
       - {{- include "service.tmpVolume" (dict) | nindent 8 }}
 {{- end -}}
 
-{{/* What the migrating and the serving container share: the same code with the same credentials. */}}
+{{/* The part that the migrating and the serving container share: the same code with the same credentials. */}}
 {{- define "service.container" -}}
-image: {{ include "service.image" (dict "root" .root "image" .service.image) }}
+image: {{ include "service.image" (dict "root" .root "image" .service.image) | quote }}
 imagePullPolicy: {{ .service.image.pullPolicy }}
 securityContext:
   {{- include "service.containerSecurity" . | nindent 2 }}
 resources:
   {{- toYaml .service.resources | nindent 2 }}
 env:
-- name: DATABASE_URL
-  valueFrom:
-    secretKeyRef: {name: {{ .databaseSecret }}, key: url}
-{{- with .captureSecret }}
-- name: CAPTURE_ROLE
-  valueFrom:
-    secretKeyRef: {name: {{ . }}, key: username}
+{{ include "service.databaseVariables" (merge (dict "variable" "DATABASE_URL") .database) }}
+{{- with .captureRole }}
+{{ include "service.secretVariable" (merge (dict "variable" "CAPTURE_ROLE") .) }}
 {{- end }}
-- {name: HOST, value: 0.0.0.0}
 - {name: PORT, value: "8080"}
 - {name: POOL_MIN, value: {{ .service.pool.min | quote }}}
 - {name: POOL_MAX, value: {{ .service.pool.max | quote }}}
@@ -126,6 +116,9 @@ metadata:
   {{- include "service.ownMetadata" . | nindent 2 }}
 spec:
   type: {{ ternary "NodePort" "ClusterIP" (not (empty .service.nodePort)) }}
+  {{- with include "service.ipFamilies" .root }}
+  {{- . | nindent 2 }}
+  {{- end }}
   selector:
     {{- include "service.ownSelector" . | nindent 4 }}
   ports:
@@ -156,7 +149,7 @@ spec:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   egress:
-  {{- include "service.egressDns" . | nindent 2 }}
+  {{- include "service.egressDns" .root | nindent 2 }}
   # Its own database and no other.
   {{- include "service.egressDatabase" (dict "root" .root "pods" .databasePods) | nindent 2 }}
 {{- end -}}
