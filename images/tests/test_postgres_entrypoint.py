@@ -35,7 +35,7 @@ def server(volume: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
         yield process, child
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         subprocess.run(["kill", "-9", str(child)], check=False)
 
 
@@ -47,7 +47,7 @@ def test_a_second_server_is_refused_while_one_has_the_volume(tmp_path: Path) -> 
 def test_a_killed_server_holds_the_volume_until_its_last_process_has_ended(tmp_path: Path) -> None:
     with server(tmp_path) as (process, child):
         process.kill()
-        process.wait(10)
+        process.wait(60)
         with pytest.raises(SystemExit, match="another server still uses"):
             hold_alone(tmp_path, within=0)
         subprocess.run(["kill", "-9", str(child)], check=True)

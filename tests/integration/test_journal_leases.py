@@ -51,8 +51,9 @@ async def test_no_shard_is_ever_owned_twice_or_lost(journal: Journal) -> None:
 
 
 async def test_an_engine_whose_lease_ended_is_fenced_before_its_shards_are_anyones(journal: Journal) -> None:
-    dead = await joined(journal, "dead", ttl=BRIEFLY)
+    dead = await joined(journal, "dead")
     alive = (await journal.leases.join("alive", ttl=60, previous=None)).lease
+    await journal.leases.renew(dead, ttl=BRIEFLY)
     await expired()
     grant = await journal.leases.renew(alive, ttl=60)
     assert (grant.gained, grant.fenced) == (ALL, ("dead",))

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -78,29 +79,42 @@ async def locked(database: Login, saga: str) -> AsyncIterator[asyncpg.Connection
     await blocker.close()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine must not end the waits for locks that a test looks at."""
+    monkeypatch.setattr(commit, "_SET_LOCK_TIMEOUT", "SET lock_timeout = '30s'")
+    monkeypatch.setattr(leases, "_ORDER", leases._ORDER.replace("'1s'", "'30s'"))
+
+
 @asynccontextmanager
-async def held_up(journal: Journal, database: Login, lease: Lease) -> AsyncIterator[asyncio.Task[frozenset[str]]]:
-    """While a commit under this lease waits for a saga's row; in the end it writes what it was to write."""
+async def held_up(
+    journal: Journal, database: Login, lease: Lease
+) -> AsyncIterator[tuple[asyncio.Task[frozenset[str]], asyncpg.Connection]]:
+    """While a commit under this lease waits for a saga's row; in the end it writes what it was to write.
+
+    Yields the commit and a connection to look at locks by.
+    """
     first = acceptance()
     await written(journal, lease, first)
     async with locked(database, first.row.id) as blocker:
         commit_under_way = asyncio.create_task(written(journal, lease, transition(first.row.id)))
-        await _until_one_waits_for_a_lock(blocker)
-        yield commit_under_way
+        await _until_waiting_for_locks(blocker, 1)
+        yield commit_under_way, blocker
     assert await commit_under_way == frozenset()
 
 
 async def versions_a_take_over_missed(journal: Journal, database: Login) -> int:
     """How many versions a commit that was under way wrote after somebody else took its lease."""
-    async with held_up(journal, database, await joined(journal)):
+    async with held_up(journal, database, await joined(journal)) as (_, watcher):
         taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
-        await asyncio.wait([taking_over], timeout=0.15)
+        await _until_waiting_for_locks(watcher, 2, unless=taking_over)
         seen = await journal.sagas.unsettled([0], after=None, limit=10) if taking_over.done() else None
     await taking_over
     found = await journal.sagas.unsettled([0], after=None, limit=10)
     return found[0].version - (seen or found)[0].version
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
     journal: Journal, database: Login
 ) -> None:
@@ -108,6 +122,7 @@ async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
     assert await versions_a_take_over_missed(journal, database) == 0
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_take_over_that_does_not_seize_the_lease_is_found(
     monkeypatch: pytest.MonkeyPatch, journal: Journal, database: Login
 ) -> None:
@@ -116,6 +131,7 @@ async def test_a_take_over_that_does_not_seize_the_lease_is_found(
     assert await versions_a_take_over_missed(journal, database) == 1
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_commit_that_meets_a_take_over_under_way_waits_for_it_and_fails(
     journal: Journal, database: Login
 ) -> None:
@@ -125,20 +141,21 @@ async def test_a_commit_that_meets_a_take_over_under_way_waits_for_it_and_fails(
         await taker.execute(leases._SEIZE, "one")
         await taker.fetchval(leases._ENTER, "one", 60.0, 0, True)
         late = asyncio.create_task(written(journal, lease, acceptance()))
-        done, _ = await asyncio.wait([late], timeout=0.15)
-        assert not done, "it was written while its lease was being taken"
+        await _until_waiting_for_locks(taker, 1, unless=late)
+        assert not late.done(), "it was written while its lease was being taken"
     with pytest.raises(StaleLeaseError):
         await late
     assert await journal.sagas.page(SagaFilter()) == []
     await taker.close()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_lease_is_renewed_while_a_commit_under_it_waits(
     journal: Journal, journals: Journals, database: Login
 ) -> None:
     lease, other = await joined(journal), journals()
     other_lease = await joined(other, "two")
-    async with held_up(journal, database, lease) as commit_under_way:
+    async with held_up(journal, database, lease) as (commit_under_way, _):
         await journal.leases.renew(lease, ttl=60)
         await other.leases.renew(other_lease, ttl=60)
         assert not commit_under_way.done(), "it no longer waited, so nothing was shown"
@@ -146,14 +163,15 @@ async def test_a_lease_is_renewed_while_a_commit_under_it_waits(
             await journal.leases.renew(Lease("one", lease.epoch - 1), ttl=60)
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_renewed_lease_is_still_held_by_the_commit_that_began_before(journal: Journal, database: Login) -> None:
     """Renewing writes a new version of the row; the commit's lock goes with it."""
     lease = await joined(journal)
-    async with held_up(journal, database, lease):
+    async with held_up(journal, database, lease) as (_, watcher):
         await journal.leases.renew(lease, ttl=60)
         taking_over = asyncio.create_task(journal.leases.join("one", ttl=60, previous=None))
-        done, _ = await asyncio.wait([taking_over], timeout=0.15)
-        assert not done, "the lease was taken while a commit under it could still land"
+        await _until_waiting_for_locks(watcher, 2, unless=taking_over)
+        assert not taking_over.done(), "the lease was taken while a commit under it could still land"
     await taking_over
 
 
@@ -177,10 +195,14 @@ async def test_a_locked_saga_is_named_and_holds_up_no_other(journal: Journal, da
     assert {row.version for row in await journal.sagas.page(SagaFilter())} == {1, 2}
 
 
-async def _until_one_waits_for_a_lock(connection: asyncpg.Connection) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            if await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+async def _until_waiting_for_locks(
+    connection: asyncpg.Connection, sessions: int, *, unless: asyncio.Task[Any] | None = None
+) -> None:
+    """Until so many sessions wait for a lock, or the task that should wait has ended."""
+    query = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+    async with asyncio.timeout(20):
+        while await connection.fetchval(query) < sessions:
+            if unless is not None and unless.done():
                 return
             await asyncio.sleep(0.01)
 

@@ -15,7 +15,7 @@ from kompensa_dev.kafka import KafkaBroker
 from kompensa_dev.postgres import Login
 from kompensa_dev.shop import Logins
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 LOGIN = Login(host="127.0.0.1", port=5432, database="orders", username="orders", password="secret")
 OUTBOX = Document(
     kind="Outbox",

@@ -30,7 +30,7 @@ async def running(work: Work, *, workers: int = 2, limit: int = 100) -> AsyncIte
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 -- what is waited for is the state of the queue itself
             await asyncio.sleep(0)
 
@@ -129,7 +129,7 @@ async def test_whoever_offers_more_than_the_bound_waits() -> None:
             await asyncio.sleep(0)
         assert not offering.done()
         gate.set()
-        await asyncio.wait_for(offering, 5)
+        await asyncio.wait_for(offering, 60)
 
 
 async def test_a_dropped_key_is_not_worked_on_again() -> None:

@@ -16,7 +16,7 @@ TAPES = st.binary(max_size=160)
 REFUSALS = st.frozensets(st.integers(0, 6), max_size=2)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(definition=DEFINITIONS, refusing=REFUSALS, tape=TAPES)
 def test_whole_or_undone_whatever_happens(definition: Definition, refusing: frozenset[int], tape: bytes) -> None:
     world = World(definition, refusing=refusing)
