@@ -74,7 +74,7 @@ def said(apiserver: ApiServer, namespace: str, manifest: Object) -> str:
     return apiserver.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(manifest), check=False)
 
 
-@pytest.mark.parametrize("folder", ["shop", "sagas"])
+@pytest.mark.parametrize("folder", ["shop", "sagas", "parallel"])
 def test_our_own_manifests_are_taken(apiserver: ApiServer, namespace: str, folder: str) -> None:
     for manifest in documents(folder):
         manifest["metadata"].pop("namespace", None)
