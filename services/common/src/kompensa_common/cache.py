@@ -1,4 +1,4 @@
-"""Where a person's machine keeps what is expensive to make (images/setup/cache.py chooses the same folder)."""
+"""The folder in which a user's machine keeps expensive products (images/setup/cache.py chooses the same folder)."""
 
 from __future__ import annotations
 
