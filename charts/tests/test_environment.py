@@ -101,3 +101,16 @@ def test_no_variable_is_set_that_nobody_reads(helm: Helm) -> None:
         read.clear()
         reader(Recorded(given))
         assert given.keys() <= read | {"LOG_LEVEL"}, pod.name
+
+
+def test_a_journals_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:
+    """The driver reads libpq's own variables, if the URL is empty."""
+    keys = {"url": "", "database": "dbname", "username": "user"}
+    own = {"journal": {"existingSecret": {"name": "our-journal", "keys": keys}}, "postgres": {"enabled": False}}
+    pod = helm.render("kompensa", own).pod("Deployment", "kompensa-engine")
+    variables = pod.environment()
+    parts = {"PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password"}
+    references = {name: variables[name]["valueFrom"]["secretKeyRef"] for name in parts}
+    assert references == {name: {"name": "our-journal", "key": key} for name, key in parts.items()}
+    url = variables["KOMPENSA_JOURNAL_URL"]["value"]
+    assert EngineSettings.read({"KOMPENSA_JOURNAL_URL": url}).journal_url == "postgresql://"

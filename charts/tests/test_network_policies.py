@@ -149,3 +149,81 @@ def test_callers_of_services_and_api_can_be_named(helm: Helm) -> None:
     assert whole.talk(Party({"app": "gateway"}, "kompensa-system", {}), "kompensa-engine", 8080)
     assert whole.talk("kompensa-operator", "kompensa-engine", 8080)
     assert not whole.talk(STRANGER, "kompensa-engine", 8080)
+
+
+PEER = {"ipBlock": {"cidr": "10.1.2.3/32"}}
+DIRECTIONS = [
+    ("kompensa", "kompensa-engine", "egress", "apiServer"),
+    ("kompensa", "kompensa-engine", "egress", "participants"),
+    ("kompensa", "kompensa-operator", "egress", "apiServer"),
+    ("kompensa", "kompensa-operator", "egress", "databases"),
+    ("kompensa", "kompensa-operator", "egress", "kafka"),
+    ("kompensa", "kompensa-operator", "egress", "connect"),
+    ("backbone", "backbone-connect", "egress", "databases"),
+    ("backbone", "backbone-connect", "egress", "kafka"),
+    ("shop", "replica-invoices-customers", "egress", "kafka"),
+]
+
+
+@pytest.mark.parametrize(("chart", "policy", "direction", "field"), DIRECTIONS)
+def test_ports_and_peers_of_each_direction_are_values(
+    helm: Helm, chart: str, policy: str, direction: str, field: str
+) -> None:
+    rendering = helm.render(chart, {"networkPolicy": {field: {"ports": [1234], "to": [PEER]}}})
+    rules = rendering.one("NetworkPolicy", policy)["spec"][direction]
+    assert {"ports": [{"protocol": "TCP", "port": 1234}], "to": [PEER]} in rules
+
+
+@pytest.mark.parametrize(
+    ("chart", "policy", "field"),
+    [
+        ("kompensa", "kompensa-operator", "metricsFrom"),
+        ("kompensa", "kompensa-engine", "apiFrom"),
+        ("backbone", "backbone-kafka", "kafkaFrom"),
+        ("backbone", "backbone-connect", "connectFrom"),
+        ("shop", "orders", "callers"),
+        ("shop", "replica-invoices-customers", "metricsFrom"),
+    ],
+)
+def test_callers_are_values(helm: Helm, chart: str, policy: str, field: str) -> None:
+    rules = helm.render(chart, {"networkPolicy": {field: [PEER]}}).one("NetworkPolicy", policy)["spec"]["ingress"]
+    assert [rule for rule in rules if PEER in rule.get("from", [])]
+
+
+@pytest.mark.parametrize("chart", ["kompensa", "backbone", "shop"])
+def test_every_pod_reaches_the_clusters_dns_at_the_ports_of_the_values(helm: Helm, chart: str) -> None:
+    """OpenShift's DNS listens on 5353 behind its Service, and policies see the port behind it."""
+    for values, ports, peers in (
+        ({}, [53, 5353], None),
+        ({"networkPolicy": {"dns": {"ports": [8053], "to": [PEER]}}}, [8053], [PEER]),
+    ):
+        for policy in helm.render(chart, values).of("NetworkPolicy"):
+            rules = policy["spec"]["egress"]
+            if not rules or "postgres" in policy["metadata"]["name"]:
+                continue
+            assert rules[0]["ports"] == [
+                {"protocol": protocol, "port": port} for port in ports for protocol in ("UDP", "TCP")
+            ]
+            assert rules[0].get("to") == peers
+
+
+@pytest.mark.parametrize("chart", INSTALLED)
+def test_address_families_of_every_service_are_values(helm: Helm, chart: str) -> None:
+    families = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+    values = {**families, "kafka": {"external": {"enabled": True}}} if chart == "backbone" else families
+    services = helm.render(chart, {**values, "postgres": families} if chart == "kompensa" else values).of("Service")
+    assert services
+    for service in services:
+        assert service["spec"].items() >= families.items(), service["metadata"]["name"]
+    for service in helm.render(chart).of("Service"):
+        assert not families.keys() & service["spec"].keys()
+
+
+def test_every_listener_accepts_both_families(helm: Helm) -> None:
+    """Without a host, Kafka and Connect listen on all addresses of both families; so do our own processes."""
+    backbone = helm.render("backbone", {"kafka": {"external": {"enabled": True}}})
+    written = [text for item in backbone.of("ConfigMap") for text in item["data"].values()]
+    assert "listeners=INTERNAL://:9092,CONTROLLER://localhost:9093,EXTERNAL://:19092" in written[1] + written[0]
+    assert "listeners=http://:8083" in written[0] + written[1]
+    for chart in INSTALLED:
+        assert "0.0.0.0" not in helm.render(chart).text

@@ -1,10 +1,11 @@
 """Every pod that any chart makes: restricted, bounded, probed, and without credentials in plain sight."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from charts.tests.rendering import MATRIX, Helm, Pod
+from charts.tests.rendering import MATRIX, Helm, Pod, RefusedError, Rendering
 
 TOKEN_USERS = {"Deployment/kompensa-operator", "Deployment/kompensa-engine"}
 SECRET_WORDS = ("PASSWORD", "TOKEN", "DATABASE_URL", "JOURNAL_URL")
@@ -119,3 +120,49 @@ def test_scheduling_values_reach_the_pod(helm: Helm) -> None:
     }
     spec = helm.render("kompensa", {"engine": wishes}).pod("Deployment", "kompensa-engine").spec
     assert {field: spec[field] for field in wishes} == wishes
+
+
+def test_an_authority_of_ones_own_is_trusted_by_operator_and_engine(helm: Helm) -> None:
+    for kind, field in (("configMap", "name"), ("secret", "secretName")):
+        kompensa = helm.render("kompensa", {"caBundle": {kind: "our-authorities", "key": "root.pem"}})
+        for process in ("engine", "operator"):
+            pod = kompensa.pod("Deployment", f"kompensa-{process}")
+            volume = next(volume[kind] for volume in pod.spec["volumes"] if volume["name"] == "ca")
+            assert volume[field] == "our-authorities"
+            assert volume["items"] == [{"key": "root.pem", "path": "ca.crt"}]
+            mount = next(mount for mount in pod.containers[0]["volumeMounts"] if mount["name"] == "ca")
+            assert pod.environment()["SSL_CERT_FILE"]["value"] == f"{mount['mountPath']}/ca.crt"
+
+
+def test_an_authority_comes_from_one_place(helm: Helm) -> None:
+    with pytest.raises(RefusedError, match="caBundle names ConfigMap one and Secret two"):
+        helm.render("kompensa", {"caBundle": {"configMap": "one", "secret": "two"}})
+
+
+def test_files_of_ones_own_can_be_mounted(helm: Helm) -> None:
+    volume = {"name": "database-ca", "secret": {"secretName": "our-ca"}}
+    mount = {"name": "database-ca", "mountPath": "/etc/database", "readOnly": True}
+    files = {"extraVolumes": [volume], "extraVolumeMounts": [mount]}
+    kompensa = helm.render("kompensa", {"engine": files, "operator": files})
+    shop = helm.render("shop", {"services": {"orders": files}})
+    for pod in (*map(kompensa_pod(kompensa), ("engine", "operator")), shop.pod("Deployment", "orders")):
+        assert volume in pod.spec["volumes"]
+        assert all(mount in container["volumeMounts"] for container in pod.containers), pod.name
+
+
+def kompensa_pod(kompensa: Rendering) -> Callable[[str], Pod]:
+    return lambda process: kompensa.pod("Deployment", f"kompensa-{process}")
+
+
+def test_labels_of_ones_own_are_added_and_replace_none_of_ours(helm: Helm) -> None:
+    labels = {"cost-center": "a", "app.kubernetes.io/name": "theirs"}
+    more = {"podLabels": {**labels, "team": "b"}, "podAnnotations": {"kompensa.dev/settings": "theirs"}}
+    backbone = helm.render("backbone", {"commonLabels": labels, "kafka": more, "connect": more})
+    for item in backbone.objects:
+        found = item["metadata"]["labels"]
+        assert (found["cost-center"], found["app.kubernetes.io/name"]) == ("a", "backbone")
+    for pod in backbone.pods():
+        assert (pod.labels["cost-center"], pod.labels["app.kubernetes.io/name"]) == ("a", "backbone")
+        if pod.serving:
+            assert pod.labels["team"] == "b"
+            assert pod.owner["spec"]["template"]["metadata"]["annotations"]["kompensa.dev/settings"] != "theirs"

@@ -82,6 +82,9 @@ spec:
             sleep: {seconds: 3}
       volumes:
       - {{- include "service.tmpVolume" (dict) | nindent 8 }}
+      {{- with .service.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- end -}}
 
 {{/* The part that the migrating and the serving container share: the same code with the same credentials. */}}
@@ -107,6 +110,9 @@ env:
 {{- end }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
+{{- with .service.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "service.clusterService" -}}
