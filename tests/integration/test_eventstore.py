@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, LiteralString
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -30,18 +29,12 @@ from kompensa_eventstore import (
     VersionConflictError,
     after_restore,
     decide,
-    events_table,
     serving_grants,
 )
+from tests.integration.eventstore_desk import ORDERS, Connection, Desk, event, prepared
 from tests.support.waiting import until
 
-Connection = psycopg.AsyncConnection[Any]
 CREATED, PAID = NewEvent(type="ORDER_CREATED", data={"total": "209.97"}), NewEvent(type="PAYMENT_PROCESSED", data={})
-ORDERS = EventStore("Order")
-
-
-def event(**data: Any) -> NewEvent:
-    return NewEvent(type="HAPPENED", data=data)
 
 
 def same(decided: list[NewEvent], _: Sequence[StoredEvent]) -> list[NewEvent]:
@@ -49,36 +42,10 @@ def same(decided: list[NewEvent], _: Sequence[StoredEvent]) -> list[NewEvent]:
     return decided
 
 
-class Desk:
-    """A database with an event table in the schema `shop`."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.feed = Feed("shop")
-
-    async def connect(self, **options: Any) -> Connection:
-        connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True, **options)
-        await connection.execute("SET search_path TO shop")
-        return connection
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Connection]:
-        async with await self.connect() as connection:
-            yield connection
-
-    async def all(self) -> list[StoredEvent]:
-        async with self.connected() as connection:
-            return (await self.feed.read(connection, limit=100_000)).events
-
-
 @pytest.fixture
-async def desk(database: Any) -> Desk:
-    desk = Desk(database.url)
-    async with await psycopg.AsyncConnection.connect(database.url, autocommit=True) as connection:
-        await connection.execute("CREATE SCHEMA shop")
-        await connection.execute("SET search_path TO shop")
-        await connection.execute(events_table())
-    return desk
+async def desk(database: Any) -> AsyncIterator[Desk]:
+    async with prepared(database.url) as desk:
+        yield desk
 
 
 @pytest.fixture
@@ -416,21 +383,15 @@ async def collect(desk: Desk, into: list[StoredEvent], *, count: int, name: str 
 
 
 def blocked(desk: Desk) -> bool:
-    return bool(asked(desk, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    return bool(desk.asked("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
 
 def waits_idly(desk: Desk) -> bool:
     return bool(
-        asked(desk, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idle reader' AND state = 'idle'")
+        desk.asked("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idle reader' AND state = 'idle'")
     )
 
 
 def last_question(desk: Desk) -> Any:
     """When the waiting reader began its last statement."""
-    return asked(desk, "SELECT query_start FROM pg_stat_activity WHERE application_name = 'idle reader'")
-
-
-def asked(desk: Desk, query: LiteralString) -> Any:
-    with psycopg.connect(desk.url) as connection:
-        row = connection.execute(query).fetchone()
-    return row[0] if row else None
+    return desk.asked("SELECT query_start FROM pg_stat_activity WHERE application_name = 'idle reader'")

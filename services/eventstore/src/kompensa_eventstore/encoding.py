@@ -26,7 +26,7 @@ def plain(data: Mapping[str, Any], *, type_: str, limit: int) -> tuple[str, dict
         If a value has no JSON form (NaN, a naive datetime, NUL in a text), or the text is longer than `limit` bytes.
     """
     try:
-        text = json.dumps(dict(data), default=_default, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(dict(data), default=as_json, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidEventError(f"{type_}: the data have no JSON form: {error}") from error
@@ -38,7 +38,8 @@ def plain(data: Mapping[str, Any], *, type_: str, limit: int) -> tuple[str, dict
     return text, read
 
 
-def _default(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """A value without a JSON form of its own, as text."""
     match value:
         case Decimal() if value.is_finite():
             return format(value, "f")

@@ -116,6 +116,10 @@ class Feed:
         events = [stored(row, self._types.get(row[1])) for row in ready]
         return Page(events=events, settled=not writing and len(ready) == len(rows) and len(rows) < limit)
 
+    async def listen(self, connection: AsyncConnection[Any]) -> None:
+        """Have the connection notified of what is appended from now on; `wait` needs it."""
+        await connection.execute(sql.SQL("LISTEN {}").format(self._channel))
+
     async def follow(
         self, connect: Connect, *, after: Position = BEGINNING, limit: int = BATCH
     ) -> AsyncIterator[list[StoredEvent]]:
@@ -126,25 +130,31 @@ class Feed:
         while True:
             try:
                 async with await connect() as connection:
-                    await connection.execute(sql.SQL("LISTEN {}").format(self._channel))
-                    async for events in self._followed(connection, after, limit):
-                        after = events[-1].position
-                        yield events
+                    await self.listen(connection)
+                    patience = Patience()
+                    while True:
+                        page = await self.read(connection, after=after, limit=limit)
+                        if page.events:
+                            after = page.events[-1].position
+                            patience = Patience()
+                            yield page.events
+                        else:
+                            await patience.wait(connection, page)
             except psycopg.OperationalError:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _followed(
-        self, connection: AsyncConnection[Any], after: Position, limit: int
-    ) -> AsyncIterator[list[StoredEvent]]:
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            page = await self.read(connection, after=after, limit=limit)
-            if page.events:
-                after, pause = page.events[-1].position, FIRST_PAUSE_SECONDS
-                yield page.events
-            elif page.settled:
-                async for _ in connection.notifies(timeout=SIGN_OF_LIFE_SECONDS, stop_after=1):
-                    pass
-            else:
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+class Patience:
+    """How to wait after a page without events: for a notification, or a growing pause while one may not come."""
+
+    def __init__(self) -> None:
+        self._pause = FIRST_PAUSE_SECONDS
+
+    async def wait(self, connection: AsyncConnection[Any], page: Page) -> None:
+        """Return when it is time to read again. The connection must listen, in autocommit."""
+        if page.settled:
+            async for _ in connection.notifies(timeout=SIGN_OF_LIFE_SECONDS, stop_after=1):
+                pass
+            return
+        await asyncio.sleep(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,169 @@
+"""Build a projection again from its first event while the old one goes on serving.
+
+New tables of the same form are filled beside the old ones. Once they have caught up, they take their place in one
+transaction: readers see the old rows before and the new rows after, and never neither. A rebuild that was stopped goes
+on where it was. It runs as the owner of the tables, for example in a Job with the migrating role.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import tuple_row
+
+from kompensa_eventstore.events import Position
+from kompensa_eventstore.feed import Feed
+from kompensa_eventstore.projections.projection import Projection
+from kompensa_eventstore.projections.rows import ProjectionError
+from kompensa_eventstore.projections.runner import advance, hold, position
+
+BATCH = 2_000
+SUFFIX = "__next"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a rebuild is: events applied, how many there are by the planner's estimate, and the rate of this run."""
+
+    done: int
+    total: int
+    per_second: float
+
+
+async def rebuild(
+    projection: Projection,
+    feed: Feed,
+    connection: AsyncConnection[Any],
+    *,
+    schema: str,
+    events: str = "events",
+    batch: int = BATCH,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> int:
+    """Rebuild, swap, and return the number of events that were applied in this run.
+
+    Parameters
+    ----------
+    connection
+        In autocommit, as the owner of the projection's tables.
+    report
+        Called after each batch.
+
+    Raises
+    ------
+    ProjectionError
+        If something depends on an old table, such as a view, that the swap would leave behind.
+    """
+    name = projection.name + SUFFIX
+    await hold(connection, schema, name)
+    await _check_dependants(connection, projection, schema)
+    after = await _begun(connection, projection, schema, name)
+    total = await _estimate(connection, schema, events)
+    begin, done = time.monotonic(), 0
+    while True:
+        page = await feed.read(connection, after=after, limit=batch)
+        if page.events:
+            await advance(connection, projection, page.events, after=after, schema=schema, name=name, suffix=SUFFIX)
+            after, done = page.events[-1].position, done + len(page.events)
+            report(Progress(done=done, total=max(total, done), per_second=done / (time.monotonic() - begin or 1)))
+        if len(page.events) < batch:
+            break
+    return done + await _swap(connection, projection, feed, schema, name, after)
+
+
+async def _begun(connection: AsyncConnection[Any], projection: Projection, schema: str, name: str) -> Position:
+    """Make the new tables, unless an earlier run has; where it had got to."""
+    async with connection.transaction():
+        after = await position(connection, schema, name, lock=True)
+        for table in projection.tables:
+            await connection.execute(
+                sql.SQL("CREATE TABLE IF NOT EXISTS {} (LIKE {} INCLUDING ALL)").format(
+                    sql.Identifier(schema, table.name + SUFFIX), sql.Identifier(schema, table.name)
+                )
+            )
+    return after
+
+
+async def _swap(
+    connection: AsyncConnection[Any], projection: Projection, feed: Feed, schema: str, name: str, after: Position
+) -> int:
+    """Apply what came meanwhile and put the new tables in the place of the old, in one transaction.
+
+    The old one's position is locked first, as its runner does in each transaction: the runner waits, then finds that
+    the position has moved, and goes on from there into the new tables.
+    """
+    done = 0
+    async with connection.transaction():
+        await position(connection, schema, projection.name, lock=True)
+        while events := (await feed.read(connection, after=after, limit=BATCH)).events:
+            await advance(connection, projection, events, after=after, schema=schema, name=name, suffix=SUFFIX)
+            after, done = events[-1].position, done + len(events)
+        for table in projection.tables:
+            old, new = sql.Identifier(schema, table.name), sql.Identifier(schema, table.name + SUFFIX)
+            for grant in await _grants(connection, schema, table.name):
+                await connection.execute(grant)
+            await connection.execute(sql.SQL("DROP TABLE {}").format(old))
+            await connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(table.name)))
+        bookkeeping = sql.Identifier(schema, "projections")
+        await connection.execute(
+            sql.SQL(
+                "UPDATE {table} live SET (transaction_id, number, events, advanced_at, error, failing_since) ="
+                " (SELECT transaction_id, number, events, clock_timestamp(), NULL, NULL::timestamptz"
+                " FROM {table} WHERE name = %s) WHERE live.name = %s"
+            ).format(table=bookkeeping),
+            (name, projection.name),
+        )
+        await connection.execute(sql.SQL("DELETE FROM {} WHERE name = %s").format(bookkeeping), (name,))
+    return done
+
+
+async def _grants(connection: AsyncConnection[Any], schema: str, table: str) -> list[sql.Composed]:
+    """What must be granted on the new table, so that those who read the old one can read it."""
+    query = """
+        SELECT privilege_type, is_grantable, CASE WHEN grantee <> 0 THEN grantee::regrole::text END
+          FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = to_regclass(%s) AND grantee <> relowner
+    """
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query, (sql.Identifier(schema, table).as_string(connection),))
+        found = await cursor.fetchall()
+    return [
+        sql.SQL("GRANT {} ON {} TO {}{}").format(
+            sql.SQL(privilege),
+            sql.Identifier(schema, table + SUFFIX),
+            sql.SQL(role or "PUBLIC"),  # regrole's text is quoted already where it must be
+            sql.SQL(" WITH GRANT OPTION" if grantable else ""),
+        )
+        for privilege, grantable, role in found
+    ]
+
+
+async def _check_dependants(connection: AsyncConnection[Any], projection: Projection, schema: str) -> None:
+    query = """
+        SELECT DISTINCT coalesce(rule.ev_class::regclass::text, fk.conrelid::regclass::text)
+          FROM pg_depend
+          LEFT JOIN pg_rewrite rule ON classid = 'pg_rewrite'::regclass AND rule.oid = objid
+          LEFT JOIN pg_constraint fk
+            ON classid = 'pg_constraint'::regclass AND fk.oid = objid AND fk.contype = 'f' AND fk.confrelid = refobjid
+         WHERE refobjid = to_regclass(%s) AND (rule.oid IS NOT NULL OR fk.oid IS NOT NULL)
+    """
+    for table in projection.tables:
+        async with connection.cursor(row_factory=tuple_row) as cursor:
+            await cursor.execute(query, (sql.Identifier(schema, table.name).as_string(connection),))
+            found = [str(row[0]) for row in await cursor.fetchall()]
+        if found:
+            raise ProjectionError(
+                f"{', '.join(found)} depends on {schema}.{table.name}, which a rebuild replaces: drop it, rebuild, and "
+                "create it again"
+            )
+
+
+async def _estimate(connection: AsyncConnection[Any], schema: str, events: str) -> int:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        query = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)"
+        await cursor.execute(query, (sql.Identifier(schema, events).as_string(connection),))
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0

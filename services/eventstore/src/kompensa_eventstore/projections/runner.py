@@ -1,0 +1,213 @@
+"""Keep a projection up with its feed.
+
+Rows and position are committed together, so a kill at any point repeats and loses nothing. One runner works at a time:
+it holds an advisory lock in the same session that writes, so whoever can write holds the lock; others wait for it. The
+position is locked and compared in each transaction, too, which catches runners behind a pooler and lets a rebuild swap
+the tables under a running one.
+
+A handler that raises stops its projection at that event, and nothing else. The error is kept where people look, the
+events before it are applied one by one, and it is tried again after a growing pause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import dict_row, tuple_row
+
+from kompensa_eventstore.events import Position, StoredEvent
+from kompensa_eventstore.feed import BATCH, RECONNECT_SECONDS, Connect, Feed, Patience
+from kompensa_eventstore.projections.projection import Projection
+from kompensa_eventstore.projections.rows import Rows
+
+_log = logging.getLogger(__name__)
+FIRST_RETRY_SECONDS = 1.0
+LONGEST_RETRY_SECONDS = 30.0
+LONGEST_ERROR = 500
+
+
+class MovedError(Exception):
+    """The position is not where this runner left it: the tables were rebuilt, or another runner writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How a projection is.
+
+    Attributes
+    ----------
+    behind
+        Events that it has not seen, counted up to 10,000.
+    lag_seconds
+        Age of the oldest of them; 0 if there is none.
+    error, failing_since
+        What keeps it from going on; None while nothing does.
+    """
+
+    name: str
+    position: Position
+    events: int
+    behind: int
+    lag_seconds: float
+    error: str | None
+    failing_since: datetime | None
+
+
+class ProjectionRunner:
+    """Runs one projection in one schema.
+
+    Parameters
+    ----------
+    connect
+        Opens connections in autocommit, direct to the server.
+    batch
+        Events in one transaction, at most.
+    """
+
+    def __init__(
+        self, projection: Projection, feed: Feed, connect: Connect, *, schema: str, batch: int = BATCH
+    ) -> None:
+        self.projection = projection
+        self._feed = feed
+        self._connect = connect
+        self._schema = schema
+        self._batch = batch
+        self._retry = FIRST_RETRY_SECONDS
+        self._failing = False
+
+    async def run(self) -> None:
+        """Follow the feed without end; a lost connection is opened again."""
+        while True:
+            try:
+                async with await self._connect() as reader, await self._connect() as writer:
+                    await self._feed.listen(reader)
+                    await hold(writer, self._schema, self.projection.name)
+                    await self._follow(reader, writer)
+            except psycopg.OperationalError as error:
+                _log.warning("projection %s has lost its database: %s", self.projection.name, error)
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _follow(self, reader: AsyncConnection[Any], writer: AsyncConnection[Any]) -> None:
+        after = await position(writer, self._schema, self.projection.name)
+        patience = Patience()
+        while True:
+            try:
+                page = await self._feed.read(reader, after=after, limit=1 if self._failing else self._batch)
+                if not page.events:
+                    await patience.wait(reader, page)
+                    continue
+                patience = Patience()
+                await advance(writer, self.projection, page.events, after=after, schema=self._schema)
+                after = page.events[-1].position
+                self._failing, self._retry = False, FIRST_RETRY_SECONDS
+            except MovedError:
+                after = await position(writer, self._schema, self.projection.name)
+            except psycopg.OperationalError:
+                raise
+            except Exception as error:
+                await self._failed(writer, error)
+
+    async def _failed(self, writer: AsyncConnection[Any], error: Exception) -> None:
+        """Go on event by event, up to the one that fails; keep the error and wait only at that one."""
+        if not self._failing:
+            self._failing = True
+            return
+        _log.exception("projection %s cannot go on", self.projection.name)
+        query = sql.SQL(
+            "UPDATE {} SET error = %s, failing_since = coalesce(failing_since, clock_timestamp()) WHERE name = %s"
+        ).format(_bookkeeping(self._schema))
+        text = f"{type(error).__name__}: {error}"[:LONGEST_ERROR].replace("\0", "")
+        await writer.execute(query, (text, self.projection.name))
+        await asyncio.sleep(self._retry)
+        self._retry = min(2 * self._retry, LONGEST_RETRY_SECONDS)
+
+
+async def hold(connection: AsyncConnection[Any], schema: str, name: str) -> None:
+    """Wait until no other session runs the projection; from then on this one does, as long as it lives."""
+    await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"projection {schema}.{name}",))
+
+
+async def advance(
+    connection: AsyncConnection[Any],
+    projection: Projection,
+    events: Sequence[StoredEvent],
+    *,
+    after: Position,
+    schema: str,
+    name: str | None = None,
+    suffix: str = "",
+) -> None:
+    """Apply the events and move the position, in one transaction.
+
+    Raises
+    ------
+    MovedError
+        If the position is not `after`.
+    """
+    name = name or projection.name
+    async with connection.transaction():
+        if await position(connection, schema, name, lock=True) != after:
+            raise MovedError
+        await projection.apply(await Rows.of(connection, projection.tables, schema=schema, suffix=suffix), events)
+        query = sql.SQL(
+            "UPDATE {} SET transaction_id = %s, number = %s, events = events + %s, advanced_at = clock_timestamp(),"
+            " error = NULL, failing_since = NULL WHERE name = %s"
+        ).format(_bookkeeping(schema))
+        await connection.execute(query, (*events[-1].position, len(events), name))
+
+
+async def position(connection: AsyncConnection[Any], schema: str, name: str, *, lock: bool = False) -> Position:
+    """Where the projection is. One that is new begins before the first event."""
+    table = _bookkeeping(schema)
+    query = sql.SQL("SELECT transaction_id, number FROM {} WHERE name = %s").format(table)
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query + sql.SQL(" FOR UPDATE") if lock else query, (name,))
+        row = await cursor.fetchone()
+        if row is None:
+            insert = sql.SQL("INSERT INTO {} (name) VALUES (%s) ON CONFLICT DO NOTHING").format(table)
+            await cursor.execute(insert, (name,))
+            return await position(connection, schema, name, lock=lock)
+    return Position(*row)
+
+
+async def status(
+    connection: AsyncConnection[Any], projection: Projection, *, schema: str, events: str = "events"
+) -> Status:
+    """How the projection is, from its bookkeeping and the events that wait for it."""
+    query = sql.SQL(
+        """SELECT p.transaction_id, p.number, p.events, p.error, p.failing_since, w.behind,
+                  coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8 AS lag
+             FROM {projections} p, LATERAL (
+                  SELECT count(*) AS behind, min(occurred_at) AS oldest FROM (
+                      SELECT occurred_at FROM {events}
+                       WHERE (transaction_id, position) > (p.transaction_id::text::xid8, p.number)
+                         AND (%(types)s::text[] IS NULL OR aggregate_type = ANY (%(types)s))
+                       ORDER BY transaction_id, position LIMIT 10000) waiting) w
+            WHERE p.name = %(name)s"""
+    ).format(projections=_bookkeeping(schema), events=sql.Identifier(schema, events))
+    types = list(projection.aggregates) if projection.aggregates is not None else None
+    await position(connection, schema, projection.name)
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, {"name": projection.name, "types": types})
+        row = await cursor.fetchone()
+    assert row is not None, "position() has made the row"
+    return Status(
+        name=projection.name,
+        position=Position(row["transaction_id"], row["number"]),
+        events=row["events"],
+        behind=row["behind"],
+        lag_seconds=max(0.0, row["lag"]),
+        error=row["error"],
+        failing_since=row["failing_since"],
+    )
+
+
+def _bookkeeping(schema: str) -> sql.Identifier:
+    return sql.Identifier(schema, "projections")
