@@ -18,6 +18,8 @@ from images.setup.versions import IMAGES, Versions
 
 LICENSE = "Apache-2.0"
 PULL_SECONDS = 300.0
+# Perl comes with the package that merges /usr into /, which is done by then; it would be a third of plain Debian.
+USED_ONCE = ("usrmerge", "perl", "perl-modules-*")
 NOT_IN_CONTEXT = shutil.ignore_patterns("__pycache__", "pom.xml")
 
 
@@ -50,7 +52,9 @@ class ImageBuilder:
         published = self.versions.published_debian
         if not packages.can_install() or (self.engine.program == "docker" and self._pulled(published)):
             return published
-        rootfs = RootFileSystem("base", self.versions.debian_suite, ["ca-certificates"])
+        rootfs = RootFileSystem(
+            "base", self.versions.debian_suite, ["ca-certificates", "usr-is-merged"], purged=USED_ONCE
+        )
         image = f"{REGISTRY}/kompensa/debian:{rootfs.key()}"
         if not self.engine.has_image(image):
             packages.ensure(self.report, packages.NODE_BUILD)
@@ -88,6 +92,7 @@ class ImageBuilder:
             for name, source in recipe.jars.items():
                 _link_tree(product / source, context / name)
         if recipe.bundle:
+            packages.ensure(self.report, [packages.STRIP])
             _link_tree(bundles.lib(recipe.bundle.requirements(), self.cache, runner), context / "lib")
             _link_tree(bundles.app(recipe.bundle, self.cache, runner), context / "app")
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.setup import venv
+from images.setup import slim, venv
 from images.setup.cache import Cache
 from images.setup.commands import Command, Runner, output_of
 from images.setup.digest import key_of
@@ -21,6 +21,7 @@ from images.setup.versions import CHECKOUT
 # Debian 12's glibc; wheels for a newer one would not load in the image.
 MANYLINUX = "manylinux_2_36"
 IMAGE_PYTHON = "3.11"
+SLIMMING = Path(slim.__file__)
 # Bytecode, because a container can write none.
 _ENVIRONMENT = {**venv.UV_ENVIRONMENT, "UV_COMPILE_BYTECODE": "1"}
 
@@ -55,12 +56,13 @@ def lib(requirements: str, cache: Cache, runner: Runner) -> Path:
         for_image = ["--python-version", IMAGE_PYTHON, "--python-platform", target_platform(), "--only-binary", ":all:"]
         verified: Command = ["--no-deps", "--require-hashes", "-r", folder / "requirements.txt"]
         runner.run([*_install_into(folder / "lib"), *for_image, *verified], env=_ENVIRONMENT)
+        slim.slim(folder / "lib", runner)
 
     return cache.product("lib", lib_key(requirements), install) / "lib"
 
 
 def lib_key(requirements: str) -> str:
-    return key_of(requirements, IMAGE_PYTHON, target_platform())
+    return key_of(requirements, IMAGE_PYTHON, target_platform(), SLIMMING)
 
 
 def app(bundle: Bundle, cache: Cache, runner: Runner) -> Path:

@@ -37,6 +37,7 @@ PODMAN = (
     Need("iptables", "iptables"),
     Need("containernetworking-plugins", "/usr/lib/cni/bridge"),
 )
+STRIP = Need("binutils", "strip")
 NODE_BUILD = (Need("mmdebstrap", "mmdebstrap"), Need("gcc", "cc"), Need("libc6-dev", "/usr/include/stdlib.h"))
 
 

@@ -1,5 +1,6 @@
 """Debian root file systems made from packages, where no image can be pulled."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ TAR = "rootfs.tar"
 
 @dataclass(frozen=True)
 class RootFileSystem:
-    """A minimal Debian with some packages more."""
+    """A minimal Debian with some packages more; `purged` (names or patterns) are removed again at the end."""
 
     name: str
     suite: str
     packages: Sequence[str]
+    purged: Sequence[str] = ()
 
     def key(self) -> str:
         return key_of(*mmdebstrap_command(self, Path(TAR)))
@@ -42,6 +44,8 @@ def mmdebstrap_command(rootfs: RootFileSystem, target: Path) -> list[str]:
     """The mirror is left to the tool's own default, as the machine is set up."""
     rules = [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     rules += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
+    purge = f'chroot "$1" apt-get purge --yes --auto-remove {shlex.join(rootfs.purged)}'
+    hooks = [f"--customize-hook={purge}"] if rootfs.purged else []
     return [
         "mmdebstrap",
         "--quiet",
@@ -50,6 +54,7 @@ def mmdebstrap_command(rootfs: RootFileSystem, target: Path) -> list[str]:
         "--format=tar",
         *rules,
         f"--include={','.join(rootfs.packages)}",
+        *hooks,
         rootfs.suite,
         str(target),
     ]

@@ -109,8 +109,12 @@ def test_pods_get_kinds_hook_and_no_limits_above_the_nodes_own() -> None:
 
 def test_a_debian_is_known_by_everything_that_goes_into_it() -> None:
     one = RootFileSystem("node", "bookworm", ["systemd"])
-    others = [RootFileSystem("node", "trixie", ["systemd"]), RootFileSystem("node", "bookworm", ["systemd", "jq"])]
-    assert len({one.key(), *(other.key() for other in others)}) == 3
+    others = [
+        RootFileSystem("node", "trixie", ["systemd"]),
+        RootFileSystem("node", "bookworm", ["systemd", "jq"]),
+        RootFileSystem("node", "bookworm", ["systemd"], purged=["usrmerge"]),
+    ]
+    assert len({one.key(), *(other.key() for other in others)}) == 4
     assert mmdebstrap_command(one, Path("x.tar"))[-2:] == ["bookworm", "x.tar"], "the mirror is the machine's own"
 
 

@@ -1,0 +1,67 @@
+"""What is left out of images is not missed by what runs in them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from images.setup.commands import Runner
+from images.setup.slim import UNUSED, WORTH_STRIPPING, slim
+from images.tests.tools import Tools
+
+RUN_WITHOUT = f"""
+import sys
+
+class LeftOut:
+    def find_spec(self, name, path=None, target=None):
+        if name.rpartition(".")[0] in {UNUSED!r}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, LeftOut())
+
+import asyncio
+import kompensa.api.serve, kompensa.handlers.main, kompensa_cdc.main
+from kubernetes.aio.client import ApiClient, Configuration
+from kompensa.cluster.kube import Kube, UnavailableError
+from kompensa.cluster.resources import SAGAS
+from kompensa.model.expressions import Scope, Template
+
+async def ask():
+    client = ApiClient(Configuration(host="http://127.0.0.1:9"))
+    try:
+        await Kube(client).get(SAGAS, "shop", "one")
+    except UnavailableError:
+        print("asked")
+    finally:
+        await client.close()
+
+asyncio.run(ask())
+print(Template("${{input.map(i, i.size()).filter(n, n > 1).size()}}").render(Scope({{"input": ["a", "bc"]}})))
+"""
+
+
+def test_our_processes_run_without_the_modules_that_are_left_out() -> None:
+    run = subprocess.run([sys.executable, "-c", RUN_WITHOUT], capture_output=True, text=True, check=False)
+    assert (run.stdout.split(), run.stderr) == (["asked", "1"], "")
+
+
+def test_a_package_keeps_nothing_but_its_own_init(tmp_path: Path, tools: Tools) -> None:
+    tools.add("strip", "exit 0")
+    models = tmp_path / "kubernetes/client/models"
+    (models / "__pycache__").mkdir(parents=True)
+    for name in ("__init__", "v1_pod"):
+        (models / f"{name}.py").touch()
+        (models / f"__pycache__/{name}.cpython-311.pyc").touch()
+    slim(tmp_path, Runner(tmp_path / "log"))
+    kept = sorted(str(path.relative_to(models)) for path in models.rglob("*") if path.is_file())
+    assert kept == ["__init__.py", "__pycache__/__init__.cpython-311.pyc"]
+
+
+def test_large_extensions_are_stripped_and_libraries_of_wheels_are_not(tmp_path: Path, tools: Tools) -> None:
+    tools.add("strip", "exit 0")
+    (tmp_path / "wheel.libs").mkdir()
+    for name, size in (("large.so", WORTH_STRIPPING), ("small.so", 10), ("wheel.libs/large.so", WORTH_STRIPPING)):
+        (tmp_path / name).write_bytes(b"0" * size)
+    slim(tmp_path, Runner(tmp_path / "log"))
+    assert tools.calls("strip") == [f"strip --strip-unneeded {tmp_path / 'large.so'}"]
