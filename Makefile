@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PY := .venv/bin/python
-DISTRIBUTIONS := operator operator/dev cdc services/common services/kit services/eventstore services/orders services/inventory services/payments services/invoices services/shipping
+SHOP := $(shell cat services/shop.txt)
+DISTRIBUTIONS := operator operator/dev cdc services/common services/kit services/eventstore $(addprefix services/,$(SHOP))
 ARGS ?=
 N ?= 50
 # Hundreds of processes start from this checkout: they may keep their bytecode, whatever the shell says.
@@ -30,7 +31,7 @@ lint: ## ruff, mypy, import layers, spelling, plain English
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy operator/src operator/dev/src cdc/src services/common/src services/kit/src services/eventstore/src $(foreach s,orders inventory payments invoices shipping,services/$(s)/src) charts images tests
+	.venv/bin/mypy $(addsuffix /src,$(DISTRIBUTIONS)) charts images tests
 	.venv/bin/lint-imports
 	.venv/bin/codespell
 	$(PY) -m tests.prose

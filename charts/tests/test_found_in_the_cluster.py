@@ -7,8 +7,7 @@ import pytest
 
 from charts.tests.cluster import namespace, present, serving
 from charts.tests.rendering import INSTALLED, Helm, Object, RefusedError
-
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+from tests.support.services import SERVICES
 
 
 def install(helm: Helm, folder: Path, chart: str, values: Object, objects: Sequence[Object]) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from charts.tests.network import WORKER, Party, may_talk, policies_of
 from charts.tests.rendering import INSTALLED, MATRIX, Helm, Object, Rendering
+from tests.support.services import SERVICES
 
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 STRANGER = Party({"app": "stranger"}, "default", {})
 
 

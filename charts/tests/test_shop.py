@@ -8,9 +8,9 @@ import yaml
 
 from charts.tests.rendering import Helm, Object, RefusedError, Rendering
 from kompensa_cdc.capture.naming import replication_name
+from tests.support.services import SERVICES
 
 MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 OWN_KINDS = ("Participant", "SagaDefinition", "Outbox", "Replica")
 
 

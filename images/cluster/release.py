@@ -8,7 +8,7 @@ from pathlib import Path
 from images.cluster.kind import KindCluster
 from images.setup.commands import Command
 from images.setup.errors import SetupError
-from images.setup.recipes import SERVICES
+from images.setup.shop import SERVICES
 from images.setup.stages import Report
 from images.setup.versions import CHECKOUT
 

@@ -11,9 +11,9 @@ from images.setup import bundles, jars
 from images.setup.bundles import Bundle
 from images.setup.digest import key_of
 from images.setup.engine import REGISTRY
+from images.setup.shop import SERVICES
 from images.setup.versions import IMAGES
 
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 FORMAT = "context 1"
 
 

@@ -14,6 +14,7 @@ from images.setup.commands import Command, Runner
 from images.setup.digest import key_of
 from images.setup.errors import SetupError
 from images.setup.requirements import LOCK, pinned, read_lock
+from images.setup.shop import SERVICES
 from images.setup.stages import Report
 from images.setup.versions import CHECKOUT
 
@@ -31,11 +32,7 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "kompensa-dev": "operator/dev",
     "kompensa-participant": "services/kit",
     "kompensa-eventstore": "services/eventstore",
-    "shop-orders": "services/orders",
-    "shop-inventory": "services/inventory",
-    "shop-payments": "services/payments",
-    "shop-invoices": "services/invoices",
-    "shop-shipping": "services/shipping",
+    **{f"shop-{name}": f"services/{name}" for name in SERVICES},
 }
 
 

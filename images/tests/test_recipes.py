@@ -11,9 +11,10 @@ import pytest
 
 from images.setup import bundles, jars, recipes, requirements, venv
 from images.setup.bundles import Bundle
+from images.setup.shop import SERVICES
 from images.setup.versions import CHECKOUT, IMAGES
 
-PYTHON_IMAGES = {"python", "postgres", "kompensa", "orders", "inventory", "payments", "invoices", "shipping"}
+PYTHON_IMAGES = {"python", "postgres", "kompensa", *SERVICES}
 EVERYTHING = frozenset(recipes.RECIPES)
 
 # Walking the installed packages takes half a second an image, and the answer does not depend on the copied checkout.
@@ -59,9 +60,9 @@ def test_the_same_inputs_have_the_same_tags(checkout: Path) -> None:
         (append("images/postgres/entrypoint.py"), {"postgres"}),
         (append("images/kafka/log4j2.xml"), {"kafka"}),
         (append("images/debezium/pom.xml"), {"kafka", "connect"}),
-        (append("images/service/Containerfile"), set(recipes.SERVICES)),
-        (append("services/kit/src/kompensa_participant/service.py"), set(recipes.SERVICES)),
-        (append("services/common/src/kompensa_common/durations.py"), {"kompensa", *recipes.SERVICES}),
+        (append("images/service/Containerfile"), set(SERVICES)),
+        (append("services/kit/src/kompensa_participant/service.py"), set(SERVICES)),
+        (append("services/common/src/kompensa_common/durations.py"), {"kompensa", *SERVICES}),
         (append("services/orders/src/orders/app.py"), {"orders"}),
         (append("operator/src/kompensa/model/transition.py"), {"kompensa"}),
         (append("cdc/pyproject.toml"), {"kompensa"}),

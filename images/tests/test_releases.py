@@ -12,6 +12,7 @@ from images.setup import recipes
 from images.setup.cache import Cache
 from images.setup.engine import Engine
 from images.setup.errors import SetupError
+from images.setup.shop import SERVICES
 from images.setup.stages import Report
 from images.tests.tools import Tools
 
@@ -50,7 +51,7 @@ def test_images_are_taken_apart_as_the_charts_want_them() -> None:
         "tag": IMAGES["orders"].rpartition(":")[2],
         "pullPolicy": "IfNotPresent",
     }
-    assert set(values["services"]) == set(recipes.SERVICES)
+    assert set(values["services"]) == set(SERVICES)
 
 
 def test_each_release_is_upgraded_in_order_with_its_values(cache: Cache, tools: Tools, report: Report) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.support.cluster import SERVICES, SHOP, SYSTEM
+from tests.support.cluster import SHOP, SYSTEM
+from tests.support.services import SERVICES
 
 SERVICE_PODS = "app.kubernetes.io/component=service"
 

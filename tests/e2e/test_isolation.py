@@ -8,8 +8,9 @@ import uuid
 import pytest
 
 from tests.e2e.test_order_saga import unique
-from tests.support.cluster import SERVICES, SHOP, SYSTEM, Cluster
+from tests.support.cluster import SHOP, SYSTEM, Cluster
 from tests.support.kubectl import KubectlError
+from tests.support.services import SERVICES
 from tests.support.shop import saga
 
 TABLES = {

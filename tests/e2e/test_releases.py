@@ -17,8 +17,9 @@ import pytest
 from tests.e2e.test_copies import copy_of
 from tests.e2e.test_crashes import WHOLE, copied_scene
 from tests.e2e.test_order_saga import KEPT, kept_of, unique
-from tests.support.cluster import ENDED, SERVICES, SHOP, SYSTEM, Cluster
+from tests.support.cluster import ENDED, SHOP, SYSTEM, Cluster
 from tests.support.helm import Helm, laid_over
+from tests.support.services import SERVICES
 from tests.support.shop import Scene
 
 pytestmark = pytest.mark.timeout(600, func_only=True)

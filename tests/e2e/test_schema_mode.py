@@ -38,8 +38,9 @@ from tests.e2e.test_order_saga import (  # noqa: F401
     test_the_order_of_the_seed_succeeds_whole,
     test_whichever_step_fails_nothing_is_left_behind,
 )
-from tests.support.cluster import SERVICES, SHOP, Cluster
+from tests.support.cluster import SHOP, Cluster
 from tests.support.helm import Helm, laid_over
+from tests.support.services import SERVICES
 
 NAMESPACE = "shop-schema"
 RELEASE = "shop-schema"

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_order_saga import unique
-from tests.support.cluster import SERVICES, SHOP, SYSTEM, Cluster
+from tests.support.cluster import SHOP, SYSTEM, Cluster
 from tests.support.http import call
 from tests.support.kubectl import KubectlError
+from tests.support.services import SERVICES
 
 CONNECT = "http://127.0.0.1:18086"
 SHORTEST_SECRET = 12

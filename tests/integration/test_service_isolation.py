@@ -13,8 +13,8 @@ import pytest
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_participant.migrations import migrate, revisions
 from kompensa_participant.settings import Settings
+from tests.support.services import SERVICES
 
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 CROSSING_KEYS = """
 SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint c
   JOIN pg_class a ON a.oid = c.conrelid JOIN pg_class b ON b.oid = c.confrelid

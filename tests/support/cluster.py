@@ -13,11 +13,11 @@ from kompensa_dev.kind_node import KindNode
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
 from tests.support.kubectl import Kubectl, eventually
+from tests.support.services import SERVICES
 from tests.support.shop import Shop, saga
 
 SYSTEM = "kompensa-system"
 SHOP = "shop"
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
 API = "http://127.0.0.1:18080"
 PUBLISHED = {name: f"http://127.0.0.1:{18081 + n}" for n, name in enumerate(SERVICES)}
 ENDED = ("Succeeded", "Compensated", "InterventionRequired", "Terminated")

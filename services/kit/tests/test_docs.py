@@ -10,9 +10,10 @@ import pytest
 
 from kompensa_participant import Service
 from kompensa_participant.settings import Settings
+from tests.support.services import SERVICES
 
 
-@pytest.mark.parametrize("name", ["orders", "inventory", "payments", "invoices", "shipping"])
+@pytest.mark.parametrize("name", SERVICES)
 async def test_the_page_needs_nothing_from_elsewhere(name: str) -> None:
     service: Service = import_module(f"{name}.app").service
     app = service.app(Settings(database_url="postgresql://nowhere"))

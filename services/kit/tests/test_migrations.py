@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kompensa_participant.migrations import is_behind, revisions
+from tests.support.services import SERVICES
 
 KNOWN = ("0001", "0002", "0003")
 
@@ -16,7 +17,7 @@ def test_a_schema_is_behind_when_the_code_knows_a_later_revision(found: str | No
     assert is_behind(found, KNOWN) is behind
 
 
-@pytest.mark.parametrize("service", ["orders", "inventory", "payments", "invoices", "shipping"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_each_service_ships_its_revisions(service: str) -> None:
     assert revisions(service)[0] == "0001"
 

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from kompensa_dev.checkout import checkout
 from kompensa_dev.ports import HOST
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.process import Program
 
-SERVICES = ("orders", "inventory", "payments", "invoices", "shipping")
+SERVICES = tuple((checkout() / "services/shop.txt").read_text(encoding="utf-8").split())
+"""In the order of their ports."""
 PUBLISHERS = ("orders",)
 SHARED_DATABASE = "shop"
 Isolation = Literal["instance", "schema"]
