@@ -56,7 +56,7 @@ def _step_spec(name: str, *, retriable: bool) -> dict[str, Any]:
 
 
 def crash(engine: Engine) -> None:
-    """End an engine as SIGKILL would: nothing is written, nothing is given back, nobody is told."""
+    """End an engine as SIGKILL would: nothing is written, given back or notified."""
     for task in engine._tasks:
         task.cancel()
     if engine.tenure is not None:
@@ -148,7 +148,7 @@ class World:
         return await self.first.sagas.view(saga_id)
 
     async def until_phase(self, saga_id: str, phase: str, *, seconds: float = 60.0) -> SagaView:
-        """Until the journal says so, whoever runs the saga."""
+        """Until the journal says so, whichever engine runs the saga."""
         await until(lambda: self.durable_phase(saga_id) == phase, f"the saga to be {phase}", seconds=seconds)
         return await self.view(saga_id)
 

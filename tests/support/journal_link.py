@@ -1,7 +1,7 @@
-"""One engine's way to a journal: it can be cut, it can be told to refuse a write, and it tells of everything it passes.
+"""One engine's way to a journal, at which a test can cut the connection, reject a write, or act at each question.
 
-In front of a journal in memory it stands for the network between one engine and a shared database; in front of a real
-one it is where a test puts a crash.
+In front of a journal in memory it plays the network between one engine and a shared database. In front of a real one, a
+test puts a crash there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Passing = Callable[[str], Awaitable[None]]
 
 
 async def unnoticed(_: str) -> None:
-    """What is told to nobody."""
+    """Do nothing at a question."""
 
 
 class JournalLink:
@@ -30,9 +30,9 @@ class JournalLink:
     fail_with
         Raised by everything that is asked, until it is None again.
     poisonous
-        Which writes the journal refuses, whoever's batch they are in.
+        Returns whether the journal rejects a write, in any batch.
     before, after
-        Told of each question (`sagas.write`, `leases.renew`, ...) before it is asked, and after it was answered.
+        Called with each question (`sagas.write`, `leases.renew`, ...) before it is asked, and after it was answered.
     """
 
     def __init__(self, journal: Journal) -> None:

@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 def durable_steps(world: World, saga_id: str) -> list[StepPhase]:
-    """Where the steps stand by the journal, read without a turn of the loop."""
+    """The phases of the steps by the journal, read without a turn of the loop."""
     return [step.phase for step in stored_saga(world.journal.sagas._rows[saga_id]).saga.steps]
 
 

@@ -99,7 +99,7 @@ async def test_an_engine_that_lost_its_lease_drops_everything_and_joins_again() 
 
 
 async def test_an_engine_is_ready_again_after_a_lease_that_was_lost_with_a_commit_under_way() -> None:
-    """What an old lease's commits suffered says nothing of the new one: nobody would send sagas to clear it."""
+    """Failed commits of an old lease say nothing about the new one. No saga would come to clear them."""
     async with World() as world:
         await world.declare("reserve")
         await world.engine("two")

@@ -1,4 +1,4 @@
-"""Object-born sagas on their objects: the end is shown until it is there, once, and remembered."""
+"""Sagas on their Saga objects: the end is published until it is written, once, and that is remembered."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What the environment may say to an engine, and how it is told that it said something else."""
+"""An engine's settings from its environment, and the errors for those that cannot be read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is asked of sagas outlives whoever asked and whoever owns the saga, and has its effect once."""
+"""Requests to sagas outlive the caller and the engine that owns the saga, and have their effect once."""
 
 import asyncio
 from typing import get_args

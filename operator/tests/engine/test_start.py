@@ -1,4 +1,4 @@
-"""What is asked for becomes a saga, once: ids, keys, input, and what is acknowledged."""
+"""A request becomes a saga, once: ids, keys, input, and the answer."""
 
 import asyncio
 
@@ -34,7 +34,7 @@ async def test_two_starts_with_one_key_are_one_saga() -> None:
 
 
 async def test_a_journal_without_the_keys_uniqueness_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutant: nothing but the journal tells that a key exists."""
+    """The mutant: only the journal knows that a key exists."""
     async with World() as world:
         monkeypatch.setattr(world.journal.sagas, "_by_key", lambda *_: None)
         assert len(await sagas_of_two_starts_with_one_key(world)) == 2

@@ -1,4 +1,4 @@
-"""What lives as long as one lease: recovery, shards that come and go, and no call without a lease that surely holds."""
+"""One lease in a whole engine: recovery, shards that come and go, and no call unless the lease surely holds."""
 
 import asyncio
 from collections import Counter

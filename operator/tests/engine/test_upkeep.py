@@ -1,4 +1,4 @@
-"""What an engine does now and then: it forgets, counts, looks for what stands still, and reads what others declared."""
+"""An engine's housekeeping: it deletes, counts, looks for stalled sagas, and reads the declarations of others."""
 
 import asyncio
 
@@ -67,7 +67,7 @@ async def test_a_round_of_upkeep_that_fails_does_not_end_the_upkeep() -> None:
         async def stumble(question: str) -> None:
             if question == "sagas.parked":
                 world.links[world.first].before = unnoticed
-                raise ValueError("a row that nobody foresaw")
+                raise ValueError("an unexpected row")
 
         world.links[world.first].before = stumble
         await until(lambda: world.durable_phase(saga) is None, "the saga to be forgotten", seconds=60)

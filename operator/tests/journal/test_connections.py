@@ -1,4 +1,4 @@
-"""What may be told of a journal's address."""
+"""The part of a journal's URL that may be shown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Many sagas, one commit: when a batch begins, what is in it, and what becomes of it when the journal fails."""
+"""Many sagas, one commit: when a batch begins, what is in it, and what happens to it when the journal fails."""
 
 import asyncio
 from collections.abc import Sequence
@@ -167,7 +167,7 @@ async def test_a_locked_saga_waits_alone_and_is_written_once_it_is_free() -> Non
     await asyncio.sleep(5)
     assert {saga for saga, task in waiting.items() if task.done()} == {"a", "c"}
     assert await commits.submit(move("d"))
-    assert observer.attempts == [], "the journal answers, so nothing is said about it"
+    assert observer.attempts == [], "the journal answers, so it is not unavailable"
     writer.locked = frozenset()
     assert await asyncio.gather(*waiting.values()) == [True] * 3
     assert [[name(write) for write in batch] for batch in writer.batches[:3]] == [["a", "b", "c"], ["a", "c"], ["b"]]

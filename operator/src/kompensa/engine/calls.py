@@ -1,7 +1,7 @@
 """From a command to a call, and from its reply to an event.
 
 At most `max_in_flight` calls to one participant run at a time. An attempt's time-out does not include the wait for a
-slot, because a queue of ours says nothing about the participant. Things may change during that wait, so they are
+slot, because our own queue says nothing about the participant. Things may change during that wait, so they are
 checked with the slot in hand: whether the lease still holds, whether the saga has turned back, and where the
 participant is.
 """
@@ -31,7 +31,7 @@ from kompensa.transport.port import Reply, Transport
 _SUSPENDED_POLL_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 Call = CallAction | CallCompensation | CallProbe
-# Misconfigured, so that the model takes it for a call without effect, unless an earlier attempt may have had one.
+# Misconfigured, so that the model counts it as a call without effect, unless an earlier attempt may have had one.
 _NOT_SENT = Reply(
     outcome=Outcome.MISCONFIGURED,
     reason="NotSent",

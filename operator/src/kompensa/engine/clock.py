@@ -1,8 +1,8 @@
 """The wall clock as sagas see it: it never goes back.
 
-A saga's due times are times of the wall clock, because they outlive the process. Set back by an hour, that clock would
-hold up every retry and deadline by an hour. Here an hour too many is made up for by going slower instead: until the
-wall clock has caught up, two of its seconds count as one, so a wait takes twice as long at most.
+A saga's due times are times of the wall clock, because they outlive the process. If that clock is set back by an
+hour, every retry and deadline would be late by an hour. This clock goes slower instead, until the wall clock has caught
+up: two seconds count as one. A wait takes twice as long at most.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Participants and definitions: kept in the journal, compiled in memory.
 
 A definition is compiled with what its participants declare (idempotency, time-outs), and both are stored together
-under the revision: an engine that takes a saga over compiles exactly what the saga was started with. Where a
-participant is, and its token, are looked up at each call instead: a service may move under a running saga.
+under the revision: an engine that takes a saga over compiles exactly what the saga was started with. A participant's
+address and its token are looked up at each call instead: a service may move under a running saga.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Row = TypeVar("Row", ParticipantRow, DefinitionRow)
 
 
 class _Declared(msgspec.Struct, frozen=True):
-    """What is stored of a revision: the spec as given, and the specs of the participants it names."""
+    """The stored form of a revision: the spec as given, and the specs of the participants that it names."""
 
     spec: dict[str, Any]
     participants: dict[str, dict[str, Any]]
@@ -54,9 +54,9 @@ class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
 class Declarations:
     """Answers from memory; writes through to the journal.
 
-    Before a change everything is read anew: what another engine was told a moment ago must not be undone or missed.
-    `object_uid` is that of the Kubernetes object that declares; without one, a person or a file does. Whoever declares
-    a name last has it.
+    Before a change everything is read again: a declaration that another engine took on a moment ago must not be undone
+    or missed. `object_uid` is the uid of the Kubernetes object that declares; it is None for a person or a file. The
+    last one to declare a name has it.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -71,7 +71,7 @@ class Declarations:
         self._revisions: dict[tuple[str, str, str], Definition] = {}
 
     async def load(self) -> None:
-        """Read everything current anew; another engine may have changed it."""
+        """Read all current declarations again; another engine may have changed them."""
         async with self._turn:
             await self._load()
 
@@ -87,7 +87,7 @@ class Declarations:
         self._declared_by = {key: row.object_uid for key, row in kept.items()}
 
     def participant(self, namespace: str, name: str) -> Participant | None:
-        """Where it is now."""
+        """The participant's present address and token, or None if it is not declared."""
         return self._addresses.get((namespace, name))
 
     def participants(self, namespace: str) -> dict[str, dict[str, Any]]:
@@ -100,7 +100,7 @@ class Declarations:
         return {key[1]: (self._current[key].revision, self._specs[key]) for key in found}
 
     def objects(self) -> list[DeclaredObject]:
-        """The objects of all namespaces that something stands for here, whether they still exist or not."""
+        """The objects of all namespaces that declared something, whether they still exist or not."""
         participants = {key: row.object_uid for key, (row, _) in self._participants.items()}
         return [
             *(
@@ -116,7 +116,13 @@ class Declarations:
         ]
 
     def current(self, namespace: str, name: str) -> Definition:
-        """What a new saga runs by. Raises UnknownDefinitionError."""
+        """The definition that new sagas are started with.
+
+        Raises
+        ------
+        UnknownDefinitionError
+            There is no definition of that name.
+        """
         definition = self._current.get((namespace, name))
         if definition is None:
             there = ", ".join(self.definitions(namespace)) or "none"
@@ -126,9 +132,15 @@ class Declarations:
         return definition
 
     async def found(self, namespace: str, name: str) -> Definition:
-        """The same, also when another engine took it on a moment ago. Raises UnknownDefinitionError.
+        """The same, even if another engine took it on a moment ago.
 
-        One reading serves everybody who asked before it began, so that a flood of wrong names is no flood of readings.
+        One reading serves all callers that asked before it began, so that a flood of wrong names does not cause a flood
+        of readings.
+
+        Raises
+        ------
+        UnknownDefinitionError
+            There is no definition of that name.
         """
         if (namespace, name) not in self._current:
             loads = self._loads
@@ -138,7 +150,13 @@ class Declarations:
         return self.current(namespace, name)
 
     async def revision(self, namespace: str, name: str, revision: str) -> Definition:
-        """What a saga was started with. Raises UnknownDefinitionError."""
+        """The definition that a saga was started with.
+
+        Raises
+        ------
+        UnknownDefinitionError
+            The journal does not have this revision.
+        """
         known = self._revisions.get((namespace, name, revision))
         if known is not None:
             return known
@@ -158,8 +176,12 @@ class Declarations:
     ) -> None:
         """Take on a participant; definitions that name it get a new revision if what it declares has changed.
 
-        One that no longer fits what the participant declares keeps its revision; putting it again tells what is wrong.
-        Raises ParticipantInvalidError.
+        A definition that no longer fits the participant keeps its revision; applying it again shows its errors.
+
+        Raises
+        ------
+        ParticipantInvalidError
+            The spec cannot be read, or the token cannot be sent.
         """
         try:
             parsed = parse_participant(spec)
@@ -175,7 +197,7 @@ class Declarations:
         async with self._turn:
             await self._load()
             await self._put_participant(row, parsed)
-            # Also for one that is known: whoever put it may not have got this far.
+            # Even if the participant is known: the engine that put it may have stopped before this.
             while not await self._definitions_follow(namespace, name):
                 await self._load()
 
@@ -188,7 +210,7 @@ class Declarations:
             self._addresses[namespace, name] = _address(row, parsed)
 
     async def _definitions_follow(self, namespace: str, participant: str) -> bool:
-        """Compile anew what names a participant; False if another engine was told of a definition in between."""
+        """Compile again the definitions that name a participant; False if another engine changed one in between."""
         for key, old in list(self._current.items()):
             if key[0] != namespace or all(step.participant != participant for step in old.steps):
                 continue
@@ -211,7 +233,7 @@ class Declarations:
         return True
 
     async def delete_participant(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
-        """Forget a participant, with `object_uid` only if that object declared it; returns whether it was there.
+        """Forget a participant, with `object_uid` only if that object declared it; return whether it was there.
 
         Sagas that still need it are parked when they call it.
         """
@@ -225,7 +247,13 @@ class Declarations:
     async def put_definition(
         self, namespace: str, name: str, spec: Mapping[str, Any], *, object_uid: str | None = None
     ) -> str:
-        """Take on a definition and return its revision. Raises DefinitionInvalidError with every finding."""
+        """Take on a definition and return its revision.
+
+        Raises
+        ------
+        DefinitionInvalidError
+            The definition cannot be run; the error has every finding.
+        """
         key = (namespace, name)
         async with self._turn:
             await self._load()
@@ -237,7 +265,13 @@ class Declarations:
             return definition.revision
 
     def _checked(self, namespace: str, name: str, spec: Mapping[str, Any]) -> Definition:
-        """Compiled with the participants as they are now. Raises DefinitionInvalidError."""
+        """Compile a definition with the participants as they are now.
+
+        Raises
+        ------
+        DefinitionInvalidError
+            The definition cannot be run; the error has every finding.
+        """
         try:
             parsed = parse_definition(spec)
         except SpecError as error:
@@ -277,9 +311,9 @@ class Declarations:
         return True
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
-        """Nothing starts by it any more; running sagas keep their revision.
+        """Start no more sagas by this definition; running sagas keep their revision.
 
-        With `object_uid` only if that object declared it; returns whether it was there.
+        With `object_uid`, this is done only if that object declared it. Return whether the definition was there.
         """
         async with self._turn:
             if not await self._catalogue.delete_definition(namespace, name, object_uid=object_uid):
@@ -312,13 +346,13 @@ class Declarations:
 
 
 def _readable(rows: Sequence[Row], read: Callable[[Row], T]) -> dict[Key, T]:
-    """What can be read. One row that this version cannot read must not keep the others from being used."""
+    """The readable rows. One row that this version cannot read must not keep the others from being used."""
     found = {}
     for row in rows:
         try:
             found[row.namespace, row.name] = read(row)
         except Exception:
-            _log.exception("a declaration cannot be read; declare it anew", namespace=row.namespace, name=row.name)
+            _log.exception("a declaration cannot be read; apply it again", namespace=row.namespace, name=row.name)
     return found
 
 

@@ -36,7 +36,7 @@ class Driver:
         Raises
         ------
         StaleLeaseError
-            The lease is over. Nothing that was decided now may be carried out.
+            The lease is over. The decisions of this call must not be carried out.
         SupersededError
             The journal has moved on without this copy of the saga, which is void.
         RejectedError

@@ -1,6 +1,6 @@
 """The life of an engine process: join, renew, lose, join again, leave.
 
-Everything that belongs to one lease lives in a `Tenure`; this is what outlasts it.
+Everything that belongs to one lease is in a `Tenure`; this module outlasts it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kompensa.transport.port import Transport
 
 _log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.5
-# Renewing this many times within a lease's life forgives two failures in a row.
+# With so many renewals within a lease's life, two may fail in a row.
 _RENEWALS_PER_LEASE = 3
 
 
@@ -54,7 +54,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self.tenure: Tenure | None = None
         self.fallen = asyncio.Event()
-        """Set by a fault in the engine's own life, after which only a new process goes on."""
+        """Set by a fault in the engine itself. Only a new process can go on."""
         self.declarations = Declarations(journal.catalogue)
         self._parts = EngineParts(
             journal=journal,
@@ -75,7 +75,7 @@ class Engine:
         )
 
     async def start(self) -> None:
-        """Begin, in the background: an engine whose journal is down waits for it, and says so by `trouble`."""
+        """Begin, in the background. While the journal is down the engine waits for it, and `trouble` says so."""
         life = asyncio.create_task(self._live(), name="engine")
         life.add_done_callback(self._ended)
         self._tasks.append(life)
@@ -83,11 +83,11 @@ class Engine:
     def _ended(self, life: asyncio.Task[None]) -> None:
         error = None if life.cancelled() else life.exception()
         if error is not None:
-            _log.critical("a fault in the engine; only a new process goes on", exc_info=error)
+            _log.critical("a fault in the engine; restart the process", exc_info=error)
             self.fallen.set()
 
     async def stop(self) -> None:
-        """Leave in good order: write down what is known, and give the shards to whoever comes next."""
+        """Leave in good order: write every decision, and give the shards back for another engine."""
         self._stopping = True
         if self.tenure is not None:
             await self.tenure.drain(self._settings.drain)
@@ -106,7 +106,7 @@ class Engine:
         if self._stopping:
             return "stopping"
         if self.fallen.is_set():
-            return "a fault in the engine; its log tells which"
+            return "a fault in the engine; see its log"
         if self.tenure is None:
             return self._trouble
         if not self.tenure.held.shards:
@@ -114,7 +114,13 @@ class Engine:
         return self._unrenewed or self._observer.trouble
 
     def ready(self) -> Tenure:
-        """The tenure of the moment. Raises NotReadyError."""
+        """The present tenure.
+
+        Raises
+        ------
+        NotReadyError
+            The engine cannot take sagas now.
+        """
         if self.tenure is None or self._stopping or self.fallen.is_set():
             raise NotReadyError(f"this engine cannot take sagas now: {self.trouble}")
         return self.tenure
@@ -134,7 +140,7 @@ class Engine:
             await self._hold(Tenure(grant, asked + self._settings.lease_ttl, self._parts), grant)
 
     async def _open(self) -> None:
-        """Connect, migrate and read what is declared, however long that takes."""
+        """Connect, migrate and read the declarations, however long that takes."""
         while True:
             try:
                 await self._journal.open()
@@ -196,7 +202,7 @@ class Engine:
                 _note(grant)
 
     async def _pause(self, tenure: Tenure, seconds: float) -> None:
-        """Until it is time to renew, or shards were given back, or somebody found the lease lost."""
+        """Wait until it is time to renew, shards were given back, or the lease was found to be lost."""
         waits = [asyncio.create_task(self._wake.wait()), asyncio.create_task(tenure.held.lost.wait())]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -213,7 +219,7 @@ class Engine:
         try:
             await self._journal.leases.leave(lease)
         except JournalError as error:
-            _log.warning("the lease could not be given back; it ends by itself", error=str(error))
+            _log.warning("the lease could not be given back; it will expire", error=str(error))
 
 
 def _note(grant: Grant) -> None:

@@ -1,4 +1,4 @@
-"""Why the engine does not do what it was asked; the API gives each its status."""
+"""The reasons for which the engine rejects a request. The API gives each its HTTP status."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class EngineError(Exception):
-    """Anything below. The message is for the one who asked."""
+    """Any error below. Its message is for the caller."""
 
 
 class UnknownDefinitionError(EngineError):
@@ -46,16 +46,16 @@ class IdReusedError(EngineError):
 
 
 class SagaEndedError(EngineError):
-    """It is too late to ask this of the saga."""
+    """The saga has ended, so this request comes too late."""
 
 
 class PageGoneError(EngineError):
-    """The saga that a page was to follow is not in the journal any more."""
+    """The saga that a page should follow is not in the journal any more."""
 
 
 class OverloadedError(EngineError):
-    """As many sagas are in flight as this engine takes. Ask again in a moment."""
+    """This engine has as many sagas in flight as it takes. Try again in a moment."""
 
 
 class NotReadyError(EngineError):
-    """This engine owns no shard now: it is joining, leaving, or cannot reach the journal. Ask again, or another."""
+    """This engine owns no shard now: it is joining, leaving, or cannot reach the journal."""

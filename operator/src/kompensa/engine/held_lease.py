@@ -39,7 +39,7 @@ class HeldLease:
 
     @property
     def ended(self) -> bool:
-        """It is over, for good."""
+        """The lease is over, and never comes back."""
         return self._ended is not None
 
     async def permitted(self) -> None:
@@ -90,6 +90,6 @@ class HeldLease:
         self._closed = True
 
     def end(self, reason: StaleLeaseError) -> None:
-        """Refuse whoever asks for permission, and whoever waits for it."""
+        """Refuse permission to those that wait for it and to those that come."""
         self._ended = reason
         self._renewed.set()

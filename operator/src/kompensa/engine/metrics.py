@@ -1,4 +1,4 @@
-"""What the engine counts, under the names that people put into dashboards and alerts."""
+"""The engine's metrics. Dashboards and alerts use their names."""
 
 from __future__ import annotations
 

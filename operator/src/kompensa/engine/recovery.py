@@ -84,7 +84,7 @@ class Recovery:
                 return
 
     async def for_signal(self, signal: Signal) -> RunningSaga | None:
-        """The saga that a signal is for. One that is parked has left memory and is read again.
+        """The saga that a signal is for. A parked saga has left memory and is read again.
 
         A signal for a saga that has ended, or is gone, is withdrawn. None if the saga is not ours or cannot be read.
         """

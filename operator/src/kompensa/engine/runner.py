@@ -1,8 +1,8 @@
 """Runs the sagas of one lease: from an item in a saga's inbox to what follows from it.
 
-Items of one saga are taken strictly one after the other. Whoever brings an item while no task is at the inbox empties
-it. What the driver decides leads to calls, to a timer and to a status; a call's reply and a status that was written are
-the next items.
+Items of one saga are taken strictly one after the other. A task that brings an item while no other task is at the
+inbox empties it. The driver's decisions lead to calls, to a timer and to a status. A call's reply and a written status
+are the next items.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Runner:
         await self._take(running, InboxItem(event))
 
     def _follow_up(self, running: RunningSaga) -> None:
-        """See to what a new state needs besides calls: a status, a timer, or rest."""
+        """See to what a new state needs in addition to calls: a status, a timer, or rest."""
         self._sagas.count_suspended(running)
         if running.unreported:
             end = resting(running.shown)

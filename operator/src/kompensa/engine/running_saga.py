@@ -27,10 +27,10 @@ class StatusWritten(msgspec.Struct, frozen=True):
 
 
 class InboxItem(msgspec.Struct, frozen=True):
-    """What a saga has to take in next.
+    """The next thing for a saga to take in.
 
-    It is an event of the model, with the signal it comes from if there is one, or the news that the status was written.
-    A signal without an event concerns only the Saga object.
+    It is an event of the model, with its signal if it comes from one, or a `StatusWritten`. A signal without an event
+    concerns only the Saga object.
     """
 
     event: Event | StatusWritten | None
@@ -38,7 +38,7 @@ class InboxItem(msgspec.Struct, frozen=True):
 
 
 class RunningSaga:
-    """A saga, what is durable of it, and who waits for it.
+    """A saga, its durable state, and the requests that wait for its end.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class RunningSaga:
     weight
         The size of its input in bytes, as JSON.
     idempotency_key, object_uid, generation
-        What the request gave: its key, and uid and generation of its Saga object. None if it gave none.
+        Given by the request: its key, and the uid and generation of its Saga object. None if it gave none.
     reported
         The Saga object's status shows the newest state.
     driving
@@ -164,7 +164,7 @@ class RunningSaga:
         return self.saga.wake_at
 
     def view(self) -> SagaView:
-        """What may be shown of it now."""
+        """Its present view."""
         return view(self.definition, self.shown)
 
     def begin_driving(self) -> bool:
@@ -256,7 +256,7 @@ class RunningSaga:
         self.shown = self.saga
 
     def come_to_rest(self) -> bool:
-        """Wake whoever waits for the saga. True the first time for this state, so that each rest is counted once."""
+        """Wake the requests that wait. True the first time for this state, so that each rest is counted once."""
         self.wake_waiters()
         first, self._counted = not self._counted, True
         return first
@@ -272,7 +272,7 @@ class RunningSaga:
                 self._waiters.remove(waiter)
 
     def wake_waiters(self) -> None:
-        """Wake whoever waits for the saga, because it rests or because this engine lets go of it."""
+        """Wake the requests that wait for the saga: it rests, or this engine lets go of it."""
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -18,7 +18,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a saga was started with. It never changes. `ttl` is in seconds."""
+    """The part of a saga that never changes. `ttl` is in seconds."""
 
     input: dict[str, Any]
     deletion_policy: DeletionPolicy = "Compensate"
@@ -26,7 +26,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What changes from write to write. The saga in it has no input."""
+    """The part that changes from write to write. The saga in it has no input."""
 
     saga: Saga
     generation: int | None = None
@@ -34,7 +34,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StoredSaga(msgspec.Struct, frozen=True, kw_only=True):
-    """What a row says of a saga.
+    """A saga as its row has it.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ def stored_saga(row: SagaRow) -> StoredSaga:
 
 
 def stored_origin(row: SagaRow) -> Origin:
-    """Decode only what the saga was started with."""
+    """Decode only the origin."""
     return msgspec.json.decode(row.origin, type=Origin)
 
 

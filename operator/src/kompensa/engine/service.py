@@ -1,6 +1,6 @@
-"""What may be asked of an engine about sagas: start, show, list, control.
+"""Requests about sagas: start, show, list, control.
 
-Answers come from memory where the saga is ours, and from the journal where it is not.
+Answers come from memory for our own sagas, and from the journal for those of other engines.
 """
 
 from __future__ import annotations
@@ -35,18 +35,24 @@ from kompensa.model.view import SagaView, timestamp, view
 
 _log = structlog.get_logger(__name__)
 
-# A journal that does not answer for this long is told to whoever waits; the write itself goes on being tried.
+# If the journal does not answer for this long, the caller gets an error. The engine keeps trying to write.
 ACCEPTANCE_TIMEOUT_SECONDS = 10.0
 
 
 class Owner(Protocol):
-    """Who has the tenure of the moment."""
+    """The engine, as far as the service needs it."""
 
     @property
     def tenure(self) -> Tenure | None: ...
 
     def ready(self) -> Tenure:
-        """Raises NotReadyError."""
+        """The present tenure.
+
+        Raises
+        ------
+        NotReadyError
+            The engine cannot take sagas now.
+        """
         ...
 
 
@@ -72,15 +78,27 @@ class SagaService:
         self._starting: dict[str, asyncio.Task[bool]] = {}
 
     async def start(self, namespace: str, request: StartRequest) -> tuple[str, bool]:
-        """Start a saga and return its id; that of an older one, and False, for an id or key given before.
+        """Start a saga.
 
-        Raises UnknownDefinitionError, InputInvalidError, IdReusedError, IdempotencyKeyReusedError, OverloadedError,
-        NotReadyError, and RejectedError for what the journal cannot hold.
+        Returns
+        -------
+        tuple[str, bool]
+            The saga's id, and whether it is new. For an id or a key that was given before, the older saga's id and
+            False.
+
+        Raises
+        ------
+        UnknownDefinitionError, InputInvalidError, IdReusedError, IdempotencyKeyReusedError
+            The request cannot be fulfilled as it is.
+        OverloadedError, NotReadyError
+            The engine cannot take it now.
+        RejectedError
+            PostgreSQL cannot store what it contains.
         """
         tenure = self._owner.ready()
         definition = await self._declarations.found(namespace, request.definition)
         wanted = request.id or (request.object.uid if request.object else "")
-        while wanted in self._starting:  # whoever asks twice is told what becomes of the first request, and not before
+        while wanted in self._starting:  # the answer to the first request is the answer to both
             await self._answer(self._starting[wanted])
         known = self._running(wanted)
         if known is not None:
@@ -103,14 +121,14 @@ class SagaService:
         return await self._existing(namespace, running, request), False
 
     async def _accepted(self, tenure: Tenure, running: RunningSaga, commands: tuple[Command, ...]) -> bool:
-        # Its own task: whoever asked may give up waiting, but what the journal has taken must run.
+        # A task of its own: the caller may give up waiting, but a saga that the journal has must run.
         saga_id = running.saga.id
         task = self._starting[saga_id] = asyncio.create_task(tenure.accept(running, commands))
         task.add_done_callback(lambda ended: self._accepted_or_not(saga_id, ended))
         return await self._answer(task)
 
     def _accepted_or_not(self, saga_id: str, task: asyncio.Task[bool]) -> None:
-        """Whoever asked may be gone, and then nobody else hears of an error."""
+        """Log an error: the caller may be gone."""
         self._starting.pop(saga_id)
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, JournalError):
@@ -145,9 +163,14 @@ class SagaService:
         return row.id
 
     async def rested(self, saga_id: str, timeout: float) -> SagaView:
-        """Wait until the saga has ended or is parked, at most so long, and return what it shows then.
+        """Wait until the saga has ended or is parked, for at most `timeout` seconds, and return its view.
 
-        Raises UnknownSagaError. A saga that another engine runs is not waited for.
+        A saga that another engine runs is not waited for.
+
+        Raises
+        ------
+        UnknownSagaError
+            There is no saga with that id.
         """
         running = self._running(saga_id)
         if running is None or resting(running.shown):
@@ -156,12 +179,24 @@ class SagaService:
         return running.view()
 
     async def view(self, saga_id: str) -> SagaView:
-        """What the saga shows now. Raises UnknownSagaError."""
+        """The saga's present view.
+
+        Raises
+        ------
+        UnknownSagaError
+            There is no saga with that id.
+        """
         running = self._running(saga_id)
         return running.view() if running is not None else await self._view(await self._row(saga_id))
 
     async def page(self, wanted: SagaFilter) -> list[SagaView]:
-        """Sagas, newest first. Raises PageGoneError where the saga before them is gone."""
+        """Sagas, newest first.
+
+        Raises
+        ------
+        PageGoneError
+            The saga that the page should follow is gone.
+        """
         rows = await self._journal.sagas.page(wanted)
         if not rows and wanted.after is not None and await self._journal.sagas.find(wanted.after) is None:
             raise PageGoneError(f"saga {wanted.after} is gone, and with it the place in the list; begin again")
@@ -169,12 +204,23 @@ class SagaService:
         return [await self._view(row) if running is None else running.view() for row, running in shown]
 
     async def history(self, saga_id: str) -> list[LogRow]:
-        """Every durable write of the saga's log. Raises UnknownSagaError."""
+        """Every durable write of the saga's log.
+
+        Raises
+        ------
+        UnknownSagaError
+            There is no saga with that id.
+        """
         await self._row(saga_id)
         return await self._journal.sagas.log(saga_id)
 
     async def ask(self, saga_id: str, kind: SignalKind, reason: str = "", *, generation: int | None = None) -> SagaView:
-        """Make a request durable; the saga's owner acts on it. Raises UnknownSagaError, SagaEndedError."""
+        """Make a request durable. The engine that owns the saga acts on it.
+
+        Raises
+        ------
+        UnknownSagaError, SagaEndedError
+        """
         row = await self._row(saga_id)
         shown = await self.view(saga_id)
         over = shown.completion_time is not None
@@ -185,7 +231,13 @@ class SagaService:
         return shown
 
     async def object_deleted(self, saga_id: str, policy: DeletionPolicy | None) -> SagaView:
-        """Its object is gone: settle by this policy, or by the one it was started with. Raises UnknownSagaError."""
+        """Settle a saga whose object is gone, by this policy or by the one that it was started with.
+
+        Raises
+        ------
+        UnknownSagaError
+            There is no saga with that id.
+        """
         if policy is None:
             policy = stored_origin(await self._row(saga_id)).deletion_policy
         orphan = policy == "Orphan"
@@ -205,7 +257,7 @@ class SagaService:
             raise
         except Exception:
             # One row that cannot be read must not keep all the others from being listed.
-            _log.exception("a saga cannot be shown", saga=row.id)
+            _log.exception("a saga's row cannot be read", saga=row.id)
             return _unreadable(row)
 
     def _running(self, saga_id: str) -> RunningSaga | None:
@@ -216,16 +268,22 @@ class SagaService:
 def _check_same(
     namespace: str, request: StartRequest, saga_id: str, its_namespace: str, definition: str, saga_input: dict[str, Any]
 ) -> None:
-    """An id that is given again must ask for the same again. Raises IdReusedError."""
+    """Check that a request which gives an id again asks for the same again.
+
+    Raises
+    ------
+    IdReusedError
+        It asks for something else.
+    """
     if (namespace, request.definition, request.input) != (its_namespace, definition, saga_input):
         raise IdReusedError(
             f"id {saga_id} belongs to a saga of definition {definition} in namespace {its_namespace}, started "
-            "otherwise than this one; use a new id for a new operation"
+            "with another input; use a new id for a new operation"
         )
 
 
 def _unreadable(row: SagaRow) -> SagaView:
-    """What the row's columns tell of a saga whose state this version cannot read."""
+    """The view of a saga whose state this version cannot read, from the row's columns."""
     return SagaView(
         id=row.id,
         namespace=row.namespace,
@@ -237,5 +295,5 @@ def _unreadable(row: SagaRow) -> SagaView:
         start_time=timestamp(row.created_at),
         completion_time=None if row.finished_at is None else timestamp(row.finished_at),
         reason="Unreadable",
-        message="this version of the engine cannot read the saga's state, and does not run it; its log says why",
+        message="this version of the engine cannot read the saga's state and does not run it; its log has the reason",
     )

@@ -1,4 +1,4 @@
-"""What the engine can be told by its environment."""
+"""The engine's settings, read from its environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from kompensa_common.durations import EXAMPLES, seconds
 from kompensa_common.logs import level_of
 
-# Strict where drivers guess: a bare @ or / in a password would turn part of it into a host's name, to be told in a log.
+# Stricter than the drivers, which guess: a bare @ or / in a password would make part of it a host's name, and logs
+# show those.
 _LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
 _HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
 _URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
@@ -21,7 +22,7 @@ _LONGEST_SECONDS = 3650 * 86_400.0
 
 
 class SettingsError(ValueError):
-    """A variable is missing or cannot be read. The message names it and what was expected."""
+    """A variable is missing or cannot be read. The message names the variable and the expected form."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +32,23 @@ class Settings:
     Attributes
     ----------
     journal_url
-        Where the journal is, postgresql://user:password@host:port/database. The only one that must be set.
+        The journal's URL, postgresql://user:password@host:port/database. It is the only setting without a default.
     api_host, api_port
-        Where the API listens.
+        The address on which the API listens.
     api_token
-        The bearer token that callers of the API must show; without it everybody may call.
+        The bearer token that callers of the API must send. Without it, calls need no token.
     status
-        `kubernetes` shows object-born sagas on their objects; `none` does not.
+        `kubernetes` writes the status of Saga objects; `none` does not.
     engine_name
         The engine's identity, by default the host's name. A process that starts takes its name's leases back at
         once, so two engines must never have the same.
     lease_ttl
         How long after the engine's last sign of life others may take its sagas. Renewed each third of it.
     max_in_flight
-        Sagas in memory beyond which new ones are refused with 429.
+        At most so many sagas are in memory; further ones are rejected with 429.
     max_input_bytes
-        Bytes of inputs in memory, as JSON, beyond which new sagas are refused with 429. In memory an input takes about
-        ten times as much, and an engine may have to take over those of another one.
+        At most so many bytes of inputs, as JSON, are in memory; further sagas are rejected with 429. In memory an input
+        takes about ten times as much, and an engine may have to take over the sagas of another one.
     retention
         How long an ended saga stays in the journal, unless it was started with a time of its own.
     drain
@@ -71,7 +72,13 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read the environment. Raises SettingsError."""
+        """Read the environment.
+
+        Raises
+        ------
+        SettingsError
+            A variable is missing or cannot be read.
+        """
         status = environment.get("KOMPENSA_STATUS") or cls.status
         if status not in ("kubernetes", "none"):
             raise SettingsError(f"KOMPENSA_STATUS is {status!r}; expected kubernetes or none")

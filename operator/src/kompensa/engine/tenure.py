@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class EngineParts:
-    """What an engine keeps from one lease to the next."""
+    """The parts of an engine that stay from one lease to the next."""
 
     journal: Journal
     transport: Transport
@@ -60,7 +60,7 @@ class Tenure:
     runner
         Takes what comes to a saga, and acts on it.
     signals
-        Brings what was asked of sagas.
+        Brings requests to their sagas.
     """
 
     def __init__(self, grant: Grant, valid_until: float, parts: EngineParts) -> None:
@@ -98,9 +98,9 @@ class Tenure:
         return await self.runner.accept(running, commands)
 
     def part_with_surplus(self) -> list[int]:
-        """Give up shards that other engines should have and that nothing of ours keeps; return them to be released.
+        """Give up shards that other engines should have, if no saga in memory keeps them; return them to be released.
 
-        From here on they are not ours: a row of theirs that is being read does not enter memory any more.
+        From here on they are not ours: if a row of such a shard is being read, its saga does not enter memory any more.
         """
         unneeded = self.held.closing & (self.held.shards - self._recovery.unread)
         if not unneeded:
@@ -131,7 +131,7 @@ class Tenure:
             _log.info("the lease was lost while leaving; what was not written is another engine's now")
 
     def end(self, reason: StaleLeaseError) -> None:
-        """Drop everything, at once and for good."""
+        """Drop everything, at once."""
         if self.held.ended:
             return
         self.held.end(reason)

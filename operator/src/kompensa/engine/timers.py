@@ -1,10 +1,10 @@
 """All sagas' timers in one heap, behind one timer of the event loop.
 
-A hundred thousand waiting sagas cost their tuples and nothing else. Setting a saga's timer anew leaves the old entry
-in the heap; it is recognised by its number when its time comes, or thrown away with others once they are the most.
+A hundred thousand waiting sagas cost their tuples and nothing else. Setting a saga's timer again leaves the old entry
+in the heap. The entry is recognised by its number when its time comes, or removed with others once they are the most.
 
-The loop's timer runs by another clock than the one that is asked here: it is never set for long, so that a clock that
-was set is noticed.
+The loop's timer runs by another clock than the one given here. It is never set for long, so that a change of the given
+clock is noticed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 # Wake in time for the clock's rounding, and never in a busy loop.
 _SHORTEST_WAIT_SECONDS = 0.001
 _LONGEST_WAIT_SECONDS = 1.0
-# Fewer outdated entries than this are not worth looking through the heap.
+# Fewer outdated entries than this are not worth a search of the heap.
 _SWEEP_ABOVE_ENTRIES = 1000
 
 
@@ -35,7 +35,7 @@ class Timers:
         return len(self._current)
 
     def set(self, key: str, at: float | None) -> None:
-        """Wake `key` at this time instead of any earlier said one; None for not at all."""
+        """Wake `key` at this time, which replaces any time set before; None for never."""
         known = self._current.get(key)
         if at is None:
             if known is not None:
@@ -52,7 +52,7 @@ class Timers:
         self._sweep()
 
     def close(self) -> None:
-        """Wake nobody any more."""
+        """Wake no key any more."""
         self._current.clear()
         self._heap.clear()
         if self._handle is not None:

@@ -1,5 +1,8 @@
-"""What an engine does now and then: drop what has outlived its retention, look for sagas that do not move, count the
-parked ones, and read declarations anew when another engine changed them."""
+"""An engine's housekeeping.
+
+It deletes sagas that have outlived their retention, looks for sagas that do not move, counts the parked ones, and reads
+the declarations again when another engine has changed them.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from kompensa.journal.port import Journal
 _log = structlog.get_logger(__name__)
 _INTERVAL_SECONDS = 10.0
 _PRUNE_BATCH = 500
-# Later than this, a due time that brought nothing is a fault and not a busy machine.
+# If a due time brought nothing for this long, that is a fault and not a busy machine.
 _STALLED_AFTER_SECONDS = 30.0
 
 
 class Upkeep:
-    """`tenure` gives the tenure of the moment, if there is one."""
+    """`tenure` returns the present tenure, or None."""
 
     def __init__(self, journal: Journal, declarations: Declarations, *, tenure: Callable[[], Tenure | None]) -> None:
         self._journal = journal
@@ -32,7 +35,7 @@ class Upkeep:
         self._reported: set[str] = set()
 
     def reload(self) -> None:
-        """Declarations were changed by some engine."""
+        """Read the declarations again soon: an engine has changed them."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -53,10 +56,10 @@ class Upkeep:
         try:
             await work
         except JournalError as error:
-            _log.warning("upkeep was not done, it will be tried again", error=str(error))
+            _log.warning("housekeeping failed and will be tried again", error=str(error))
         except Exception:
-            # Housekeeping goes on, whatever one round of it stumbled over.
-            _log.exception("upkeep was not done, it will be tried again")
+            # A fault in one round must not end the rounds that follow.
+            _log.exception("housekeeping failed and will be tried again")
 
     async def _look(self) -> None:
         tenure = self._tenure()

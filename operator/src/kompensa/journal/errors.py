@@ -1,10 +1,10 @@
-"""What can go wrong at the journal, as far as the engine treats it differently."""
+"""The journal's errors, one class for each that the engine treats differently."""
 
 from __future__ import annotations
 
 
 class JournalError(Exception):
-    """Anything below. The message is for a log or a problem document."""
+    """Any error below. Its message is for a log or a problem document."""
 
 
 class JournalUnavailableError(JournalError):
@@ -20,15 +20,15 @@ class SagasLockedError(JournalError):
 
 
 class StaleLeaseError(JournalError):
-    """Another incarnation owns our shards. Whatever this engine holds in memory is void: drop it and join again."""
+    """Another incarnation owns our shards. This engine's memory is void: drop it and join again."""
 
 
 class NameTakenError(JournalError):
-    """A living engine has our name. Two engines under one name would take the lease from each other for ever."""
+    """A living engine has our name. Two engines under one name would take the lease from each other forever."""
 
 
 class RejectedError(JournalError):
-    """PostgreSQL refuses this one write, and would again: only the saga it belongs to is affected."""
+    """PostgreSQL rejects this one write, and would do so each time. It affects only the saga it belongs to."""
 
 
 class SupersededError(RejectedError):

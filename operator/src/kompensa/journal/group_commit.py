@@ -1,16 +1,17 @@
 """Many sagas, one commit.
 
-The writer starts at once when it is idle, and while a write is in flight the next batch gathers: no timer and no
-fixed size, so one saga alone pays no wait and a thousand share each fsync. A write that the journal did not answer is
-repeated until it does (the statements are idempotent by version), with the batch unchanged; what waits behind it is
-bounded by the number of sagas the engine lets in.
+The writer starts at once when it is idle. While a write is in flight, the next batch gathers. There is no timer and no
+fixed size, so one saga alone does not wait and a thousand share each fsync.
 
-A saga whose row somebody else has locked waits alone: its write is set aside and tried again now and then, and all
-others go on. That keeps the order of each saga's writes, because a saga has one write here at a time: its driver waits
-for the answer before it decides what comes next.
+If the journal does not answer a write, the same batch is written again until it does; the statements are idempotent by
+version. The queue behind it is bounded by the number of sagas that the engine takes.
 
-One GroupCommit serves one lease. When that is lost, everything that waits, and everything that still comes from code
-that has not noticed, fails with StaleLeaseError: nothing decided under an old epoch can be written under a newer one.
+If another session has locked a saga's row, only that saga waits: its write is set aside and tried again now and then,
+and all others go on. That keeps the order of each saga's writes, because a saga has one write here at a time: its
+driver waits for the answer before it decides what comes next.
+
+One GroupCommit serves one lease. When the lease is lost, every write that waits or still comes fails with
+StaleLeaseError: nothing decided under an old epoch can be written under a newer one.
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ class BatchWriter(Protocol):
     """Writes a batch under one lease in one transaction."""
 
     async def write(self, batch: Sequence[Write], *, repeated: bool) -> frozenset[str]:
-        """Return the ids of what was *not* written: acceptances whose id or idempotency key exists, and transitions
-        of sagas that are not in the journal at an earlier version, unended and in a shard of this lease.
+        """Write the batch and return the ids of the writes that did *not* happen.
 
-        `repeated` says that an earlier try of these writes may have been committed without our hearing of it, or met
-        with a locked saga.
+        An acceptance is not written if its id or idempotency key exists. A transition is not written if the journal has
+        this or a later version, if the saga has ended, or if its shard does not belong to this lease.
+
+        `repeated` says that an earlier try of these writes may have been committed without an answer, or met a locked
+        saga.
 
         Raises
         ------
@@ -65,7 +68,7 @@ class BatchWriter(Protocol):
 
 
 class CommitObserver(Protocol):
-    """Told of each commit, for metrics and readiness."""
+    """Hears of each commit, for metrics and readiness."""
 
     def committed(self, size: int, seconds: float) -> None: ...
 
@@ -103,9 +106,9 @@ class GroupCommit:
         StaleLeaseError
             The lease is lost; the write did not and will not happen.
         RejectedError
-            PostgreSQL refuses this write for what it contains.
+            PostgreSQL rejects what this write contains.
         SupersededError
-            The journal has moved on without whoever decided this.
+            The journal has a later version of the saga, or its shard is another engine's.
         """
         if self._ended is not None:
             raise self._ended
@@ -117,12 +120,12 @@ class GroupCommit:
         return await answer
 
     async def flush(self) -> None:
-        """Wait until nothing waits."""
+        """Wait until every submitted write is answered."""
         while tasks := [task for task in (self._task, self._locked_task) if task is not None]:
             await asyncio.wait(tasks)
 
     def end(self, reason: StaleLeaseError) -> None:
-        """Refuse everything that waits and everything that comes."""
+        """Reject every write that waits and every write that comes."""
         self._ended = reason
         _fail([*self._waiting, *self._locked], reason)
         self._waiting.clear()
@@ -155,7 +158,7 @@ class GroupCommit:
             if free := [entry for entry in batch.entries if _saga(entry) not in error.sagas]:
                 await self._write(batch.part(free))
         except Exception as error:
-            # A fault of ours: whoever waits must hear of it, or would wait for ever.
+            # A fault in this program. The waiting drivers must get the error, or they would wait forever.
             _fail(batch.entries, error)
         else:
             for write, answer in batch.entries:
@@ -164,7 +167,9 @@ class GroupCommit:
     def _set_aside(self, entries: list[_Waiting]) -> None:
         self._locked += entries
         if self._locked_task is None:
-            _log.warning("sagas wait: another session has locked them", sagas=sorted(map(_saga, entries)))
+            _log.warning(
+                "sagas wait: another session of the database has locked their rows", sagas=sorted(map(_saga, entries))
+            )
             self._locked_task = asyncio.create_task(self._retry_locked(), name="locked-sagas")
 
     async def _retry_locked(self) -> None:

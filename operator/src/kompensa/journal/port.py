@@ -1,6 +1,6 @@
-"""The journal as the engine sees it: a few narrow protocols, kept by PostgreSQL for real and by memory for tests.
+"""The journal as the engine sees it: a few narrow protocols, which PostgreSQL implements (in tests, memory does, too).
 
-Every method may raise JournalUnavailableError; what else it raises is said with it. None of them retries.
+Every method may raise JournalUnavailableError; its docstring names the other errors. None of them retries.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Topic: TypeAlias = Literal["signals", "shards", "catalogue"]
 
 
 class Leases(Protocol):
-    """Who owns which shards."""
+    """Leases of engines, and the shards that go with them."""
 
     async def join(self, engine: str, *, ttl: float, previous: Lease | None) -> Grant:
         """Enter under a new epoch and take what is free.
 
         A process that starts (`previous` None) takes its name's own lease back at once: the pod has restarted, the
-        old process is gone or fenced by the new epoch. A process that lost its lease must not: whoever has its name
-        now is alive.
+        old process is gone or fenced by the new epoch. A process that lost its lease must not: the engine that
+        has its name now is alive.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Sagas(Protocol):
     def writer(self, lease: Lease) -> BatchWriter: ...
 
     async def unsettled(self, shards: Collection[int], *, after: str | None, limit: int) -> list[SagaRow]:
-        """What a new owner must load, ordered by id."""
+        """The sagas that a new owner must load, ordered by id."""
         ...
 
     async def find(self, saga_id: str) -> SagaRow | None: ...
@@ -85,10 +85,10 @@ class Sagas(Protocol):
 
 
 class Signals(Protocol):
-    """What is asked of sagas by whoever is not their owner."""
+    """Requests to sagas. Any engine may receive one; the saga's owner acts on it."""
 
     async def ask(self, saga_id: str, kind: SignalKind, reason: str, *, generation: int | None = None) -> None:
-        """Make the request durable and tell the owner."""
+        """Make the request durable and notify the owner."""
         ...
 
     async def asked(self, shards: Collection[int], *, after: int = 0, limit: int = 1000) -> list[Signal]:
@@ -126,7 +126,7 @@ class Catalogue(Protocol):
         ...
 
     async def delete_definition(self, namespace: str, name: str, *, object_uid: str | None = None) -> bool:
-        """Nothing can be started by it any more; running sagas keep their revision."""
+        """Let no more sagas start by it; running sagas keep their revision."""
         ...
 
 
@@ -152,7 +152,7 @@ class Journal(Protocol):
     async def close(self) -> None: ...
 
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
-        """Have `changed` called when some process changed what the topic names.
+        """Call `changed` when a process has changed what the topic names.
 
         A hint that makes things quick: a notification can be lost, so the caller also looks now and then.
         """

@@ -1,7 +1,7 @@
-"""What the journal keeps, as plain frozen data.
+"""The journal's records, as plain frozen data.
 
 `state`, `origin` and log entries are JSON text that the journal carries and never looks into: the engine encodes and
-decodes them. So storage does not change when the model does, and the columns beside them are just what queries need.
+decodes them. So storage does not change when the model does, and the other columns are those that queries need.
 Times are seconds since the epoch, UTC. Ids are UUIDs as lower-case text.
 """
 
@@ -17,8 +17,8 @@ SignalKind = Literal["cancel", "suspend", "resume", "object-deleted-compensate",
 class SagaRow(msgspec.Struct, frozen=True, kw_only=True):
     """One saga at its newest durable version.
 
-    `settled` means that nobody has to do anything any more: terminal, and its object, if it has one, says so. `name` is
-    None where it is the id.
+    `settled` means that the engine has nothing to do any more, unless a person asks: the saga has ended or is parked,
+    and its object, if it has one, shows that. `name` is None if it is the id.
     """
 
     id: str
@@ -69,7 +69,7 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """What somebody asked of a saga, waiting for its owner. `generation` is that of its object then."""
+    """A request to a saga, waiting for its owner. `generation` is its object's at the time of the request."""
 
     id: int
     saga_id: str
@@ -129,7 +129,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine holds after joining or renewing.
+    """The shards of an engine after joining or renewing.
 
     Attributes
     ----------

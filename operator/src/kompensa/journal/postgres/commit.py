@@ -2,12 +2,12 @@
 
 The statement is its own transaction, so an engine that is paused in the middle of it holds no lock: the server ends
 it alone. `FOR KEY SHARE` on the lease row orders it against a take-over, which deletes that row or first locks it
-`FOR UPDATE`: either the take-over waits for this commit and then reads its rows, or this commit finds no lease and
-writes nothing. It is the lock by which a foreign key holds the row it refers to, so it also holds every newer version
-of that row, and it is the one lock that does not make a mere prolongation wait for a commit that waits itself.
+`FOR UPDATE`. Either the take-over waits for this commit and then reads its rows, or this commit finds no lease and
+writes nothing. Foreign keys hold their rows by the same lock, so it also holds every newer version of the row. It is
+the only lock that does not make a prolongation of the lease wait for a commit that waits itself.
 
-Within a lease shards are given away: a saga is written by the owner of its shard only, and what has ended stays as it
-ended. A row of a saga that another session has locked is waited for briefly, then the locked sagas are told apart.
+Within a lease, shards are handed over: only the owner of its shard writes a saga, and a saga that has ended stays as it
+is. If another session has locked a saga's row, the commit waits briefly; then it reports which sagas are locked.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ SELECT EXISTS (SELECT FROM lease) AS held"""
 
 @lru_cache(maxsize=32)
 def _statement(*, first: int, later: int, signals: bool) -> str:
-    """The parts that this batch needs: unused ones, and arrays for one row, cost a lone saga a third of its commit.
+    """Build the statement from the parts that this batch needs.
+
+    Unused parts, and arrays for one row, would cost a single saga a third of its commit.
 
     `first` and `later` say how many rows there are: 0, 1, or 2 for more.
     """
@@ -100,7 +102,7 @@ def _rows(types: Sequence[str], count: int) -> str:
 
 
 _VERSIONS = "SELECT id::text, version FROM sagas WHERE id = ANY ($1::uuid[]) AND epoch = $2"
-# The whole batch waits as long as one of its sagas does, so it is told soon that one is locked.
+# The whole batch waits as long as one of its sagas does, so the wait is short.
 _SET_LOCK_TIMEOUT = "SET lock_timeout = '500ms'"
 _LOCKED = """
 WITH free AS MATERIALIZED (
@@ -121,7 +123,7 @@ class PostgresWriter:
     async def write(self, batch: Sequence[Write], *, repeated: bool) -> frozenset[str]:
         """See `BatchWriter`."""
         if repeated:
-            await self._refuse_locked(batch)  # without waiting for what was locked a moment ago
+            await self._refuse_locked(batch)  # without waiting: it was locked a moment ago
         try:
             return await self._write(batch, repeated=repeated)
         except JournalUnavailableError as error:
@@ -161,7 +163,7 @@ class PostgresWriter:
 
 
 def _given(columns: tuple[list[Any], ...]) -> list[Any]:
-    """As `_rows` takes them: nothing, one row's values, or a list for each column."""
+    """The arguments that `_rows` takes: none, one row's values, or a list for each column."""
     match len(columns[0]):
         case 0:
             return []

@@ -1,6 +1,7 @@
-"""Connections to PostgreSQL that are made anew when they broke, and errors in the journal's terms.
+"""Connections to PostgreSQL, which are replaced when they break, and errors in the journal's terms.
 
-The commit path and the lease have a pool of one connection each, which nobody else can occupy; reads share a few.
+The commit path and the lease have a pool of one connection each, which no other statement can occupy. Reads share a
+few.
 Every statement has a time-out, because a connection through a dead node answers nothing for minutes; one of a
 migration, which may rewrite every saga there is, has a long one.
 """
@@ -20,23 +21,23 @@ STATEMENT_TIMEOUT_SECONDS = 10.0
 MIGRATION_TIMEOUT_SECONDS = 3600.0
 CONNECT_TIMEOUT_SECONDS = 5.0
 
-# A value, a constraint, or a limit of size: these are about what is written, and it would be refused again. Everything
-# else (no connection, no room, a password that was changed, a right that was withdrawn) passes once somebody mends it.
-_OF_WHAT_IS_WRITTEN = frozenset({"22", "23", "54"})
+# A value, a constraint, or a limit of size: these are about the write itself, which would be rejected each time. All
+# other errors (no connection, no room, a changed password, a withdrawn right) pass once their cause is fixed.
+_OF_THE_WRITE_ITSELF = frozenset({"22", "23", "54"})
 
 
 @contextmanager
 def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
-    """Translate what asyncpg and the network raise; the texts begin with `server`."""
+    """Translate the errors of asyncpg and the network; their messages begin with `server`."""
     try:
         yield
     except asyncpg.PostgresError as error:
         state = error.sqlstate or ""
-        if state[:2] in _OF_WHAT_IS_WRITTEN:
-            raise RejectedError(f"{server} refuses the statement ({state}): {error}") from error
+        if state[:2] in _OF_THE_WRITE_ITSELF:
+            raise RejectedError(f"{server} rejects the statement ({state}): {error}") from error
         raise JournalUnavailableError(f"{server}: {error}") from error
     except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        # The last is what asyncpg says of a connection on which the server's farewell came between two statements.
+        # asyncpg raises the last one if the server closed the connection between two statements.
         raise JournalUnavailableError(f"{server} cannot be reached: {str(error) or type(error).__name__}") from error
 
 
@@ -52,7 +53,7 @@ async def connect(url: str, *, application: str, statement_timeout: float | None
                 "search_path": "kompensa",
                 "lock_timeout": "5s",
                 "idle_in_transaction_session_timeout": "10s",
-                # One plan for good: the arrays differ in length only, and planning costs as much as running.
+                # One plan for all: the arrays differ in length only, and planning costs as much as running.
                 "plan_cache_mode": "force_generic_plan",
                 # That plan may be made while the tables are empty, when reading all of them looks cheapest; minutes
                 # and many thousand sagas can pass until statistics say otherwise.
@@ -63,12 +64,12 @@ async def connect(url: str, *, application: str, statement_timeout: float | None
 
 
 def address_of(url: str) -> str:
-    """host:port/database of a URL, which may be shown to people; never a login."""
+    """host:port/database of a URL, which may be shown; it never contains the login."""
     return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def numbered(statement: str) -> str:
-    """A statement put together from parts, its `?` made $1, $2 and so on."""
+    """Number the `?` of a statement: $1, $2 and so on."""
     pieces = statement.split("?")
     return "".join(f"{piece}${number}" for number, piece in enumerate(pieces[:-1], 1)) + pieces[-1]
 
@@ -84,7 +85,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """Yield a connection; on any error but a refused statement it is dropped."""
+        """Lend a connection. It is dropped after any error except a rejected statement."""
         await self._take_turn()
         try:
             connection = await self._connected()
@@ -95,7 +96,7 @@ class ConnectionPool:
                 self._idle.append(connection)
                 raise
             except BaseException:
-                # Also when cancelled: a statement may still be running on it, and its answer would be the next one's.
+                # Even if cancelled: a statement may still run on it, and the next one would get its answer.
                 connection.terminate()
                 raise
             else:
@@ -121,7 +122,7 @@ class ConnectionPool:
         return await connect(self._url, application=self._application)
 
     async def close(self) -> None:
-        """Close what is idle; what is lent closes when it comes back broken."""
+        """Close the idle connections."""
         while self._idle:
             connection = self._idle.pop()
             try:

@@ -1,12 +1,12 @@
-"""Who owns which shards, in four short transactions.
+"""Leases and the owners of shards, in four short transactions.
 
 All of them take one advisory lock: they are rare (each engine once a second or two), and ownership that changes in
 one order only needs no further argument. An engine whose lease has ended is fenced by deleting its row, which the
 commit statement locks; only then are its shards anyone else's. Prolonging a lease changes neither its name nor its
 epoch and waits for no commit.
 
-Whoever waits here holds up every other engine, so none waits long: a short lock time-out gives up, and the engine asks
-again while its lease still holds.
+An engine that waits here holds up every other engine, so none waits long: a short lock time-out ends the wait, and the
+engine tries again while its lease still holds.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from kompensa.journal.postgres.connections import ConnectionPool
 from kompensa.journal.records import Grant, Lease
 
 _ORDER = "SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(7081952114)"
-# A new epoch under an old name is no change of the key: without this, it would not wait for commits under way.
+# A new epoch under an old name does not change the key: without this, it would not wait for commits under way.
 _SEIZE = "SELECT FROM engines WHERE name = $1 FOR UPDATE"
 
-# $3: the epoch we had (0 for none). $4: whether whoever holds our name can only be our own former self.
+# $3: the epoch we had (0 for none). $4: whether the present holder of our name can only be our own earlier process.
 _ENTER = """
 INSERT INTO engines (name, epoch, expires_at)
 VALUES ($1, nextval('lease_epoch'), now() + make_interval(secs => $2))
@@ -105,7 +105,7 @@ class PostgresLeases:
 
 
 async def _grant(connection: Any, lease: Lease, *, joined: bool) -> Grant:
-    """Fence who is overdue, take what is free up to the fair part, and say what we hold."""
+    """Fence overdue engines, take free shards up to the fair part, and return what we hold."""
     fenced = await connection.fetch(_FENCE, lease.engine)
     await connection.execute(_ORPHAN)
     count = await connection.fetchrow(_FAIR, lease.engine)

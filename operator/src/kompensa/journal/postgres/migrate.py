@@ -1,9 +1,10 @@
 """Brings the journal's schema to this version.
 
 A runner of forty lines instead of Alembic: the engine speaks asyncpg only, and SQLAlchemy would weigh more than the
-journal. Engines that start together queue on an advisory lock; whoever comes second finds nothing to do. Each file
+journal. Engines that start together queue on an advisory lock; the second one finds nothing to do. Each file
 runs in one transaction with the row that records it, so a crash leaves no half-applied file behind. The connection
-bounds the wait for a lock, but hardly a statement: cut off, a long one would begin anew at each start and never end.
+bounds the wait for a lock, but hardly a statement: a long one that is cut off would begin again at each start and never
+end.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _LOCK = 7_081_952_113
 
 
 class JournalTooNewError(JournalError):
-    """The database was migrated by a newer version; running on could misread its rows."""
+    """The database was migrated by a newer version; this one could misread its rows."""
 
 
 def _files() -> list[tuple[str, str]]:
@@ -29,7 +30,7 @@ def _files() -> list[tuple[str, str]]:
 
 
 async def migrate(connection: asyncpg.Connection) -> list[str]:
-    """Apply what is missing and return the names of the files applied now.
+    """Apply the missing files and return their names.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class Notifications:
         self._task: asyncio.Task[None] | None = None
 
     def watch(self, topic: Topic, changed: Callable[[], None]) -> None:
-        """Call `changed` from now on."""
+        """Call `changed` for each notification of this topic from now on."""
         self._watchers.append((topic, changed))
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Reading sagas, and deleting those whose time is over. Nothing here is on the hot path."""
+"""Reading sagas, and deleting expired ones. Nothing here is on the hot path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SELECT {_COLUMNS} FROM sagas
 WHERE NOT settled AND shard = ANY ($1::int[]) AND ($2::uuid IS NULL OR sagas.id > $2) ORDER BY sagas.id LIMIT $3
 """
 _AFTER = "(sagas.created_at, sagas.id) < (SELECT a.created_at, a.id FROM sagas AS a WHERE a.id = ?)"
-# A literal beside the parameter: a plan made once, for any phase, could not use the index of these few.
+# A literal in addition to the parameter: a plan made once, for any phase, could not use the index of these few.
 _WAITS = "phase = 'InterventionRequired'"
 _LIST = f"SELECT {_COLUMNS} FROM sagas WHERE {{conditions}} ORDER BY sagas.created_at DESC, sagas.id DESC LIMIT ?"
 _LOG = "SELECT version, epoch, entries FROM saga_log WHERE saga_id = $1 ORDER BY version"
@@ -88,7 +88,7 @@ class PostgresSagas:
 
 
 def _listing(wanted: SagaFilter) -> tuple[str, list[Any]]:
-    """The statement of a page and its arguments. A condition that is not asked for would keep an index from use."""
+    """The statement of a page and its arguments. An unneeded condition would keep an index from use."""
     conditions = ["true"]
     arguments: list[Any] = []
     for condition, value in _compared(wanted):

@@ -1,4 +1,4 @@
-"""Requests to sagas: rows, and a notification that makes them quick."""
+"""Requests to sagas: rows, and a notification so that the owner reads them at once."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
--- The journal. `json`, not `jsonb`: it is written far more often than it is looked into, and it keeps every text
--- that JSON allows (jsonb refuses \u0000, so one saga's input would fail the whole batch it is committed with).
+-- The journal. `json`, not `jsonb`: it is written far more often than it is queried. It also keeps every text that JSON
+-- allows. jsonb rejects \u0000, so one saga's input would fail the whole batch that it is committed with.
 
 CREATE SEQUENCE kompensa.lease_epoch;
 
@@ -39,7 +39,7 @@ CREATE TABLE kompensa.definitions (
 );
 CREATE UNIQUE INDEX definitions_current ON kompensa.definitions (namespace, name) WHERE current;
 
--- settled: terminal, and its object (if it has one) says so. What is not settled is what a new owner must load.
+-- settled: terminal, and its object (if it has one) says so. A new owner must load those that are not settled.
 CREATE TABLE kompensa.sagas (
     id               uuid PRIMARY KEY,
     namespace        text NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE kompensa.saga_log (
     PRIMARY KEY (saga_id, version)
 );
 
--- What people and objects ask of a saga; deleted in the transaction that makes its effect durable.
+-- Requests of people and objects to a saga; deleted in the transaction that makes its effect durable.
 CREATE TABLE kompensa.signals (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     saga_id     uuid NOT NULL,

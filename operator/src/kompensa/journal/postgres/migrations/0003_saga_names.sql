@@ -1,4 +1,4 @@
--- A saga's name where it has one beside its id: that of its object, or the one it was asked for with. Looking for it
+-- A saga's name, if it has one in addition to its id: that of its object, or the one in the request. Looking for it
 -- must not depend on how many sagas there are, and those without a name cost the index nothing.
 ALTER TABLE kompensa.sagas ADD COLUMN name text;
 -- The json functions fail on a \u0000 anywhere in the text: such a saga is found by its id alone.
