@@ -115,7 +115,8 @@ async def test_a_start_that_meets_the_end_of_the_lease_is_not_acknowledged() -> 
         await world.engine("two")
         with world.journal_away(world.first):
             start = asyncio.create_task(world.start(id=SAGA, engine=world.first))
-            await asyncio.sleep(9)
+            # Until the other engine has the lease for sure (5 s and a renewal), but a retry (2 s) before the time-out.
+            await asyncio.sleep(7.5)
         with pytest.raises(NotReadyError, match="lost its shards"):
             await start
         assert world.durable_phase(SAGA) is None
