@@ -1,6 +1,6 @@
 """The sets of phases that the rules, the API and the command line share."""
 
-from typing import get_args
+from typing import get_args, get_type_hints
 
 from kompensa.api import sagas
 from kompensa.model.saga import (
@@ -16,7 +16,11 @@ from kompensa.model.saga import (
     UNDO_UNDER_WAY,
     UNFINISHED,
     Phase,
+    Saga,
+    SagaChanges,
+    StepChanges,
     StepPhase,
+    StepState,
 )
 from kompensa.model.view import SUSPENDED
 
@@ -48,3 +52,13 @@ def test_the_sets_of_step_phases() -> None:
 
 def test_the_api_filters_by_every_phase_that_it_shows() -> None:
     assert set(get_args(sagas.Phase)) == {*Phase, SUSPENDED}
+
+
+def test_a_rule_may_change_every_field_of_a_step() -> None:
+    assert get_type_hints(StepChanges) == get_type_hints(StepState)
+
+
+def test_a_rule_may_change_all_of_a_saga_but_what_it_was_started_with() -> None:
+    given = {"id", "namespace", "name", "definition", "revision", "input", "steps", "accepted_at"}
+    fields = get_type_hints(Saga)
+    assert get_type_hints(SagaChanges) == {name: kind for name, kind in fields.items() if name not in given}

@@ -6,13 +6,13 @@ sentences instead of threading tuples.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from msgspec.structs import replace
 
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe, Command, Finish, LogEntry
 from kompensa.model.definition import Definition, Step
-from kompensa.model.saga import Phase, Saga, StepPhase, StepState
+from kompensa.model.saga import Explanation, Phase, Saga, SagaChanges, StepChanges, StepPhase, StepState
 
 MESSAGE_LIMIT = 500
 """Characters. A message is for people; what a participant writes into an error may be a page."""
@@ -36,11 +36,11 @@ class Draft:
         self.commands: list[Command] = []
         self.log: list[LogEntry] = []
 
-    def set(self, **changes: Any) -> None:
+    def set(self, **changes: Unpack[SagaChanges]) -> None:
         """Change fields of the saga itself."""
         self.saga = replace(self.saga, **changes)
 
-    def set_step(self, step: Step, **changes: Any) -> StepState:
+    def set_step(self, step: Step, **changes: Unpack[StepChanges]) -> StepState:
         """Change fields of one step."""
         changed = replace(self.steps[step.index], **changes)
         self.steps[step.index] = changed
@@ -103,9 +103,9 @@ class Draft:
         self.set(phase=Phase.INTERVENTION_REQUIRED)
         self.commands.append(Finish(Phase.INTERVENTION_REQUIRED))
 
-    def finish(self, phase: Phase, **changes: Any) -> None:
+    def finish(self, phase: Phase, **explanation: Unpack[Explanation]) -> None:
         """End the saga, once and for all."""
-        self.set(phase=phase, ended_at=self.now, deadline_at=None, stopping=False, suspended=False, **changes)
+        self.set(phase=phase, ended_at=self.now, deadline_at=None, stopping=False, suspended=False, **explanation)
         self.note(f"Saga{phase}", reason=self.saga.reason)
         self.commands.append(Finish(phase))
 

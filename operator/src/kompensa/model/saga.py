@@ -6,7 +6,7 @@ Immutable; a transition makes a new one. Times are seconds since the epoch (UTC)
 from __future__ import annotations
 
 from enum import Enum, StrEnum, auto
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypedDict, assert_never
 
 from msgspec import Struct
 
@@ -184,6 +184,26 @@ class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str | None = None
 
 
+class StepChanges(TypedDict, total=False):
+    """The fields of a StepState that a rule may change, so that mypy finds a misspelt one. A test compares the two."""
+
+    phase: StepPhase
+    outcome: Outcome | None
+    order: int
+    attempts: int
+    budget_start: int
+    undo_attempts: int
+    undo_budget_start: int
+    maybe: bool
+    due: float | None
+    started_at: float | None
+    ended_at: float | None
+    undone_at: float | None
+    outputs: dict[str, Any] | None
+    reason: str | None
+    message: str | None
+
+
 class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run of a definition.
 
@@ -234,6 +254,26 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.deadline_at is not None and not self.stopping:
             times.append(self.deadline_at)
         return min(times, default=None)
+
+
+class Explanation(TypedDict, total=False):
+    """What is said about a saga's end."""
+
+    reason: str | None
+    message: str | None
+    result: dict[str, Any] | None
+
+
+class SagaChanges(Explanation, total=False):
+    """The fields of a Saga that a rule may change; the others are what the saga was started with."""
+
+    phase: Phase
+    suspended: bool
+    stopping: bool
+    replayed: bool
+    deadline_at: float | None
+    ended_at: float | None
+    cause: int | None
 
 
 def new_saga(
