@@ -67,15 +67,15 @@ JUDGED = {
     ),
     "a root of another place": (
         lambda spec: body_of(spec, 0).update(items="${reply.items}"),
-        "step reserve-inventory: action.http.body: ${reply.items} is not to be had here; this place knows input,",
+        "step reserve-inventory: action.http.body: ${reply.items} is not available here; available: input,",
     ),
     "an unknown step's output": (
         lambda spec: body_of(spec, 3).update(orderId="${steps['make-order'].orderId}"),
-        "${steps['make-order'].orderId} names no step of this definition; its steps are reserve-inventory",
+        "${steps['make-order'].orderId} is not a step of this definition; its steps are reserve-inventory",
     ),
     "an unknown output": (
         lambda spec: body_of(spec, 3).update(orderId="${steps['create-order'].orderNumber}"),
-        "orderNumber} is no output of step create-order (declared: orderId); add it to that step's outputs",
+        "orderNumber} is not an output of step create-order (declared: orderId); add it to that step's outputs",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kompensa.model.http_call import HttpMessage
 from kompensa.model.outcomes import Direction
 from kompensa.model.requests import Request
 
@@ -23,10 +24,7 @@ def paying(
         direction=Direction.ACTION,
         attempt=attempt,
         key=f"{SAGA}/pay/action",
-        method=method,
-        path="/payments",
-        headers=headers or {},
-        body=body,
+        message=HttpMessage(method=method, path="/payments", headers=headers or {}, body=body),
         timeout=timeout,
         only=only,
     )

@@ -7,16 +7,17 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
-from kompensa.model.definition import Call, Definition, Step, StepKind
+from kompensa.model.definition import Definition, Step, StepKind
 from kompensa.model.expressions import Template
+from kompensa.model.http_call import HttpCall
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.schema import InputSchema
 
 T = TypeVar("T")
 
-CALL = Call(method="POST", path=Template("/do"), headers={})
-UNDO = Call(method="POST", path=Template("/undo"), headers={})
-PROBE = Call(method="GET", path=Template("/operations"), headers={})
+CALL = HttpCall(method="POST", path=Template("/do"), headers={})
+UNDO = HttpCall(method="POST", path=Template("/undo"), headers={})
+PROBE = HttpCall(method="GET", path=Template("/operations"), headers={})
 ANY_INPUT = InputSchema({})
 POLICY = RetryPolicy(initial_interval=1.0, maximum_interval=10.0, maximum_attempts=3)
 

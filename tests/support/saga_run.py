@@ -58,6 +58,9 @@ class Run:
     def unknown(self, name: str, *, retry_after: float = 0.0) -> None:
         self._reply(name, Outcome.UNKNOWN, reason="TimedOut", message="no answer", retry_after=retry_after)
 
+    def not_sent(self, name: str) -> None:
+        self._reply(name, Outcome.NOT_SENT, reason="Unreachable", message="connection refused")
+
     def misconfigured(self, name: str) -> None:
         self._reply(name, Outcome.MISCONFIGURED, reason="Http404", message="404")
 

@@ -41,6 +41,8 @@ class Fate(Enum):
     """What becomes of one call."""
 
     ANSWERED = auto()
+    NOT_SENT = auto()
+    """Nobody listens at the participant's address."""
     REQUEST_LOST = auto()
     REPLY_LOST = auto()
     DELAYED = auto()
@@ -85,6 +87,8 @@ class World:
         self.replies: list[Event] = []
         self.sent: list[Command] = []
         self.decided: list[Command] = []
+        self.left: set[int] = set()
+        """Steps of which an action may have left the engine."""
         self.lives = 1
         self.held = False
         """Whether anybody interfered: cancelled, suspended or resumed."""
@@ -159,6 +163,10 @@ class World:
         self.feed(event)
 
     def _transmit(self, step: Step, direction: Direction, fate: Fate) -> Outcome:
+        if fate is Fate.NOT_SENT:
+            return Outcome.NOT_SENT
+        if direction is Direction.ACTION:
+            self.left.add(step.index)
         if fate is Fate.ANSWERED:
             return self.ledger.receive(step, direction)
         if fate is Fate.WRONG:
@@ -218,7 +226,8 @@ class World:
         if what <= 5 and self.calls:
             self.settle(choice, Fate.ANSWERED)
         elif what <= 9 and self.calls:
-            fates = (Fate.REQUEST_LOST, Fate.REPLY_LOST, Fate.DELAYED, Fate.WRONG if choice > 12 else Fate.REPLY_LOST)
+            other = Fate.WRONG if choice > 12 else Fate.NOT_SENT if choice > 8 else Fate.REPLY_LOST
+            fates = (Fate.REQUEST_LOST, Fate.REPLY_LOST, Fate.DELAYED, other)
             self.settle(choice, fates[what - 6])
         elif what <= 11 and self.writes:
             self.written()
@@ -274,6 +283,7 @@ class World:
         """A world that goes its own way from here."""
         other = copy(self)
         other.ledger = self.ledger.copy()
+        other.left = set(self.left)
         for name in ("writes", "calls", "delayed", "replies", "sent", "decided"):
             setattr(other, name, list(getattr(self, name)))
         return other

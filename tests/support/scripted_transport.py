@@ -52,11 +52,11 @@ class ScriptedTransport:
         self._gates.pop(call).set()
 
     async def call(self, participant: Participant, saga_id: str, request: Request) -> Reply:
-        self.urls.append(participant.url)
+        self.urls.append(participant.endpoint.url)
         return await self._answered(saga_id, f"{request.direction} {request.step}", request)
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
-        self.urls.append(participant.url)
+        self.urls.append(participant.endpoint.url)
         return await self._answered(saga_id, f"probe {request.step}", request)
 
     async def close(self) -> None:

@@ -87,6 +87,8 @@ def unanswered_calls() -> Iterator[Reply]:
             match node:
                 case ast.Call(func=ast.Name(id="unanswered"), args=[ast.Constant(value=str(reason)), *_]):
                     yield Reply(outcome=Outcome.UNKNOWN, reason=reason)
+                case ast.Call(func=ast.Name(id="not_sent"), args=[ast.Constant(value=str(reason)), *_]):
+                    yield Reply(outcome=Outcome.NOT_SENT, reason=reason)
                 case ast.Call(func=ast.Name(id="Reply"), keywords=keywords):
                     said = {keyword.arg: keyword.value for keyword in keywords}
                     outcome, reason_said = said.get("outcome"), said.get("reason")
@@ -170,7 +172,7 @@ def _miss_outputs_and_result(seen: Seen) -> None:
 def _turn_back_while_a_call_waits(seen: Seen) -> None:
     run = Run(definition(step()))
     run.feed(CancelAsked())
-    _answer(run, Direction.ACTION, Reply(outcome=Outcome.MISCONFIGURED, reason=NOT_SENT))
+    _answer(run, Direction.ACTION, Reply(outcome=Outcome.NOT_SENT, reason=NOT_SENT))
     seen.look(run)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from kompensa.handlers.participants import TOKEN_REPEAT
+from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.scope import OUTPUTS_LIMIT
 from kompensa.transport import http
 from kompensa.transport.port import Participant
@@ -16,8 +17,10 @@ OF_HTTP_ITSELF = {"Host", "User-Agent", "Accept", "Accept-Encoding"}
 
 
 def test_the_headers_of_a_call_are_stated() -> None:
-    participant = Participant(namespace="shop", name="stub", url="http://stub", max_in_flight=1, token="secret")
-    sent = http._headers(participant, SAGA, paying(body=b"{}"), http._address(participant.url))
+    participant = Participant(
+        namespace="shop", name="stub", endpoint=HttpEndpoint("http://stub"), max_in_flight=1, token="secret"
+    )
+    sent = http._headers(participant, SAGA, paying(body=b"{}"), http._address(participant.endpoint.url))
     assert set(named(tables(GUIDE, "Without the kit"))) == sent.keys() - OF_HTTP_ITSELF
 
 

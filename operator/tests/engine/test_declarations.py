@@ -54,7 +54,7 @@ async def test_a_participant_that_moves_changes_no_revision_and_is_called_where_
         await world.declare_participant(url="http://elsewhere")
         found = world.first.declarations.participant(NAMESPACE, "stub")
         assert found is not None
-        assert found.url == "http://elsewhere"
+        assert str(found.endpoint) == "http://elsewhere"
         assert world.first.declarations.current(NAMESPACE, "order").revision == revision
 
 

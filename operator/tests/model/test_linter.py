@@ -104,12 +104,11 @@ def test_a_sound_definition_has_no_findings() -> None:
         ),
         (
             [step("a", action=call("/a", "${reply.id}"))],
-            "step a: action.http.body: ${reply.id} is not to be had here; this place knows input, operation, saga, "
-            "steps",
+            "step a: action.http.body: ${reply.id} is not available here; available: input, operation, saga, steps",
         ),
         (
             [step("a", outputs={"x": "${operation.key}"})],
-            "step a: outputs: ${operation.key} is not to be had here; this place knows input, reply, saga",
+            "step a: outputs: ${operation.key} is not available here; available: input, reply, saga",
         ),
         (
             [step("a", action=call("/a", "${saga.uid}"))],
@@ -125,17 +124,16 @@ def test_a_sound_definition_has_no_findings() -> None:
         ),
         (
             [step("a", action=call("/a", "${steps.z.id}"))],
-            "step a: action.http.body: ${steps.z.id} names no step of this definition; its steps are a",
+            "step a: action.http.body: ${steps.z.id} is not a step of this definition; its steps are a",
         ),
         (
             [step("a", outputs={"id": "${reply.id}"}), step("b", action=call("/b", "${steps.a.idd}"))],
-            "step b: action.http.body: ${steps.a.idd} is no output of step a (declared: id); add it to that step's "
+            "step b: action.http.body: ${steps.a.idd} is not an output of step a (declared: id); add it to that step's "
             "outputs",
         ),
         (
             [step("a", outputs={"id": "${reply.id}"}, compensation=call("/undo/${steps.a.id}"))],
-            "step a: compensation.http.path: ${steps.a.id} is not to be had here; this place knows input, operation, "
-            "saga",
+            "step a: compensation.http.path: ${steps.a.id} is not available here; available: input, operation, saga",
         ),
         (
             [step("a", probe=call("/ops/${steps.b.id}")), step("b", outputs={"id": "${reply.id}"})],
@@ -165,7 +163,7 @@ def test_a_schema_that_is_none_is_a_finding() -> None:
 
 def test_the_result_may_name_every_step_and_no_reply() -> None:
     (finding,) = findings(step("a", outputs={"id": "${reply.id}"}), result={"x": "${reply.id}", "y": "${steps.a.id}"})
-    assert finding == "result: ${reply.id} is not to be had here; this place knows input, saga, steps"
+    assert finding == "result: ${reply.id} is not available here; available: input, saga, steps"
 
 
 def test_all_findings_are_told_at_once() -> None:
@@ -197,6 +195,6 @@ def test_a_step_may_be_listed_before_the_one_it_depends_on() -> None:
 def test_a_header_has_the_name_of_a_header(place: str, name: str) -> None:
     headed = {"http": {"path": "/a", "headers": {name: "1", "X-Tenant": "2"}}}
     assert findings(step("a", **{place: headed})) == [
-        f"step a: {place}.http.headers: {name!r} is no name of a header; "
+        f"step a: {place}.http.headers: {name!r} is not a valid header name; "
         "write letters, digits and dashes, for example X-Tenant"
     ]

@@ -5,6 +5,7 @@ Without this a property that cannot fail would look like a proof.
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,11 +16,12 @@ from kompensa.model.definition import Definition, Step, StepKind
 from kompensa.model.draft import Draft
 from kompensa.model.durability import must_commit_first
 from kompensa.model.events import CancelAsked, ResumeAsked
+from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.saga import MAY_HAVE_EFFECT, Phase, Saga, StepPhase
 from tests.support.saga_definitions import chain, definition, step
 from tests.support.saga_verdict import verify
-from tests.support.saga_world import MustCommitFirst, World, explore
+from tests.support.saga_world import Fate, MustCommitFirst, World, explore
 
 SHAPES = [
     chain("a", "b", "c!", policy=RetryPolicy(maximum_attempts=1)),
@@ -95,6 +97,35 @@ def test_believing_a_refusal_after_an_unseen_attempt_is_found(monkeypatch: pytes
         failed(draft, step, reason=reason, message=message, proven=True)
 
     monkeypatch.setattr(forward, "_failed", credulous)
+    assert broken_saga_is_found()
+
+
+def test_taking_a_reset_connection_for_a_call_that_was_not_sent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    transmit = World._transmit
+
+    def credulous(self: World, step: Step, direction: Direction, fate: Fate) -> Outcome:
+        outcome = transmit(self, step, direction, fate)
+        return Outcome.NOT_SENT if fate in (Fate.REQUEST_LOST, Fate.REPLY_LOST) else outcome
+
+    monkeypatch.setattr(World, "_transmit", credulous)
+    assert broken_saga_is_found()
+
+
+def test_judging_a_step_by_its_last_attempt_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown: Callable[..., None] = forward._unknown
+
+    def forgetful(draft: Draft, step: Step, *, sent: bool = True, **how: Any) -> None:
+        if not sent:
+            draft.set_step(step, maybe=False)
+        unknown(draft, step, sent=sent, **how)
+
+    monkeypatch.setattr(forward, "_unknown", forgetful)
+    assert broken_saga_is_found()
+
+
+def test_compensating_what_was_never_sent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown: Callable[..., None] = forward._unknown
+    monkeypatch.setattr(forward, "_unknown", lambda draft, step, **how: unknown(draft, step, **{**how, "sent": True}))
     assert broken_saga_is_found()
 
 

@@ -4,23 +4,26 @@ import msgspec
 import pytest
 
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
-from kompensa.model.definition import Call, Definition
+from kompensa.model.definition import Definition
 from kompensa.model.events import Probed, Replied
 from kompensa.model.expressions import ExpressionError, Template
+from kompensa.model.http_call import HttpCall
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.requests import Request, action_request, compensation_request, probe_request, unsendable
 from tests.support.saga_definitions import definition, step
 from tests.support.saga_run import Run
 
-RESERVE = Call(
+RESERVE = HttpCall(
     method="POST",
     path=Template("/reservations/${input.warehouse}"),
     headers={"X-Customer": Template("${input.customer}"), "Kompensa-Fault": Template("${input.fault}")},
     body=Template({"sagaId": "${saga.id}", "items": "${input.items}"}),
 )
-RELEASE = Call(method="POST", path=Template("/reservations/release"), headers={}, body=Template({"id": "${saga.id}"}))
-ASK = Call(method="GET", path=Template("/operations/${operation.key}"), headers={})
+RELEASE = HttpCall(
+    method="POST", path=Template("/reservations/release"), headers={}, body=Template({"id": "${saga.id}"})
+)
+ASK = HttpCall(method="GET", path=Template("/operations/${operation.key}"), headers={})
 INPUT = {"warehouse": "w 1", "customer": "c-1", "fault": "", "items": [{"price": "29.99", "quantity": 2}]}
 
 
@@ -29,7 +32,7 @@ def reserve() -> Definition:
     return definition(reserving)
 
 
-def request_of(call: Call, **saga_input: object) -> Request:
+def request_of(call: HttpCall, **saga_input: object) -> Request:
     run = Run(definition(msgspec.structs.replace(step("a"), action=call)), saga_input=saga_input)
     return action_request(run.definition, run.saga, run.step("a"), 1)
 
@@ -38,14 +41,14 @@ def test_an_action_becomes_a_request_with_its_key() -> None:
     run = Run(reserve(), saga_input=INPUT)
     request = action_request(run.definition, run.saga, run.step("reserve"), 1)
     assert request.key == f"{run.saga.id}/reserve/action"
-    assert (request.method, request.path) == ("POST", "/reservations/w%201")
-    assert msgspec.json.decode(request.body) == {"sagaId": run.saga.id, "items": INPUT["items"]}
+    assert (request.message.method, request.message.path) == ("POST", "/reservations/w%201")
+    assert msgspec.json.decode(request.message.body) == {"sagaId": run.saga.id, "items": INPUT["items"]}
     assert request.timeout == 2.0
 
 
 def test_a_header_that_comes_out_empty_is_not_sent() -> None:
     run = Run(reserve(), saga_input=INPUT)
-    assert action_request(run.definition, run.saga, run.step("reserve"), 1).headers == {"X-Customer": "c-1"}
+    assert action_request(run.definition, run.saga, run.step("reserve"), 1).message.headers == {"X-Customer": "c-1"}
 
 
 def test_every_attempt_sends_the_same() -> None:
@@ -71,30 +74,30 @@ def test_a_compensation_has_a_key_of_its_own() -> None:
 def test_a_probe_asks_for_the_actions_key() -> None:
     run = Run(reserve(), saga_input=INPUT)
     request = probe_request(run.definition, run.saga, run.step("reserve"), 3)
-    assert request.path == f"/operations/{run.saga.id}/reserve/action"
-    assert request.body == b""
+    assert request.message.path == f"/operations/{run.saga.id}/reserve/action"
+    assert request.message.body == b""
 
 
 def test_later_steps_read_earlier_outputs() -> None:
     charge = step("charge", outputs={"id": Template("${reply.paymentId}")})
     tell = msgspec.structs.replace(
         step("tell", index=1, depends_on=[0], depth=1),
-        action=Call(method="PUT", path=Template("/payments/${steps.charge.id}"), headers={}, body=None),
+        action=HttpCall(method="PUT", path=Template("/payments/${steps.charge.id}"), headers={}, body=None),
     )
     run = Run(definition(charge, tell))
     run.done("charge", paymentId="p-1")
-    assert action_request(run.definition, run.saga, run.step("tell"), 1).path == "/payments/p-1"
+    assert action_request(run.definition, run.saga, run.step("tell"), 1).message.path == "/payments/p-1"
 
 
 @pytest.mark.parametrize("value", ["a\r\nIdempotency-Key: other", "a\0", "tab\t"])
 def test_a_header_cannot_be_split(value: str) -> None:
     with pytest.raises(ExpressionError, match="one line"):
-        request_of(Call(method="GET", path=Template("/"), headers={"X": Template("${input.x}")}), x=value)
+        request_of(HttpCall(method="GET", path=Template("/"), headers={"X": Template("${input.x}")}), x=value)
 
 
 def test_a_value_that_json_cannot_say_is_an_error_and_no_crash() -> None:
     with pytest.raises(ExpressionError, match="JSON"):
-        request_of(Call(method="POST", path=Template("/"), headers={}, body=Template({"t": "${type(1)}"})))
+        request_of(HttpCall(method="POST", path=Template("/"), headers={}, body=Template({"t": "${type(1)}"})))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def run_until(name: str | None) -> Run:
 
 
 def body_of(run: Run, name: str) -> Any:
-    return msgspec.json.decode(action_request(run.definition, run.saga, run.step(name), 1).body)
+    return msgspec.json.decode(action_request(run.definition, run.saga, run.step(name), 1).message.body)
 
 
 def test_the_linter_finds_nothing() -> None:
@@ -97,7 +97,7 @@ def test_whichever_step_fails_those_before_it_are_undone_in_reverse_order(failin
     while run.saga.phase is Phase.COMPENSATING:
         name = run.asked[0].removeprefix("undo ").split("#")[0]
         request = compensation_request(run.definition, run.saga, run.step(name), 1)
-        assert msgspec.json.decode(request.body) == {"sagaId": run.saga.id}
+        assert msgspec.json.decode(request.message.body) == {"sagaId": run.saga.id}
         undone.append(name)
         run.done(name)
     names = list(REPLIES)

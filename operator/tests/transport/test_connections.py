@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.pool import Origin, Pool
@@ -68,7 +69,9 @@ class Caller:
         return await self.transport.call(self.participant(url, token), SAGA, request)
 
     def participant(self, url: str = "", token: str | None = None) -> Participant:
-        return Participant(namespace="shop", name="stub", url=url or self.url, max_in_flight=9, token=token)
+        return Participant(
+            namespace="shop", name="stub", endpoint=HttpEndpoint(url or self.url), max_in_flight=9, token=token
+        )
 
 
 async def test_the_next_call_takes_the_connection_of_the_last() -> None:

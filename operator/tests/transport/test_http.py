@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.model.requests import Request
 from kompensa.transport.http import REPLY_LIMIT, HttpTransport, traceparent
@@ -65,7 +66,9 @@ async def attempt(url: str, wanted: Request | None = None, *, token: str | None 
     transport = HttpTransport()
     try:
         return await transport.call(
-            Participant(namespace="shop", name="stub", url=url, max_in_flight=4, token=token), SAGA, wanted or request()
+            Participant(namespace="shop", name="stub", endpoint=HttpEndpoint(url), max_in_flight=4, token=token),
+            SAGA,
+            wanted or request(),
         )
     finally:
         await transport.close()
@@ -135,7 +138,7 @@ async def test_silence_is_unknown() -> None:
     async def never(_: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)
 
-    reply = await replied(never, request(timeout=0.05))
+    reply = await replied(never, request(timeout=0.5))
     assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "TimedOut")
 
 
@@ -170,12 +173,30 @@ async def test_a_reply_that_cannot_be_read_is_unknown(said: bytes) -> None:
     assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ConnectionFailed")
 
 
-async def test_nobody_at_the_address_is_unknown() -> None:
+async def test_a_call_to_an_address_where_nothing_listens_is_not_sent() -> None:
     async with server(saying()) as (url, _):
         pass
     reply = await attempt(url)
-    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ConnectionFailed")
+    assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "Unreachable")
     assert url in (reply.message or "")
+
+
+async def test_a_call_whose_tls_handshake_fails_is_not_sent() -> None:
+    async with server(saying()) as (url, _):
+        reply = await attempt(url.replace("http:", "https:"))
+    assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "Unreachable")
+
+
+async def test_a_connection_that_is_closed_at_once_may_have_carried_the_request() -> None:
+    """It is accepted, so the request may have been sent before it was closed."""
+
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with listening:
+        reply = await attempt(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "ConnectionFailed")
 
 
 @pytest.mark.parametrize(
@@ -221,5 +242,7 @@ async def test_a_compressed_reply_is_not_unfolded() -> None:
 
 
 def test_a_token_is_not_shown() -> None:
-    shown = repr(Participant(namespace="shop", name="stub", url="http://x", max_in_flight=1, token="secret"))
+    shown = repr(
+        Participant(namespace="shop", name="stub", endpoint=HttpEndpoint("http://x"), max_in_flight=1, token="secret")
+    )
     assert "secret" not in shown

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.port import Participant
@@ -24,7 +25,7 @@ async def test_a_kept_connection_that_breaks_costs_one_attempt(method: str) -> N
 
     listening = await asyncio.start_server(connected, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    participant = Participant(namespace="shop", name="stub", url=url, max_in_flight=1)
+    participant = Participant(namespace="shop", name="stub", endpoint=HttpEndpoint(url), max_in_flight=1)
     transport = HttpTransport()
     try:
         first = await transport.call(participant, SAGA, paying(method))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.transport import resolver
 from kompensa.transport.http import HttpTransport
@@ -65,7 +66,7 @@ class Caller:
 
     async def call(self, host: str, *, timeout: float = 5.0, scheme: str = "http") -> Reply:
         url = f"{scheme}://{host}:{self.port}"
-        participant = Participant(namespace="shop", name="stub", url=url, max_in_flight=999)
+        participant = Participant(namespace="shop", name="stub", endpoint=HttpEndpoint(url), max_in_flight=999)
         return await self.transport.call(participant, SAGA, paying(timeout=timeout))
 
 
@@ -96,7 +97,7 @@ async def test_a_name_that_nobody_answers_for_holds_up_no_other(names: Names) ->
         assert (await caller.call("here")).outcome is Outcome.SUCCEEDED
         assert not any(call.done() for call in hanging)
         names.over.set()
-        assert {(await call).reason for call in hanging} == {"ConnectionFailed"}
+        assert {(await call).reason for call in hanging} == {"Unreachable"}
     assert names.asked["nowhere"] == 1
 
 
@@ -106,7 +107,7 @@ async def test_a_call_whose_name_nobody_answers_for_says_so_in_time_and_leaves_n
     names.hanging = {"nowhere"}
     async with calling() as caller:
         reply = await caller.call("nowhere", timeout=0.05)
-        assert (reply.outcome, reply.reason) == (Outcome.UNKNOWN, "TimedOut")
+        assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "Unreachable")
         assert "no name server said where nowhere is" in (reply.message or "")
         names.over.set()
         await until(lambda: not caller.transport._pool._resolver._lookups, "the lookup to end")
@@ -190,7 +191,7 @@ async def test_the_addresses_of_a_name_are_tried_in_their_order(names: Names) ->
 async def test_a_name_is_looked_up_anew_when_nobody_was_where_it_was(names: Names) -> None:
     names.places["here"] = ("127.0.0.9",)
     async with calling() as caller:
-        assert (await caller.call("here")).reason == "ConnectionFailed"
+        assert (await caller.call("here")).reason == "Unreachable"
         names.places["here"] = ("127.0.0.1",)
         assert (await caller.call("here")).outcome is Outcome.SUCCEEDED
 
@@ -203,5 +204,5 @@ async def test_a_participant_is_told_the_name_it_was_called_by(names: Names) -> 
         await caller.call("here")
         assert f"Host: here:{caller.port}" in caller.heads[0].splitlines()
     async with calling(tls) as caller:
-        assert (await caller.call("here", scheme="https")).reason == "ConnectionFailed"  # it has no certificate
+        assert (await caller.call("here", scheme="https")).reason == "Unreachable"  # it has no certificate
     assert asked == ["here"]

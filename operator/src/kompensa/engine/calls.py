@@ -31,9 +31,8 @@ from kompensa.transport.port import Reply, Transport
 _SUSPENDED_POLL_SECONDS = 0.5
 _log = structlog.get_logger(__name__)
 Call = CallAction | CallCompensation | CallProbe
-# Misconfigured, so that the model counts it as a call without effect, unless an earlier attempt may have had one.
 _NOT_SENT = Reply(
-    outcome=Outcome.MISCONFIGURED,
+    outcome=Outcome.NOT_SENT,
     reason="NotSent",
     message="not sent: the saga turned back while the call waited for a free slot at its participant",
 )

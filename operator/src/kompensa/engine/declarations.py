@@ -366,7 +366,11 @@ def _participant_spec(text: str) -> ParticipantSpec:
 
 def _address(row: ParticipantRow, spec: ParticipantSpec) -> Participant:
     return Participant(
-        namespace=row.namespace, name=row.name, url=spec.url, max_in_flight=spec.max_in_flight, token=row.token
+        namespace=row.namespace,
+        name=row.name,
+        endpoint=spec.endpoint,
+        max_in_flight=spec.max_in_flight,
+        token=row.token,
     )
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from kompensa.model.calls import Call
 from kompensa.model.expressions import Template
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.schema import InputSchema
@@ -20,15 +21,6 @@ class StepKind(StrEnum):
 
     COMPENSATABLE = "Compensatable"
     RETRIABLE = "Retriable"
-
-
-class Call(Struct, frozen=True, kw_only=True):
-    """An HTTP request to a participant, with `${...}` in path, headers and body."""
-
-    method: str
-    path: Template
-    headers: Mapping[str, Template]
-    body: Template | None = None
 
 
 class Step(Struct, frozen=True, kw_only=True):

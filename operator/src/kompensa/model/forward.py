@@ -125,9 +125,14 @@ def recovered(draft: Draft, step: Step) -> None:
 
     A participant that keeps replies by key is simply asked again. To any other one the retry policy applies: with one
     attempt allowed, a crash must not make it two.
+
+    The retry of a keyed step is not written before it is sent. So a step that waits for its next attempt may have made
+    it already, in the life before.
     """
     state = draft.steps[step.index]
-    if state.phase is StepPhase.PROBING:
+    if state.phase is StepPhase.RETRYING and draft.saga.replayed and step.keyed:
+        draft.set_step(step, maybe=True)
+    elif state.phase is StepPhase.PROBING:
         draft.call_probe(step)
     elif state.phase is StepPhase.CALLING and step.keyed and not draft.saga.stopping:
         draft.set_step(step, phase=StepPhase.RETRYING, maybe=True, due=draft.now)
@@ -146,13 +151,14 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
             _failed(draft, step, reason=event.reason or "Refused", message=message, proven=proven)
         case Outcome.MISCONFIGURED:
             _misconfigured(draft, step, event)
-        case Outcome.UNKNOWN | Outcome.ABSENT:
+        case Outcome.UNKNOWN | Outcome.NOT_SENT | Outcome.ABSENT:
             _unknown(
                 draft,
                 step,
                 reason=event.reason or "Unknown",
                 message=event.message or "no answer",
                 at_least=event.retry_after,
+                sent=event.outcome is not Outcome.NOT_SENT,
             )
         case _:
             assert_never(event.outcome)
@@ -170,7 +176,7 @@ def probed(draft: Draft, step: Step, event: Probed) -> None:
         case Outcome.FAILED:
             message = event.message or "the participant kept nothing of the action"
             _failed(draft, step, reason=event.reason or "RefusedByProbe", message=message, proven=step.keyed)
-        case Outcome.UNKNOWN | Outcome.MISCONFIGURED | Outcome.ABSENT:
+        case Outcome.UNKNOWN | Outcome.MISCONFIGURED | Outcome.NOT_SENT | Outcome.ABSENT:
             _give_up(draft, step, said_by_probe=event.message)
         case _:
             assert_never(event.outcome)
@@ -232,9 +238,13 @@ def _misconfigured(draft: Draft, step: Step, event: Replied) -> None:
         _failed(draft, step, reason=reason, message=message, proven=True)  # not taken up, and it was the only attempt
 
 
-def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float) -> None:
-    state = draft.set_step(step, maybe=True, outcome=Outcome.UNKNOWN, reason=reason, message=clipped(message))
-    draft.note("StepUnknown", step, attempt=state.attempts, reason=reason, message=message)
+def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float, sent: bool = True) -> None:
+    """Try again if the policy allows it. Only a call that was sent may have had an effect."""
+    maybe = sent or draft.steps[step.index].maybe
+    outcome = Outcome.UNKNOWN if maybe else Outcome.NOT_SENT
+    state = draft.set_step(step, maybe=maybe, outcome=outcome, reason=reason, message=clipped(message))
+    kind = "StepUnknown" if sent else "StepNotSent"
+    draft.note(kind, step, attempt=state.attempts, reason=reason, message=message)
     wait = interval(
         step.retry_policy,
         seed=f"{draft.saga.id}/{step.name}",
@@ -257,10 +267,19 @@ def _budget_is_spent(step: Step, state: StepState, *, at: float) -> bool:
 
 
 def _ask_or_give_up(draft: Draft, step: Step) -> None:
-    if step.probe is not None:
+    if not draft.steps[step.index].maybe:
+        _never_sent(draft, step)
+    elif step.probe is not None:
         draft.call_probe(step)
     else:
         _give_up(draft, step)
+
+
+def _never_sent(draft: Draft, step: Step) -> None:
+    """No attempt, of any life, left this engine: there is nothing to undo."""
+    state = draft.steps[step.index]
+    message = f"not sent in {state.attempts} attempts: {state.message}"
+    _cannot_be_completed(draft, step, reason=state.reason or "NotSent", message=message, effect=False)
 
 
 def _give_up(draft: Draft, step: Step, *, said_by_probe: str | None = None) -> None:
@@ -271,15 +290,15 @@ def _give_up(draft: Draft, step: Step, *, said_by_probe: str | None = None) -> N
     _cannot_be_completed(draft, step, reason="OutcomeUnknown", message=message)
 
 
-def _cannot_be_completed(draft: Draft, step: Step, *, reason: str, message: str) -> None:
-    """The action may have had its effect: undo it with the rest, or park where nothing can be undone."""
+def _cannot_be_completed(draft: Draft, step: Step, *, reason: str, message: str, effect: bool = True) -> None:
+    """Turn back, or park a step that cannot be undone. If the action may have had its effect, it is undone too."""
     if step.retriable:
         draft.park(step, StepPhase.PARKED, reason=reason, message=message)
         return
     draft.set_step(
         step,
-        phase=StepPhase.UNKNOWN,
-        outcome=Outcome.UNKNOWN,
+        phase=StepPhase.UNKNOWN if effect else StepPhase.FAILED,
+        outcome=Outcome.UNKNOWN if effect else Outcome.NOT_SENT,
         ended_at=draft.now,
         due=None,
         reason=reason,

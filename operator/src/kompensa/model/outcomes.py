@@ -1,4 +1,4 @@
-"""What a reply says about its effect: three outcomes, and a fourth for a call that is itself wrong.
+"""What is known of an effect after a call. A transport turns replies into outcomes; the rules read nothing else.
 
 The whole point is `UNKNOWN`: a time-out, a reset connection, a 5xx or a 429 says nothing about whether the effect
 took place, so neither "done" nor "not done" may be concluded from it.
@@ -18,6 +18,9 @@ class Outcome(StrEnum):
     UNKNOWN = "Unknown"
     MISCONFIGURED = "Misconfigured"
     """The call itself is wrong (address, credentials). Repeating it would only hammer the participant."""
+    NOT_SENT = "NotSent"
+    """Nothing of the request left this engine (connection refused, name unknown): this call had no effect. Whatever
+    may have been sent is UNKNOWN, for example when a connection that is already open is reset."""
     ABSENT = "Absent"
     """Only from a probe: the participant has never seen the call."""
 
@@ -27,41 +30,3 @@ class Direction(StrEnum):
 
     ACTION = "action"
     COMPENSATION = "compensation"
-
-
-FAILED_STATUSES = frozenset({409, 422})
-MISCONFIGURED_STATUSES = frozenset({401, 403, 404, 405})
-GONE = 410
-KEY_REUSED = "IdempotencyKeyReused"
-
-
-def outcome_of_status(status: int, direction: Direction, reason: str | None = None) -> Outcome:
-    """Classify an HTTP status, with the reason that its problem document gave (its type in CamelCase).
-
-    202 is not an answer yet, so it is `UNKNOWN`: the same key will be asked again. A key that is taken by another
-    body is `UNKNOWN` too, although its status says refused: the request it was first used for may have had an effect.
-    """
-    if status == 202 or reason == KEY_REUSED:
-        return Outcome.UNKNOWN
-    if 200 <= status < 300:
-        return Outcome.SUCCEEDED
-    if status in FAILED_STATUSES:
-        return Outcome.FAILED
-    if status == GONE and direction is Direction.COMPENSATION:
-        return Outcome.SUCCEEDED
-    if status in MISCONFIGURED_STATUSES:
-        return Outcome.MISCONFIGURED
-    return Outcome.UNKNOWN
-
-
-PROBED_STATES = {
-    "Succeeded": Outcome.SUCCEEDED,
-    "Failed": Outcome.FAILED,
-    "Tombstoned": Outcome.FAILED,
-    "Absent": Outcome.ABSENT,
-}
-
-
-def outcome_of_probe(state: object) -> Outcome:
-    """Classify the `state` a participant's operations probe reports; anything unheard of stays `UNKNOWN`."""
-    return PROBED_STATES.get(str(state), Outcome.UNKNOWN)

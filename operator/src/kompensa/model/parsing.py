@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from msgspec import UNSET, ValidationError, convert
+from msgspec import ValidationError, convert
 
-from kompensa.model.definition import Call, Definition, Step, StepKind
+from kompensa.model.definition import Definition, Step, StepKind
 from kompensa.model.expressions import Template
+from kompensa.model.http_call import PATH, Method
 from kompensa.model.order import chain_lengths, dependencies
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.revision import revision_of
@@ -21,13 +22,10 @@ from kompensa.model.schema import InputSchema
 from kompensa.model.specs import (
     LOGIN_IN_URL,
     NAME,
-    PATH,
     URL,
-    CallSpec,
     DeletionPolicy,
     Idempotency,
     Kind,
-    Method,
     ParticipantSpec,
     RetryPolicySpec,
     SagaDefinitionSpec,
@@ -152,24 +150,15 @@ def _step(
         participant=step.participant_ref.name,
         depends_on=tuple(depends_on),
         depth=depth,
-        action=_call(step.action),
+        action=step.action.compiled(),
         outputs=_templates(step.outputs),
-        compensation=_call(step.compensation) if step.compensation else None,
-        probe=_call(step.probe) if step.probe else None,
+        compensation=step.compensation.compiled() if step.compensation else None,
+        probe=step.probe.compiled() if step.probe else None,
         attempt_timeout=seconds(step.timeouts.attempt or participant.timeout),
         total_timeout=None if step.timeouts.total is None else seconds(step.timeouts.total),
         retry_policy=_policy(step.retry_policy or definition.retry_policy),
         compensation_policy=_policy(definition.compensation.retry_policy),
         keyed=participant.idempotency == "Keyed",
-    )
-
-
-def _call(call: CallSpec) -> Call:
-    return Call(
-        method=call.http.method,
-        path=Template(call.http.path),
-        headers=_templates(call.http.headers),
-        body=None if call.http.body is UNSET else Template(call.http.body),
     )
 
 

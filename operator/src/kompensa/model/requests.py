@@ -1,35 +1,32 @@
-"""From a command and a saga's state to the HTTP request that is sent. Pure; sending is the transport's work."""
+"""From a command and a saga's state to the request that is sent. Pure; sending is the transport's work."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import assert_never
 
 from msgspec import Struct
 
+from kompensa.model.calls import Call, Message
 from kompensa.model.commands import CallAction, CallCompensation, CallProbe
-from kompensa.model.definition import Call, Definition, Step
+from kompensa.model.definition import Definition, Step
 from kompensa.model.events import Probed, Replied
-from kompensa.model.expressions import ExpressionError, Scope, spelled
+from kompensa.model.expressions import ExpressionError, Scope
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.saga import Saga
-from kompensa.model.scope import encoded_json, operation_key, operation_values, outputs_of_steps, saga_values
+from kompensa.model.scope import operation_key, operation_values, outputs_of_steps, saga_values
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What to send to the step's participant. `key` is the idempotency key; `body` is encoded JSON, empty for none.
+    """One attempt. `message` is what to send, `key` the idempotency key, `timeout` is in seconds.
 
-    `only`: the policy allows no attempt but this one.
+    `only`: the retry policy allows no other attempt.
     """
 
     step: str
     direction: Direction
     attempt: int
     key: str
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
+    message: Message
     timeout: float
     only: bool = False
 
@@ -91,22 +88,7 @@ def _request(definition: Definition, saga: Saga, step: Step, call: Call, directi
         direction=direction,
         attempt=attempt,
         key=operation_key(saga.id, step, direction),
-        method=call.method,
-        path=call.path.render_path(scope),
-        headers=_headers(call, scope) if call.headers else {},
-        body=b"" if call.body is None else encoded_json(call.body.render(scope)),
+        message=call.rendered(scope),
         timeout=step.attempt_timeout,
         only=policy.maximum_attempts == 1,
     )
-
-
-def _headers(call: Call, scope: Scope) -> dict[str, str]:
-    """A header whose value comes out empty is not sent, so that an expression can leave it out."""
-    values = {name: _one_line(spelled(template.render(scope))) for name, template in call.headers.items()}
-    return {name: value for name, value in values.items() if value}
-
-
-def _one_line(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise ExpressionError("a header must be one line of printable characters")
-    return text

@@ -77,7 +77,7 @@ class StepPhase(StrEnum):
     """Retries are used up; the participant is asked what became of the action."""
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
-    """Refused: the participant said that nothing was kept."""
+    """It had no effect: the participant refused it and kept nothing, or no attempt was sent."""
     UNKNOWN = "Unknown"
     """Given up on while its effect may be there; will be compensated."""
     UNDOING = "Undoing"
@@ -164,7 +164,7 @@ class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     compensation reverses. `attempts` counts action calls over the step's life; `budget_start` is the number at which
     the retry policy began to count, moved when a person resumes a parked step. `maybe` remembers that an earlier
     attempt, of this life or of one before a crash, may have had its effect, so that a call which is then refused as
-    wrong does not prove that there is none. `outcome` is the action's, kept while it is undone.
+    wrong, or is not sent, does not prove that there is none. `outcome` is the action's, kept while it is undone.
     """
 
     phase: StepPhase = StepPhase.WAITING

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import json
-
 from kompensa.model.bounds import DEEPEST, is_deeper
 from kompensa.model.definition import Definition, Step
+from kompensa.model.encoding import encoded_json
 from kompensa.model.expressions import ExpressionError, Scope, Template
 from kompensa.model.outcomes import Direction
 from kompensa.model.saga import Saga, StepState
@@ -66,14 +65,3 @@ def _rendered(templates: Mapping[str, Template], scope: Scope) -> dict[str, Any]
             raise ExpressionError(f"{name} is nested deeper than {DEEPEST} levels; name single fields")
     encoded_json(values, limit=OUTPUTS_LIMIT)
     return values
-
-
-def encoded_json(value: Any, *, limit: int | None = None) -> bytes:
-    """The value as JSON. Raises ExpressionError where CEL made something that JSON cannot say, or too much of it."""
-    try:
-        text = json.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ExpressionError(f"a value cannot be written as JSON: {error}") from error
-    if limit is not None and len(text) > limit:
-        raise ExpressionError(f"{len(text)} bytes are more than the {limit} that are kept; name single fields")
-    return text

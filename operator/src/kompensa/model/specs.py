@@ -10,21 +10,20 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from kompensa.model.calls import CallSpec, Endpoint
+from kompensa.model.http_call import HttpEndpoint
 from kompensa_common.durations import PATTERN as DURATION
 
 NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(?!\n)$"
-PATH = r"^/"
 URL = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 LOGIN_IN_URL = re.compile(r"https?://[^/]*@")
 
 Name = Annotated[str, Meta(pattern=NAME, max_length=63)]
-Path = Annotated[str, Meta(pattern=PATH, max_length=1024)]
 Duration = Annotated[str, Meta(pattern=DURATION, max_length=32)]
 
 
 Kind = Literal["Compensatable", "Retriable"]
 Idempotency = Literal["Keyed", "None"]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 DeletionPolicy = Literal["Compensate", "Orphan"]
 
 
@@ -50,6 +49,11 @@ class ParticipantSpec(_Spec, frozen=True, kw_only=True):
     max_in_flight: Annotated[int, Meta(ge=1, le=10000)] = 256
     token_secret_ref: SecretKeyReference | None = None
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is called; a way of calling other than HTTP will have a field of its own next to `url`."""
+        return HttpEndpoint(self.url)
+
 
 class RetryPolicySpec(_Spec, frozen=True, kw_only=True):
     initial_interval: Duration = "200ms"
@@ -57,17 +61,6 @@ class RetryPolicySpec(_Spec, frozen=True, kw_only=True):
     maximum_interval: Duration = "30s"
     maximum_attempts: Annotated[int, Meta(ge=1, le=1000)] = 6
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.2
-
-
-class HttpSpec(_Spec, frozen=True, kw_only=True):
-    method: Method = "POST"
-    path: Path
-    headers: Annotated[dict[str, str], Meta(max_length=32)] = {}
-    body: Any | UnsetType = UNSET
-
-
-class CallSpec(_Spec, frozen=True, kw_only=True):
-    http: HttpSpec
 
 
 class TimeoutsSpec(_Spec, frozen=True, kw_only=True):

@@ -6,20 +6,17 @@ paths such as `steps['create-order'].orderId`, not names that are computed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from msgspec import UNSET
-
+from kompensa.model.calls import CallSpec
 from kompensa.model.expressions import ExpressionError, Reference, Template
 from kompensa.model.schema import InputSchema, SchemaError
-from kompensa.model.specs import CallSpec, SagaDefinitionSpec, StepSpec
+from kompensa.model.specs import SagaDefinitionSpec, StepSpec
 
 SAGA_FIELDS = frozenset({"id", "name", "namespace", "definition"})
 OPERATION_FIELDS = frozenset({"key", "step", "direction"})
 CALL_ROOTS = frozenset({"input", "saga", "operation", "steps"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 OUTPUT_ROOTS = frozenset({"input", "saga", "reply"})
 RESULT_ROOTS = frozenset({"input", "saga", "steps"})
 
@@ -69,16 +66,10 @@ class TemplateLinter:
             yield from self._call(at, call, CALL_ROOTS, self._before[step.name] | {step.name})
 
     def _call(self, at: str, call: CallSpec, roots: Collection[str], steps: Collection[str]) -> Iterator[str]:
-        yield from self._template(f"{at}.http.path", call.http.path, roots, steps)
-        yield from self._template(f"{at}.http.headers", call.http.headers, roots, steps)
-        for name in call.http.headers:
-            if not _TOKEN.fullmatch(name):
-                yield (
-                    f"{at}.http.headers: {name!r} is no name of a header; "
-                    "write letters, digits and dashes, for example X-Tenant"
-                )
-        if call.http.body is not UNSET:
-            yield from self._template(f"{at}.http.body", call.http.body, roots, steps)
+        for field, source in call.templates():
+            yield from self._template(f"{at}.{field}", source, roots, steps)
+        for finding in call.findings():
+            yield f"{at}.{finding}"
 
     def _template(self, at: str, source: Any, roots: Collection[str], steps: Collection[str]) -> Iterator[str]:
         try:
@@ -94,7 +85,7 @@ class TemplateLinter:
     def _problem(self, reference: Reference, roots: Collection[str], steps: Collection[str]) -> str | None:
         root, *path = reference
         if root not in roots:
-            return f"is not to be had here; this place knows {', '.join(sorted(roots))}"
+            return f"is not available here; available: {', '.join(sorted(roots))}"
         if root == "input" and not self._schema.declares(path):
             return "is not declared by inputSchema; declare it or correct the name"
         if root == "saga" and path and path[0] not in SAGA_FIELDS:
@@ -106,12 +97,12 @@ class TemplateLinter:
     def _problem_of_step(self, path: list[str], steps: Collection[str]) -> str | None:
         name = path[0]
         if name not in self._outputs:
-            return f"names no step of this definition; its steps are {', '.join(self._outputs)}"
+            return f"is not a step of this definition; its steps are {', '.join(self._outputs)}"
         if name not in steps:
             return f"may not have run yet; add {name} to dependsOn"
         if len(path) > 1 and path[1] not in self._outputs[name]:
             declared = ", ".join(sorted(self._outputs[name])) or "none"
-            return f"is no output of step {name} (declared: {declared}); add it to that step's outputs"
+            return f"is not an output of step {name} (declared: {declared}); add it to that step's outputs"
         return None
 
 

@@ -2,7 +2,8 @@
 
 What is undone: every step that succeeded, every step whose outcome stayed unknown, and, after a recovery under lazy
 journalling, every step that may have run in an earlier life although the journal says it waits. A step that was
-refused at the first attempt that any life may have made left nothing, and is not called.
+refused at the first attempt that any life may have made left nothing, and is not called. Nor is a step of which no
+attempt of any life was sent.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
         case Outcome.FAILED | Outcome.MISCONFIGURED:
             message = f"the compensation was refused: {event.message or event.outcome}"
             draft.park(step, StepPhase.UNDO_PARKED, reason=event.reason or "CompensationRefused", message=message)
-        case Outcome.UNKNOWN | Outcome.ABSENT:
+        case Outcome.UNKNOWN | Outcome.NOT_SENT | Outcome.ABSENT:
             _unknown(
                 draft,
                 step,

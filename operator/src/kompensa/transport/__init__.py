@@ -1,1 +1,1 @@
-"""Calling participants, and turning what they answer into outcomes."""
+"""Calling participants, and turning their replies into outcomes (`replies`)."""

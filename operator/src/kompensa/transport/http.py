@@ -20,10 +20,10 @@ from urllib.parse import quote, urlsplit
 
 from kompensa.model.outcomes import Outcome
 from kompensa.model.requests import Request
-from kompensa.transport.connection import ReplyTooLargeError, Response
+from kompensa.transport.connection import Connection, ReplyTooLargeError, Response
 from kompensa.transport.pool import Origin, Pool
 from kompensa.transport.port import Participant, Reply
-from kompensa.transport.replies import classify, classify_probe, unanswered
+from kompensa.transport.replies import classify, classify_probe, not_sent, unanswered
 
 REPLY_LIMIT = 1 << 20
 # Shorter than the five seconds after which common servers close an idle connection: reusing one in the moment in
@@ -70,31 +70,36 @@ class HttpTransport:
         self, participant: Participant, saga_id: str, request: Request, judge: Classify, *, afresh: bool
     ) -> Reply:
         try:
-            address = _address(participant.url)
+            address = _address(participant.endpoint.url)
             written = _written(address, request, _headers(participant, saga_id, request, address))
         except ValueError as error:
             # Nothing was sent, and nothing ever will be until somebody corrects it.
             return Reply(
-                outcome=Outcome.MISCONFIGURED, reason="RequestMalformed", message=f"{participant.url}: {error}"
+                outcome=Outcome.MISCONFIGURED, reason="RequestMalformed", message=f"{participant.endpoint.url}: {error}"
             )
         deadline = asyncio.get_running_loop().time() + request.timeout
         try:
-            response = await self._exchange(address.origin, written, deadline, afresh=afresh)
-        except TimeoutError as error:
-            why = f": {error}" if str(error) else ""
-            return unanswered("TimedOut", f"no reply from {participant.url} within {request.timeout:g} s{why}")
+            connection = await self._connection(address.origin, deadline, afresh=afresh)
+        except (OSError, ValueError) as error:
+            return not_sent("Unreachable", f"{participant.endpoint}: {error or type(error).__name__}")
+        try:
+            response = await self._exchange(address.origin, connection, written, deadline)
+        except TimeoutError:
+            return unanswered("TimedOut", f"no reply from {participant.endpoint} within {request.timeout:g} s")
         except ReplyTooLargeError as error:
             return unanswered("ReplyTooLarge", str(error))
         except (OSError, ValueError) as error:
-            return unanswered("ConnectionFailed", f"{participant.url}: {error or type(error).__name__}")
+            return unanswered("ConnectionFailed", f"{participant.endpoint.url}: {error or type(error).__name__}")
         return judge(response)
 
-    async def _exchange(self, origin: Origin, written: bytes, deadline: float, *, afresh: bool) -> Response:
+    async def _connection(self, origin: Origin, deadline: float, *, afresh: bool) -> Connection:
         connection = self._pool.kept(origin)
         if connection is not None and afresh:
             connection.abort()  # the new one takes its place, so that repeating does not make them more
             connection = None
-        connection = connection or await self._pool.made(origin, deadline=deadline)
+        return connection or await self._pool.made(origin, deadline=deadline)
+
+    async def _exchange(self, origin: Origin, connection: Connection, written: bytes, deadline: float) -> Response:
         try:
             response = await connection.exchange(written, deadline=deadline)
         except BaseException:
@@ -133,29 +138,29 @@ def _headers(participant: Participant, saga_id: str, request: Request, address: 
         "Saga-Attempt": str(request.attempt),
         "traceparent": traceparent(saga_id, request.key, request.attempt),
     }
-    if request.body:
+    if request.message.body:
         ours["Content-Type"] = "application/json"
     if participant.token is not None:
         ours["Authorization"] = f"Bearer {participant.token}"
     defaults = {"Host": address.authority, **_DEFAULTS}
-    if not request.headers:
+    if not request.message.headers:
         return defaults | ours
     taken = _FRAMING | {name.lower() for name in ours}
-    theirs = {name: value for name, value in request.headers.items() if name.lower() not in taken}
+    theirs = {name: value for name, value in request.message.headers.items() if name.lower() not in taken}
     said = {name.lower() for name in theirs}
     return {name: value for name, value in defaults.items() if name.lower() not in said} | theirs | ours
 
 
 def _written(address: _Address, request: Request, headers: dict[str, str]) -> bytes:
     """The request as it goes out. Raises ValueError where a line would become two."""
-    lines = [f"{request.method} {address.prefix}{request.path} HTTP/1.1"]
+    lines = [f"{request.message.method} {address.prefix}{request.message.path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if request.body or request.method not in ("GET", "DELETE"):
-        lines.append(f"Content-Length: {len(request.body)}")
+    if request.message.body or request.message.method not in ("GET", "DELETE"):
+        lines.append(f"Content-Length: {len(request.message.body)}")
     head = "\r\n".join(lines)
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
         raise ValueError("a header or the path has a line break; correct the definition or the token")
-    return head.encode() + b"\r\n\r\n" + request.body
+    return head.encode() + b"\r\n\r\n" + request.message.body
 
 
 def traceparent(saga_id: str, key: str, attempt: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from kompensa.model.calls import Endpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.model.requests import Request
 
@@ -15,12 +16,12 @@ class Participant(Struct, frozen=True, kw_only=True):
 
     namespace: str
     name: str
-    url: str
+    endpoint: Endpoint
     max_in_flight: int
     token: str | None = None
 
     def __repr__(self) -> str:
-        return f"Participant({self.namespace}/{self.name} at {self.url})"
+        return f"Participant({self.namespace}/{self.name} at {self.endpoint})"
 
 
 class Reply(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kompensa.model.outcomes import Direction, Outcome, outcome_of_probe, outcome_of_status
+from kompensa.model.outcomes import Direction, Outcome
 from kompensa.transport.port import Reply
 
 # A participant may ask for patience, but not for so much that its saga looks forgotten.
@@ -20,6 +20,43 @@ _SHOWN = 300
 _EXCERPT = 60
 _LONGEST_REASON = 64
 _WORD = re.compile(r"[A-Za-z0-9]+")
+
+FAILED_STATUSES = frozenset({409, 422})
+MISCONFIGURED_STATUSES = frozenset({401, 403, 404, 405})
+GONE = 410
+KEY_REUSED = "IdempotencyKeyReused"
+
+
+def outcome_of_status(status: int, direction: Direction, reason: str | None = None) -> Outcome:
+    """Classify an HTTP status, with the reason that its problem document gave (its type in CamelCase).
+
+    202 is not an answer yet, so it is `UNKNOWN`: the same key will be asked again. A key that is taken by another
+    body is `UNKNOWN` too, although its status says refused: the request it was first used for may have had an effect.
+    """
+    if status == 202 or reason == KEY_REUSED:
+        return Outcome.UNKNOWN
+    if 200 <= status < 300:
+        return Outcome.SUCCEEDED
+    if status in FAILED_STATUSES:
+        return Outcome.FAILED
+    if status == GONE and direction is Direction.COMPENSATION:
+        return Outcome.SUCCEEDED
+    if status in MISCONFIGURED_STATUSES:
+        return Outcome.MISCONFIGURED
+    return Outcome.UNKNOWN
+
+
+PROBED_STATES = {
+    "Succeeded": Outcome.SUCCEEDED,
+    "Failed": Outcome.FAILED,
+    "Tombstoned": Outcome.FAILED,
+    "Absent": Outcome.ABSENT,
+}
+
+
+def outcome_of_probe(state: object) -> Outcome:
+    """Classify the `state` a participant's operations probe reports; anything unheard of stays `UNKNOWN`."""
+    return PROBED_STATES.get(str(state), Outcome.UNKNOWN)
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
@@ -58,6 +95,11 @@ def classify_probe(status: int, headers: Mapping[str, str], body: bytes, *, now:
 def unanswered(reason: str, message: str) -> Reply:
     """No response that could be read: nothing is known of the effect."""
     return Reply(outcome=Outcome.UNKNOWN, reason=reason, message=message)
+
+
+def not_sent(reason: str, message: str) -> Reply:
+    """Nothing of the request left this engine, so this call had no effect."""
+    return Reply(outcome=Outcome.NOT_SENT, reason=reason, message=message)
 
 
 def _object(body: bytes) -> tuple[dict[str, Any] | None, str | None]:
