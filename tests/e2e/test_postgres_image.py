@@ -15,7 +15,8 @@ import pytest
 from images.setup.cache import Cache, default_root
 from images.setup.engine import Engine, detect
 from tests.support.cluster import SYSTEM, Cluster
-from tests.support.kubectl import eventually
+from tests.support.kubectl import UNSETTLED
+from tests.support.waiting import eventually
 
 OWN_USER = "10001:10001"
 A_PLATFORMS_USER = "1000620000:0"
@@ -44,7 +45,9 @@ class Container:
         return self.run("exec", *options, self.name, "psql", "--no-psqlrc", "--tuples-only", "--no-align", "-c", sql)
 
     def serves(self) -> None:
-        eventually(lambda: self.query("SELECT 1").stdout.strip() == "1", what=f"container {self.name} to serve")
+        eventually(
+            lambda: self.query("SELECT 1").stdout.strip() == "1", f"container {self.name} to serve", tolerate=UNSETTLED
+        )
 
     def lets_in(self, password: str) -> bool:
         """Whether the superuser is let in by this password over TCP."""

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from kompensa_dev.ports import HOST, Ports
 from kompensa_dev.postgres import Login
 from kompensa_dev.process import Process, Program
 from kompensa_dev.run import Run
+from tests.support import waiting
 
 CREATED, UPDATED, DELETED = "customer-created", "customer-updated", "customer-deleted"
 PATIENCE_SECONDS = 60.0
@@ -160,14 +160,8 @@ def execute(login: Login, ddl: str) -> None:
 def eventually(
     read: Callable[[], Value], is_right: Callable[[Value], bool], *, seconds: float = PATIENCE_SECONDS
 ) -> Value:
-    """Read until it is right; when it never is, the last value is in the failure."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = read()
-        if is_right(value):
-            return value
-        assert time.monotonic() < deadline, f"still {value!r}"
-        time.sleep(0.05)
+    """Read until it is right."""
+    return waiting.eventually(read, "what was read to be right", is_right=is_right, seconds=seconds)
 
 
 class Topics:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,17 +15,10 @@ from kompensa_dev.process import Process, Program
 from kompensa_dev.run import Run
 from tests.support.engine_world import NAMESPACE, definition_spec
 from tests.support.http import Answer, call
+from tests.support.waiting import eventually
 
 RESTING = ("Succeeded", "Compensated", "InterventionRequired")
 LEASE_TTL = "1s"
-
-
-def eventually(condition: Callable[[], object], what: str, *, seconds: float = 30.0) -> None:
-    """Wait, outside an event loop."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} was expected within {seconds:.0f} s"
-        time.sleep(0.02)
 
 
 @dataclass

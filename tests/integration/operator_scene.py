@@ -1,6 +1,5 @@
 """What the operator's tests act with: objects in a namespace of their own, and a participant that does as told."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -13,24 +12,11 @@ from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS, Object,
 from tests.integration.apiserver import ApiServer
 from tests.integration.operator_processes import API_TOKEN, OperatorProcesses
 from tests.integration.stub_participant import StubParticipant
+from tests.support.waiting import until
 
 T = TypeVar("T")
 
 QUICKLY = {"initialInterval": "20ms", "backoffCoefficient": 1, "maximumInterval": "100ms", "maximumAttempts": 5}
-
-
-async def eventually(probe: Callable[[], Awaitable[T | None]], what: str, *, seconds: float = 20.0) -> T:
-    """The first truthy answer of `probe`, or a failure that says what was waited for and what was seen last."""
-    last: object = None
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                last = await probe()
-                if last:
-                    return last
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {last!r}") from None
 
 
 @dataclass
@@ -75,7 +61,7 @@ class Scene:
             status = await self.status(name)
             return status if status.get("phase") == phase else None
 
-        return await eventually(reached, f"Saga {name} to be {phase}", seconds=seconds)
+        return await until(reached, f"Saga {name} to be {phase}", seconds=seconds)
 
     async def until_gone(self, name: str) -> None:
         """Until there is no Saga of this name."""
@@ -87,7 +73,7 @@ class Scene:
                 return True
             return False
 
-        await eventually(gone, f"Saga {name} to be deleted")
+        await until(gone, f"Saga {name} to be deleted")
 
     async def until_event(self, apiserver: ApiServer, reason: str) -> None:
         """Until this namespace has an Event with this reason."""
@@ -96,7 +82,7 @@ class Scene:
             events = apiserver.get("events", "-n", self.namespace)["items"]
             return reason in [event["reason"] for event in events]
 
-        await eventually(told, f"an Event {reason}")
+        await until(told, f"an Event {reason}")
 
     async def until_condition(
         self, resource: Resource, name: str, kind: str, status: str, reason: str | None = None
@@ -105,7 +91,7 @@ class Scene:
             found = conditions(await self.status(name, resource)).get(kind)
             return found if found and found["status"] == status and reason in (None, found["reason"]) else None
 
-        return await eventually(holds, f"{resource.kind} {name} to be {kind}={status} {reason or ''}")
+        return await until(holds, f"{resource.kind} {name} to be {kind}={status} {reason or ''}")
 
     async def until_ready(self, resource: Resource, name: str) -> Object:
         return await self.until_condition(resource, name, "Ready", "True")
@@ -114,7 +100,7 @@ class Scene:
         async def called() -> bool:
             return self.participant.calls.count(path) >= times
 
-        await eventually(called, f"the participant to be called at {path}")
+        await until(called, f"the participant to be called at {path}")
 
     async def until_noted(self, saga: Object, event: str) -> None:
         """Until the history of this object's saga has such a line: what was asked has reached the engine."""
@@ -123,7 +109,7 @@ class Scene:
             async def noted() -> bool:
                 return event in [entry["event"] for entry in await engine.saga_log(saga["metadata"]["uid"])]
 
-            await eventually(noted, f"the history to say {event}")
+            await until(noted, f"the history to say {event}")
 
     async def until_unknown(self, definition: str) -> None:
         """Until the engine no longer has a definition of this name."""
@@ -131,7 +117,7 @@ class Scene:
         async def unknown() -> bool:
             return definition not in await self.known("definitions")
 
-        await eventually(unknown, f"the engine to forget {definition}")
+        await until(unknown, f"the engine to forget {definition}")
 
     async def known(self, what: Literal["participants", "definitions"]) -> list[str]:
         """The names that the engine knows in this namespace, whoever declared them."""
@@ -158,7 +144,7 @@ class Scene:
         async def more() -> bool:
             return await count() > than
 
-        await eventually(more, what)
+        await until(more, what)
 
     async def until_ended_in_journal(self, saga_name: str) -> None:
         """Asks the engine, which knows it also while the API server does not."""
@@ -168,7 +154,7 @@ class Scene:
                 found = await engine.sagas({"namespace": self.namespace, "phase": "Succeeded"})
                 return saga_name in [saga["name"] for saga in found]
 
-            await eventually(ended, f"saga {saga_name} to have ended")
+            await until(ended, f"saga {saga_name} to have ended")
 
     async def create_participant(self, name: str) -> None:
         await self.create(PARTICIPANTS, name, {"url": self.participant.url, "idempotency": "Keyed", "timeout": "30s"})

@@ -5,8 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -17,6 +16,7 @@ from kompensa_dev.errors import DevError
 from kompensa_dev.leftovers import start_time
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.run import PREFIX, Run, sweep
+from tests.support.waiting import eventually
 
 STARTER = """
 import sys
@@ -35,13 +35,6 @@ def place() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kompensa-test-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} was expected within {seconds} s"
-        time.sleep(0.05)
 
 
 def started_elsewhere(place: Path) -> tuple[subprocess.Popen[str], Path, int, int]:
@@ -100,8 +93,8 @@ def test_nothing_is_left_when_the_starter_is_killed(place: Path) -> None:
     assert start_time(server) is not None
     starter.kill()
     starter.wait()
-    wait_for(lambda: start_time(server) is None, "the end of PostgreSQL")
-    wait_for(lambda: not folder.exists(), "the removal of the run's folder")
+    eventually(lambda: start_time(server) is None, "the end of PostgreSQL")
+    eventually(lambda: not folder.exists(), "the removal of the run's folder")
 
 
 def test_the_next_run_clears_up_when_starter_and_keeper_were_killed(

@@ -10,10 +10,11 @@ import pytest
 from kompensa_dev.ports import Ports
 from kompensa_dev.postgres import PostgresServer
 from kompensa_dev.run import Run
-from tests.integration.engine_processes import EngineProcess, Engines, eventually
+from tests.integration.engine_processes import EngineProcess, Engines
 from tests.integration.ledger_participant import LedgerParticipant
 from tests.integration.test_engine_processes import STEPS, violations
 from tests.support.http import Answer, call
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 from kompensa_dev.ports import Ports
-from tests.integration.engine_processes import EngineProcess, Engines, eventually, in_thread
+from tests.integration.engine_processes import EngineProcess, Engines, in_thread
 from tests.integration.ledger_participant import LedgerParticipant
 from tests.integration.stub_participant import StubParticipant
 from tests.support.http import Answer, call
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 
 STEPS = ("reserve", "pay", "ship")
 

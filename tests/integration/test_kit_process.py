@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.process import Process, Program
 from kompensa_dev.run import Run
 from tests.support.http import Answer, call
+from tests.support.waiting import eventually
 
 Start = Callable[..., Process]
 ANA = str(uuid.UUID(int=1))
@@ -34,13 +34,6 @@ def start(run: Run, example_folder: Path, database: Login) -> Start:
         return run.start(Program(name=f"{name or verb}-{database.database}", argv=argv, environment=given))
 
     return started
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} was expected within 20 s"
-        time.sleep(0.02)
 
 
 def refuses_connections(url: str) -> bool:
@@ -101,7 +94,7 @@ def test_migrate_can_wait_for_a_role_that_is_still_being_made(
 ) -> None:
     role = f"late_{uuid.uuid4().hex[:8]}"
     process = start("migrate", "--wait", "60", CAPTURE_ROLE=role)
-    until(lambda: "waiting for the database" in process.log.read_text(), "migrate to say that it waits")
+    eventually(lambda: "waiting for the database" in process.log.read_text(), "migrate to say that it waits")
     with psycopg.connect(postgres.admin_of(database.database).url, autocommit=True) as admin:
         admin.execute(f'CREATE ROLE "{role}"')
     assert process.wait_for_status(60) == 0
@@ -120,9 +113,9 @@ def test_a_request_in_flight_is_finished_before_the_process_ends(start: Start, d
     with psycopg.connect(database.url) as blocker, concurrent.futures.ThreadPoolExecutor() as threads:
         blocker.execute("LOCK TABLE points.balances")
         in_flight = threads.submit(_grant, url, str(uuid.uuid4()))
-        until(lambda: _waiting(database), "the call waiting for the lock")
+        eventually(lambda: _waiting(database), "the call waiting for the lock")
         serving.ask_to_stop()
-        until(lambda: refuses_connections(url), "new connections being refused")
+        eventually(lambda: refuses_connections(url), "new connections being refused")
         blocker.rollback()
         assert in_flight.result(timeout=20).status == 201
     assert serving.wait_for_status(20) == -signal.SIGTERM  # uvicorn ends by the signal it was sent, once it is done

@@ -2,7 +2,8 @@
 
 from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, eventually
+from tests.integration.operator_scene import Scene
+from tests.support.waiting import until
 
 
 async def test_a_saga_deleted_while_the_operator_is_away_is_settled_at_its_start(scene: Scene) -> None:
@@ -95,7 +96,7 @@ async def test_what_was_deleted_while_the_operator_was_away_is_withdrawn_at_its_
     async def forgotten() -> bool:
         return "gone" not in await scene.known("participants")
 
-    await eventually(forgotten, "the engine to forget the participant")
+    await until(forgotten, "the engine to forget the participant")
     assert await scene.known("participants") == ["by-hand", "stub"]
     assert await scene.known("definitions") == ["by-hand", "kept"]
 
@@ -150,7 +151,7 @@ async def test_a_second_operator_stands_by_and_takes_over(scene: Scene) -> None:
         async def standing_by() -> bool:
             return "standing by" in second.log.read_text()
 
-        await eventually(standing_by, "the second operator to stand by")
+        await until(standing_by, "the second operator to stand by")
         first.stop()
         await scene.saga("order-1")
         await scene.until_phase("order-1", "Succeeded")

@@ -19,7 +19,8 @@ from kompensa_dev.kafka import KafkaBroker
 from kompensa_dev.postgres import Login, PostgresServer
 from tests.integration.apiserver import SYSTEM, ApiServer
 from tests.integration.operator_processes import OperatorProcesses
-from tests.integration.operator_scene import Scene, eventually
+from tests.integration.operator_scene import Scene
+from tests.support.waiting import until
 
 CAPTURE_SECRET = "kompensa-capture"
 OUTBOX_TABLE = """
@@ -91,7 +92,7 @@ class Captured:
             names = [item["metadata"]["name"] async for item in self.scene.kube.each(OUTBOXES, self.scene.namespace)]
             return names == []
 
-        await eventually(gone, "the Outbox to be gone", seconds=60)
+        await until(gone, "the Outbox to be gone", seconds=60)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, REPLICAS, SECRETS, SERVICES, Object
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, conditions, eventually
+from tests.integration.operator_scene import Scene, conditions
+from tests.support.waiting import until
 
 SPEC: Object = {
     "source": {"topics": ["orders.customer-created"]},
@@ -68,7 +69,7 @@ async def test_a_missing_secret_or_key_is_named(scene: Scene, workers: StubWorke
         status = await scene.status("customers", REPLICAS)
         return "has no key url; its keys: uri" in conditions(status)["Ready"]["message"]
 
-    await eventually(key_named, "the missing key to be named")
+    await until(key_named, "the missing key to be named")
     secret = {"stringData": {"url": "postgresql://invoices"}}
     await scene.kube.merge(SECRETS, scene.namespace, "invoices-postgres", secret)
     await scene.until_condition(REPLICAS, "customers", "Ready", "False", "WorkerUnreachable")
@@ -133,7 +134,7 @@ async def test_a_changed_spec_reaches_the_worker(scene: Scene, workers: StubWork
     async def changed() -> bool:
         return await deployed() != before
 
-    await eventually(changed, "the Deployment to change")
+    await until(changed, "the Deployment to change")
 
 
 async def test_numbers_that_move_cost_few_writes(scene: Scene, workers: StubWorkers, apiserver: ApiServer) -> None:

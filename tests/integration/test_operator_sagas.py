@@ -5,7 +5,8 @@ import pytest
 from kompensa.cluster.kube import RefusedError
 from kompensa.cluster.resources import DEFINITIONS, SAGAS
 from tests.integration.apiserver import ApiServer
-from tests.integration.operator_scene import Scene, conditions, definition_spec, eventually
+from tests.integration.operator_scene import Scene, conditions, definition_spec
+from tests.support.waiting import until
 
 
 async def test_a_saga_ends_succeeded_and_costs_one_write_besides_its_creation(
@@ -154,7 +155,7 @@ async def test_an_object_that_shows_anothers_run_says_whom_to_ask_to_hold_it(sce
         message = str((await scene.status("order-2")).get("message"))
         return f"shows the run of {scene.namespace}/order-1; suspend or cancel that one" in message
 
-    await eventually(told, "order-2 to say whose run it shows")
+    await until(told, "order-2 to say whose run it shows")
     scene.participant.release("reserve")
     await scene.until_phase("order-2", "Succeeded")
 

@@ -7,14 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kompensa_dev.kind_node import KindNode
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
-from tests.support.kubectl import Kubectl, eventually
+from tests.support.kubectl import UNSETTLED, Kubectl
 from tests.support.services import SERVICES
 from tests.support.shop import Shop, saga
+from tests.support.waiting import eventually
+
+T = TypeVar("T")
 
 SYSTEM = "kompensa-system"
 SHOP = "shop"
@@ -66,7 +69,7 @@ class Cluster:
             status: dict[str, Any] = self.saga(name).get("status", {})
             return status if status.get("phase") in ENDED else None
 
-        return eventually(ended, what=f"Saga {name} to end", seconds=seconds)
+        return self.eventually(ended, what=f"Saga {name} to end", seconds=seconds)
 
     def condition(self, what: str, kind: str) -> dict[str, Any]:
         """The condition of that type of an object in the shop's namespace; empty while there is none."""
@@ -110,10 +113,11 @@ class Cluster:
             pods = [p for p in self.pods(namespace, selector) if _is_wanted(p)]
             return bool(pods) and all(_is_ready(pod) for pod in pods)
 
-        eventually(all_ready, what=f"pods {selector} in {namespace} to be Ready", seconds=seconds)
+        self.eventually(all_ready, what=f"pods {selector} in {namespace} to be Ready", seconds=seconds)
 
-    def eventually(self, probe: Callable[[], Any], *, what: str, seconds: float = 60) -> Any:
-        return eventually(probe, what=what, seconds=seconds)
+    def eventually(self, probe: Callable[[], T | None], *, what: str, seconds: float = 60) -> T:
+        """Wait for a truthy answer; errors that a cluster in motion makes count as "not yet"."""
+        return eventually(probe, what, seconds=seconds, every=0.2, tolerate=UNSETTLED)
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.support.http import UnexpectedAnswer
-
-T = TypeVar("T")
 
 
 class KubectlError(RuntimeError):
@@ -86,25 +83,5 @@ class Kubectl:
         return self.run("exec", *interactive, "-n", namespace, pod, "--", *command, stdin=stdin)
 
 
-def eventually(
-    probe: Callable[[], T | None], *, what: str, seconds: float = 60, every: float = 0.2, tolerate: bool = True
-) -> T:
-    """The first truthy answer of `probe`, or a failure that says what was waited for and what was last seen.
-
-    With `tolerate`, errors of the probe count as "not yet": while pods are being killed, refused connections and
-    answers are the expected weather.
-    """
-    deadline = time.monotonic() + seconds
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            found = probe()
-            if found:
-                return found
-            last = found
-        except (KubectlError, UnexpectedAnswer, OSError, subprocess.TimeoutExpired, ValueError) as error:
-            if not tolerate:
-                raise
-            last = error
-        time.sleep(every)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {last!r}")
+UNSETTLED = (KubectlError, UnexpectedAnswer, OSError, subprocess.TimeoutExpired, ValueError)
+"""Errors that mean "not yet" while pods are being killed."""

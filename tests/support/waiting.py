@@ -1,24 +1,76 @@
-"""Waiting for conditions."""
+"""Waiting for conditions, in an event loop (`until`) and outside one (`eventually`)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TypeVar
+import time
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], T], what: str, *, seconds: float = 20.0) -> T:
-    """The condition's first truthy value, or a failure that says what was waited for and what was seen last."""
+@overload
+async def until(condition: Callable[[], Awaitable[T | None]], what: str, *, seconds: float = 20.0) -> T: ...
+@overload
+async def until(condition: Callable[[], T], what: str, *, seconds: float = 20.0) -> T: ...
+async def until(condition: Callable[[], object], what: str, *, seconds: float = 20.0) -> object:
+    """Return the condition's first truthy value; it may be a coroutine function.
+
+    Raises
+    ------
+    AssertionError
+        If there is none in time; it says what was waited for and what was seen last.
+    """
     last: object = None
     pause = max(0.005, seconds / 4000)  # an hour of virtual time need not be looked at in a million steps
     try:
         async with asyncio.timeout(seconds):
             while True:
-                last = found = condition()
+                found = condition()
+                last = found = await found if isawaitable(found) else found
                 if found:
                     return found
                 await asyncio.sleep(pause)
     except TimeoutError:
-        raise AssertionError(f"waited {seconds:.0f} s for {what}; last seen: {last!r}") from None
+        raise AssertionError(_missed(what, seconds, last)) from None
+
+
+def eventually(
+    read: Callable[[], T | None],
+    what: str,
+    *,
+    is_right: Callable[[T], bool] = bool,
+    seconds: float = 60.0,
+    every: float = 0.05,
+    tolerate: tuple[type[Exception], ...] = (),
+) -> T:
+    """Return the first value that is right, by default the first truthy one.
+
+    Parameters
+    ----------
+    tolerate
+        Errors of `read` that mean "not yet", for example refused connections while pods are being killed.
+
+    Raises
+    ------
+    AssertionError
+        If there is none in time; it says what was waited for and what was seen last, an error too.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        last: object
+        try:
+            last = found = read()
+            if found is not None and is_right(found):
+                return found
+        except tolerate as error:
+            last = error
+        if time.monotonic() >= deadline:
+            raise AssertionError(_missed(what, seconds, last))
+        time.sleep(every)
+
+
+def _missed(what: str, seconds: float, last: object) -> str:
+    return f"waited {seconds:.0f} s for {what}; last seen: {last!r}"
