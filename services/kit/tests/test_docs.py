@@ -26,3 +26,11 @@ async def test_the_page_needs_nothing_from_elsewhere(name: str) -> None:
         for file in (*files, "openapi.json"):
             assert (await client.get(page.url.join(file))).status_code == 200, file
         assert (await client.get("/redoc")).status_code == 404
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_operation_is_described(name: str) -> None:
+    service: Service = import_module(f"{name}.app").service
+    paths = service.app(Settings(database_url="postgresql://nowhere")).openapi()["paths"]
+    operations = {f"{method} {path}": operation for path, found in paths.items() for method, operation in found.items()}
+    assert [operation for operation, said in operations.items() if len(said.get("description", "")) < 15] == []

@@ -63,3 +63,9 @@ def test_a_url_that_cannot_be_read_is_refused_and_not_quoted(rest: str) -> None:
 
 def test_an_empty_setting_is_one_that_is_not_given() -> None:
     assert from_environment({"DATABASE_URL": URL, "PORT": "", "CAPTURE_ROLE": ""}) == Settings(database_url=URL)
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_line_end_after_a_value_is_not_part_of_it(line_end: str) -> None:
+    given = {"DATABASE_URL": URL, "CAPTURE_ROLE": "points_capture", "PORT": "9000", "LOG_LEVEL": "debug"}
+    assert from_environment({name: value + line_end for name, value in given.items()}) == from_environment(given)

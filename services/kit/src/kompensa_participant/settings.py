@@ -45,7 +45,14 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings. Raises SettingsError."""
+    """Read the settings. A line end after a value, as files of Secrets often have one, is not part of it.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is missing or cannot be read; the text names it.
+    """
+    environment = {name: value.rstrip("\r\n") for name, value in environment.items()}
     pool_min = _integer(environment, "POOL_MIN", Settings.pool_min, least=0)
     return Settings(
         database_url=_database_url(environment),

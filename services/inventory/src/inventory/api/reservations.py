@@ -56,4 +56,5 @@ async def release(_: SagaReference, compensation: Compensation) -> Response:
 
 @router.get("")
 async def of_saga(saga_id: Annotated[UUID, Query(alias="sagaId")], database: Database) -> list[Reservation]:
+    """Return the reservations of one saga, none if it has made none."""
     return [Reservation(**row) for row in await reservations.of_saga(database, saga_id)]

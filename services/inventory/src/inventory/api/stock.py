@@ -38,11 +38,13 @@ async def count(product_id: UUID, body: Count, database: Database) -> Stock:
 
 @router.get("")
 async def listing(database: Database, limit: Limit = 100, after: After = None) -> list[Stock]:
+    """Return up to `limit` products with their stock in the order of their ids, from the one after `after`."""
     return [Stock(**row) for row in await stock.page(database, limit=limit, after=after)]
 
 
 @router.get("/{product_id}")
 async def get(product_id: UUID, database: Database) -> Stock:
+    """Return how many pieces of a product are on hand and reserved; 404 unknown-product."""
     row = await stock.find(database, product_id)
     if row is None:
         raise Problem(404, "unknown-product", f"product {product_id} is not kept here")

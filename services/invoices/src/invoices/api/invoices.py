@@ -99,6 +99,7 @@ async def listing(
     orders_customer_id: Annotated[UUID | None, Query(alias="ordersCustomerId")] = None,
     saga_id: Annotated[UUID | None, Query(alias="sagaId")] = None,
 ) -> list[InvoiceHead]:
+    """Return up to `limit` invoices without their lines, from the one after `after`; of one customer or saga."""
     rows = await invoices.page(
         database, limit=limit, after=after, orders_customer_id=orders_customer_id, saga_id=saga_id
     )
@@ -107,6 +108,7 @@ async def listing(
 
 @router.get("/{invoice_id}")
 async def get(invoice_id: UUID, database: Database) -> Invoice:
+    """Return one invoice with its lines; 404 unknown-invoice."""
     row = await invoices.find(database, invoice_id)
     if row is None:
         raise Problem(404, "unknown-invoice", f"invoice {invoice_id} does not exist")

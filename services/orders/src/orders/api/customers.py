@@ -91,6 +91,7 @@ async def create(body: CustomerForm, database: Database, response: Response) -> 
 
 @router.get("")
 async def listing(database: Database, limit: Limit = 100, after: After = None) -> list[Customer]:
+    """Return up to `limit` customers in the order of their ids, from the one after `after`."""
     return [Customer.of(row) for row in await customers.page(database, limit=limit, after=after)]
 
 

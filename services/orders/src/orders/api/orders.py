@@ -102,12 +102,14 @@ async def listing(
     customer_id: Annotated[UUID | None, Query(alias="customerId")] = None,
     saga_id: Annotated[UUID | None, Query(alias="sagaId")] = None,
 ) -> list[OrderHead]:
+    """Return up to `limit` orders without their items, from the one after `after`; of one customer or saga if asked."""
     rows = await orders.page(database, limit=limit, after=after, customer_id=customer_id, saga_id=saga_id)
     return [OrderHead(**row) for row in rows]
 
 
 @router.get("/{order_id}")
 async def get(order_id: UUID, database: Database) -> Order:
+    """Return one order with its items; 404 unknown-order."""
     row = await orders.find(database, order_id)
     if row is None:
         raise Problem(404, "unknown-order", f"order {order_id} does not exist")

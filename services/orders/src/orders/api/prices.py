@@ -34,4 +34,5 @@ async def put(product_id: UUID, body: PriceForm, database: Database) -> Price:
 
 @router.get("")
 async def listing(database: Database, limit: Limit = 100, after: After = None) -> list[Price]:
+    """Return up to `limit` prices in the order of their ids, from the one after `after`."""
     return [Price(**row) for row in await prices.page(database, limit=limit, after=after)]

@@ -30,12 +30,14 @@ class PaymentMethod(Message):
 
 @router.put("/{method_id}")
 async def put(method_id: MethodId, body: Balance, database: Database) -> PaymentMethod:
+    """Set the balance of a payment method; it is created if it is not there."""
     await methods.put(database, method_id, body.customer_id, body.balance)
     return await get(method_id, database)
 
 
 @router.get("/{method_id}")
 async def get(method_id: MethodId, database: Database) -> PaymentMethod:
+    """Return the balance of one payment method; 404 unknown-payment-method."""
     row = await methods.find(database, method_id)
     if row is None:
         raise Problem(404, "unknown-payment-method", f"payment method {method_id} is not known")

@@ -57,4 +57,5 @@ async def refund(_: SagaReference, compensation: Compensation) -> Response:
 
 @router.get("")
 async def of_saga(saga_id: Annotated[UUID, Query(alias="sagaId")], database: Database) -> list[Payment]:
+    """Return the payments of one saga, none if it has made none."""
     return [Payment(**row) for row in await payments.of_saga(database, saga_id)]
