@@ -88,5 +88,5 @@ def event_of(signal: Signal) -> Event | None:
             return ResumeAsked()
         case "object-deleted-compensate":
             return CancelAsked(reason="ObjectDeleted", message="its Saga object was deleted")
-        case _:
+        case "object-deleted-orphan":
             return None
