@@ -1,40 +1,103 @@
-"""Which tables can be captured as an outbox."""
+"""Planted defects of a table: each keeps rows from the stream, or could, and each has a reason."""
+
+from dataclasses import replace
 
 import pytest
 
-from kompensa_cdc.capture.checks import COLUMNS, wrong_columns
+from kompensa_cdc.capture import Database, outbox_from_object
+from kompensa_cdc.capture.checks import check_table, unsuitable
+from kompensa_cdc.capture.errors import TableError
+from kompensa_cdc.capture.table import COLUMNS, Column, Relation, Table
 
-OUTBOX = {
-    "id": "uuid",
-    "aggregate_type": "text",
-    "aggregate_id": "uuid",
-    "aggregate_version": "bigint",
-    "event_type": "text",
-    "event_version": "text",
-    "payload": "jsonb",
-    "traceparent": "text",
-    "saga_id": "uuid",
-    "occurred_at": "timestamp with time zone",
-}
+OUTBOX = outbox_from_object("shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["made"]})
+LOGIN = Database(host="db", port=5432, database="orders", username="capture", password="hush")
+NULLABLE = ("payload", "traceparent", "saga_id")
+TABLE = Table(
+    name="orders.outbox",
+    oid=1,
+    columns={
+        "id": Column(type="uuid"),
+        "aggregate_type": Column(type="text"),
+        "aggregate_id": Column(type="uuid"),
+        "aggregate_version": Column(type="bigint"),
+        "event_type": Column(type="text"),
+        "event_version": Column(type="text"),
+        "payload": Column(type="jsonb"),
+        "traceparent": Column(type="text", nullable=True),
+        "saga_id": Column(type="uuid", nullable=True),
+        "occurred_at": Column(type="timestamp with time zone"),
+    },
+)
+PARTITIONED = replace(TABLE, kind="p", leaves=(Relation(name="orders.outbox_1", oid=2),))
 
 
-def test_the_participant_kits_table_is_one() -> None:
-    assert wrong_columns(OUTBOX) == []
-    assert COLUMNS.keys() <= OUTBOX.keys()
+def with_column(name: str, **changed: object) -> Table:
+    columns = dict(TABLE.columns)
+    columns[name] = replace(columns[name], **changed)
+    return replace(TABLE, columns=columns)
 
 
-def test_every_column_that_is_not_there_is_named_with_its_type() -> None:
-    lacking = {name: kind for name, kind in OUTBOX.items() if name not in ("payload", "saga_id")}
-    assert wrong_columns(lacking) == ["column payload (jsonb) is missing", "column saga_id (uuid) is missing"]
+def test_the_participant_kits_table_is_an_outbox() -> None:
+    assert unsuitable(TABLE) == unsuitable(PARTITIONED) == []
+    check_table(TABLE, OUTBOX, owner=LOGIN, capture=LOGIN)
+    assert COLUMNS.keys() <= TABLE.columns.keys()
+
+
+def test_every_missing_column_is_named_with_its_type() -> None:
+    left = {name: column for name, column in TABLE.columns.items() if name not in ("payload", "saga_id")}
+    found = unsuitable(replace(TABLE, columns=left))
+    assert [phrase.split(" is missing")[0] for phrase in found] == ["column payload (jsonb)", "column saga_id (uuid)"]
+
+
+@pytest.mark.parametrize("column", [name for name in COLUMNS if name not in NULLABLE])
+def test_a_column_that_may_be_null_is_named(column: str) -> None:
+    assert column in unsuitable(with_column(column, nullable=True))[0]
+
+
+@pytest.mark.parametrize("column", NULLABLE)
+def test_what_a_record_can_do_without_may_be_null(column: str) -> None:
+    assert unsuitable(with_column(column, nullable=True)) == []
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "expected"),
+    ("table", "word"),
     [
-        ("occurred_at", "timestamp without time zone", "timestamp with time zone"),
-        ("aggregate_version", "text", "bigint or integer"),
-        ("payload", "bytea", "jsonb or json or text"),
+        (with_column("occurred_at", type="timestamp without time zone"), "occurred_at"),
+        (with_column("aggregate_version", type="text"), "aggregate_version"),
+        (with_column("payload", type="bytea"), "bytea"),
+        (with_column("event_type", type="orders.event_name"), "orders.event_name"),
+        (with_column("payload", generated=True), "generated"),
+        (replace(TABLE, kind="v"), "view"),
+        (replace(TABLE, kind="m"), "materialized view"),
+        (replace(TABLE, kind="f"), "foreign table"),
+        (replace(TABLE, logged=False), "SET LOGGED"),
+        (replace(PARTITIONED, leaves=(Relation(name="orders.p", oid=2, logged=False),)), "orders.p SET LOGGED"),
+        (replace(PARTITIONED, leaves=(Relation(name="orders.p", oid=2, kind="f"),)), "foreign table"),
+        (replace(TABLE, children=("orders.more",)), "orders.more"),
+        (replace(TABLE, rules=("away",)), "DROP RULE away"),
+        (replace(TABLE, id_is_unique=False), "PRIMARY KEY"),
     ],
 )
-def test_a_column_of_another_type_is_named_with_both(column: str, kind: str, expected: str) -> None:
-    assert wrong_columns(OUTBOX | {column: kind}) == [f"column {column} is {kind}, expected {expected}"]
+def test_a_table_whose_rows_are_not_all_published_is_unsuitable(table: Table, word: str) -> None:
+    with pytest.raises(TableError, match=word) as refused:
+        check_table(table, OUTBOX, owner=LOGIN, capture=LOGIN)
+    assert refused.value.reason == "TableUnsuitable"
+    assert refused.value.rows_missed
+
+
+@pytest.mark.parametrize(
+    ("table", "reason", "word", "missed"),
+    [
+        (None, "TableMissing", "orders.outbox", False),
+        (replace(TABLE, may_read=False), "RightsMissing", "GRANT SELECT", False),
+        (replace(TABLE, may_use_schema=False), "RightsMissing", "GRANT USAGE", False),
+        (replace(TABLE, rows_hidden=True), "RowsHidden", "BYPASSRLS", True),
+        (replace(TABLE, others=("kompensa_shop_other",)), "TableTaken", "kompensa_shop_other", False),
+    ],
+)
+def test_what_else_keeps_rows_away_has_a_reason_of_its_own(
+    table: Table | None, reason: str, word: str, missed: bool
+) -> None:
+    with pytest.raises(TableError, match=word) as refused:
+        check_table(table, OUTBOX, owner=LOGIN, capture=LOGIN)
+    assert (refused.value.reason, refused.value.rows_missed) == (reason, missed)

@@ -1,4 +1,4 @@
-"""A connector that fails for good is RUNNING for a moment after each restart, which must not look like health."""
+"""A connector that fails permanently is RUNNING for a moment after each restart, which must not look like health."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Kafka Connect's address gives away when it is used, and when it does not answer."""
+"""A login in Kafka Connect's address is used, and shown nowhere."""
 
 import pytest
 from aiohttp import web

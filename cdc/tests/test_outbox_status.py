@@ -1,17 +1,28 @@
-"""What an Outbox's status says, and what an operator that starts anew reads from it."""
+"""The fields of an Outbox's status, and how an operator that starts again reads them."""
 
 from dataclasses import replace
 
 import pytest
 
 from kompensa_cdc.capture import OutboxStatus, outbox_from_object, remembered
-from kompensa_cdc.capture.errors import BrokerError, PostgresError
+from kompensa_cdc.capture.delivery import Delivery
+from kompensa_cdc.capture.errors import BrokerError, PostgresError, TableError
 from kompensa_cdc.capture.status import restart_pause
 
 OUTBOX = outbox_from_object(
     "shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
 )
-RUNNING = replace(OutboxStatus.fresh(OUTBOX), connector_state="RUNNING", lag_bytes=7, ready=True, reason="Capturing")
+DELIVERY = Delivery(delivered=1795906800.25, seconds=0.0412)
+RUNNING = replace(
+    OutboxStatus.fresh(OUTBOX),
+    connector_state="RUNNING",
+    lag_bytes=7,
+    ready=True,
+    reason="Capturing",
+    published=frozenset({7, 3}),
+    delivery=DELIVERY,
+)
+REMEMBERED = replace(OutboxStatus.fresh(OUTBOX), published=frozenset({7, 3}), delivery=Delivery(delivered=1795906800.0))
 TOO_SLOW = PostgresError(f"slot {OUTBOX.slot} could not start within 15 s because a transaction is still open on pg")
 
 
@@ -24,6 +35,9 @@ def test_the_object_s_fields_say_how_capture_stands() -> None:
         "lagBytes": 7,
         "lastError": TOO_SLOW.message,
         "slotLost": False,
+        "deliverySeconds": 0.04,
+        "lastDelivered": "2026-11-28T23:00:00Z",
+        "publishedTables": [3, 7],
     }
 
 
@@ -48,7 +62,7 @@ def test_a_lost_slot_outlives_the_operator() -> None:
     lost = RUNNING.lost(OUTBOX).refused(TOO_SLOW)
     known = remembered(OUTBOX, lost.as_status())
 
-    assert known == replace(OutboxStatus.fresh(OUTBOX), slot_lost=True, last_error=lost.last_error)
+    assert known == replace(REMEMBERED, slot_lost=True, last_error=lost.last_error)
 
 
 def test_a_lost_slot_is_known_by_its_field_and_not_by_the_words_of_an_error() -> None:
@@ -71,10 +85,25 @@ def test_another_trouble_with_the_slot_is_no_lost_slot(with_field: bool) -> None
     if not with_field:
         del said["slotLost"]
 
-    assert remembered(OUTBOX, said) == OutboxStatus.fresh(OUTBOX)
+    assert remembered(OUTBOX, said) == REMEMBERED
 
 
-def test_an_object_without_a_status_begins_anew() -> None:
+@pytest.mark.parametrize("missed", [True, False])
+def test_rows_that_were_kept_from_the_stream_outlive_their_cause_and_the_operator(missed: bool) -> None:
+    refused = RUNNING.refused(TableError("hidden", reason="RowsHidden", rows_missed=missed))
+
+    assert refused.published == (frozenset() if missed else RUNNING.published)
+    assert remembered(OUTBOX, refused.as_status()).published == refused.published
+
+
+def test_before_the_first_capture_there_are_no_rows_to_be_published_again() -> None:
+    refused = OutboxStatus.fresh(OUTBOX).refused(TableError("hidden", reason="RowsHidden"))
+
+    assert refused.published is None
+    assert "publishedTables" not in refused.as_status()
+
+
+def test_an_object_without_a_status_begins_at_the_beginning() -> None:
     assert remembered(OUTBOX, {}) == OutboxStatus.fresh(OUTBOX)
 
 

@@ -1,4 +1,4 @@
-"""A broker that takes a request and never answers it is told as any other trouble with Kafka."""
+"""A broker that takes a request and never answers it is reported as any other trouble with Kafka."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -17,7 +17,7 @@ HAS_TWO = MappingProxyType({"orders.customer-created": SimpleNamespace(partition
 
 
 class SilentBroker:
-    """A client whose every change waits for ever; what is there already can still be asked for."""
+    """A client whose every change waits forever; what is there already can still be asked for."""
 
     present: Mapping[str, Any] = MappingProxyType({})
 

@@ -27,6 +27,7 @@ from kompensa_dev.options import StackOptions
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.run import Run
 from kompensa_dev.stack import Stack
+from tests.integration.capture_source import reader, source  # noqa: F401 - fixtures
 from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
     apiserver,
     namespace,

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 WORD = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 # The last argument but one of these is a reason, and so is every keyword and variable of that name.
-STATING = {"ready", "working", "stalled", "unanswered", "__init__"}
+STATING = {"ready", "working", "stalled", "unanswered", "unready", "__init__"}
 
 
 def trees(*folders: str) -> Iterator[ast.Module]:

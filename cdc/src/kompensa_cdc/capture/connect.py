@@ -1,7 +1,7 @@
 """Kafka Connect's REST interface, as much of it as capture needs.
 
 Connect answers 409 while its workers rebalance and for a moment after each change: such replies are retried within
-a bound. Everything else that is not a success is told once, in words, by ConnectError.
+a bound. Everything else that is not a success is raised as ConnectError, with what Connect says.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ BUSY_PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectorState:
-    """A connector as Connect tells it: RUNNING, PAUSED, STOPPED, FAILED, UNASSIGNED or RESTARTING."""
+    """A connector as Connect reports it: RUNNING, PAUSED, STOPPED, FAILED, UNASSIGNED or RESTARTING."""
 
     connector: str
     tasks: tuple[str, ...]
@@ -79,6 +79,19 @@ class Connect:
             trace=_cause(traces[0]) if traces else None,
         )
 
+    async def has_read_all(self, name: str) -> bool:
+        """Whether a connector has read its tables for the first time, and Kafka has what it read."""
+        reply = await self._call("GET", f"/connectors/{name}/offsets", missing_ok=True) or {}
+        offsets = [each.get("offset") or {} for each in reply.get("offsets") or []]
+        return any(str(offset.get("snapshot_completed")).lower() == "true" for offset in offsets)
+
+    async def others_on_slot(self, config: Mapping[str, str], name: str) -> list[str]:
+        """Connectors that read the same slot of the same database: each change goes to only one of them."""
+        reply = await self._call("GET", "/connectors?expand=info") or {}
+        same = ("slot.name", "database.hostname", "database.port", "database.dbname")
+        infos = {other: (each.get("info") or {}).get("config") or {} for other, each in reply.items() if other != name}
+        return sorted(other for other, its in infos.items() if all(its.get(key) == config[key] for key in same))
+
     async def create_stopped(self, name: str, config: Mapping[str, str]) -> None:
         """Make a connector that does not run yet, so that old offsets under its name can be forgotten first."""
         body = {"name": name, "config": dict(config), "initial_state": "STOPPED"}
@@ -95,7 +108,7 @@ class Connect:
         await self._call("PUT", f"/connectors/{name}/resume")
 
     async def forget_offsets(self, name: str) -> None:
-        """Make a stopped connector start anew; Connect needs a moment until it sees that its tasks are gone."""
+        """Make a stopped connector begin at its beginning; Connect needs a moment to see that its tasks are gone."""
         await self._call("DELETE", f"/connectors/{name}/offsets", retry_on=(HTTPStatus.BAD_REQUEST,), missing_ok=True)
 
     async def restart_failed(self, name: str) -> None:

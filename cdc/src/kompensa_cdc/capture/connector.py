@@ -1,12 +1,13 @@
 """The Debezium connector's configuration for one outbox: a pure function, golden-tested.
 
-Each setting that differs from Debezium's default does so for a reason that is written beside it.
+Each setting that differs from Debezium's default does so for a reason, which is written above it.
 """
 
 import re
 from collections.abc import Mapping
 
-from kompensa_cdc.capture.outbox import Credentials, Database, Directory, Outbox
+from kompensa_cdc.capture.heartbeat import PREFIX
+from kompensa_cdc.capture.outbox import LARGEST_EVENT_BYTES, Credentials, Database, Directory, Outbox
 
 CONNECTOR_CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 
@@ -22,7 +23,7 @@ _HEADERS = (
 )
 
 
-def connector_config(outbox: Outbox, database: Database, credentials: Credentials) -> dict[str, str]:
+def connector_config(outbox: Outbox, database: Database, credentials: Credentials, *, wanted: str) -> dict[str, str]:
     """Return the whole configuration, as PUT to `/connectors/<name>/config`.
 
     Parameters
@@ -31,6 +32,8 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         The capture role's login, as seen from Connect.
     credentials
         Whether that login is written out (Inline) or only named (Directory).
+    wanted
+        The condition under which a row can be published, as in the publication's row filter.
     """
     return {
         "connector.class": CONNECTOR_CLASS,
@@ -38,7 +41,10 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         "topic.prefix": outbox.connector,
         **_database(database, credentials),
         **_replication(outbox),
+        **_first_reading(outbox, wanted),
+        **_heartbeat(),
         **_low_latency(),
+        **_sizes(outbox),
         **_plain_json(),
         **_routing(outbox),
         **_topics_made_by_connect(outbox),
@@ -51,7 +57,7 @@ def database_of_connector(config: Mapping[str, str], login: tuple[str, str] | No
     Parameters
     ----------
     login
-        Username and password; None takes those in `config`, where they may only stand as names of files.
+        Username and password; None takes those in `config`, which may only be names of files.
     """
     username, password = login or (config.get("database.user", ""), config.get("database.password", ""))
     host, port = config.get("database.hostname", ""), config.get("database.port", "")
@@ -90,17 +96,41 @@ def _replication(outbox: Outbox) -> dict[str, str]:
         # Ours, made before the connector: Debezium would ask for rights over all tables.
         "publication.autocreate.mode": "disabled",
         "table.include.list": re.escape(outbox.table),
-        # The first start (and the first after a lost slot) publishes the rows that are already in the table;
-        # a consumer's version guard makes what comes twice harmless.
-        "snapshot.mode": "initial",
-        # Fails when somebody recreated the slot behind our back, instead of skipping what it missed.
+        # Fails if the slot was recreated by hand, instead of skipping what it missed.
         "offset.mismatch.strategy": "trust_offset",
         "skipped.operations": "u,d,t",
         "tombstones.on.delete": "false",
-        # An idle outbox in a busy database would keep the server's WAL for ever.
+    }
+
+
+def _first_reading(outbox: Outbox, wanted: str) -> dict[str, str]:
+    return {
+        # The first start (and the first after a lost slot) publishes the rows that are already in the table;
+        # a consumer's version guard makes what comes twice harmless.
+        "snapshot.mode": "initial",
+        # Reading the table passes the publication by, and with it the row filter.
+        "snapshot.select.statement.overrides": outbox.table,
+        f"snapshot.select.statement.overrides.{outbox.table}": f"SELECT * FROM {outbox.table} WHERE {wanted}",
+    }
+
+
+def _heartbeat() -> dict[str, str]:
+    return {
+        # An idle outbox in a busy database would keep the server's WAL forever. This heartbeat needs no operator.
         "heartbeat.interval.ms": "5000",
-        "heartbeat.action.query": "SELECT pg_logical_emit_message(false, 'kompensa-heartbeat', now()::text)",
-        "message.prefix.exclude.list": "kompensa-heartbeat",
+        "heartbeat.action.query": "SELECT pg_logical_emit_message(false, 'kompensa-heartbeat', '')",
+        # The operator's heartbeats are published, and no other messages.
+        "message.prefix.include.list": PREFIX,
+        # So that their content is text.
+        "binary.handling.mode": "base64",
+    }
+
+
+def _sizes(outbox: Outbox) -> dict[str, str]:
+    return {
+        "producer.override.max.request.size": str(outbox.max_record_bytes),
+        # Counted in records alone, the queue could hold 16 GiB.
+        "max.queue.size.in.bytes": str(2 * LARGEST_EVENT_BYTES),
     }
 
 

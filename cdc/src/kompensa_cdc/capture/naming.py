@@ -1,7 +1,7 @@
 """Names of connectors, slots and publications: made from namespace and name, never longer than PostgreSQL's 63 bytes.
 
-Two objects must never share a slot (each change would go to only one of them, without a warning), so whenever
-cutting or replacing a character could make two names equal, a digest of the full name is added.
+Two objects must never share a slot: each change would go to only one of them, without a warning. If cutting or
+replacing a character could make two names equal, a digest of the full name is added.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ MAX_LENGTH = 63
 def connector_name(namespace: str, name: str) -> str:
     """`<namespace>-<name>`; also Debezium's topic.prefix."""
     plain = f"{namespace}-{name}"
-    # Without '-' in the namespace the first '-' tells where it ends; otherwise a-b/c and a/b-c would be one.
+    # Without '-' in the namespace the first '-' marks its end; otherwise a-b/c and a/b-c would be one.
     return _bounded(plain, f"{namespace}/{name}", unambiguous="-" not in namespace)
 
 

@@ -1,4 +1,4 @@
-"""What capture works from: an outbox table to publish, and who may read it.
+"""The outbox table to publish, and the logins that read it.
 
 Plain frozen data, parsed once from the `Outbox` object and its Secrets, so that nothing below knows Kubernetes.
 Passwords live in these objects only and are kept out of every `repr`.
@@ -16,6 +16,13 @@ _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
 _TOPIC_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+# The participant kit refuses larger events; a test compares the two.
+MAX_EVENT_BYTES = 1_048_576
+LARGEST_EVENT_BYTES = 16_777_216
+# For the rest of a record, beyond the texts that are counted: names of headers, framing.
+RECORD_HEADROOM_BYTES = 65_536
+
+
 class InvalidOutboxError(ValueError):
     """An Outbox or its Secret that says something we cannot act on; the text names the field and what it should be."""
 
@@ -31,6 +38,7 @@ class Outbox:
     events: tuple[str, ...]
     partitions: int = 6
     retention_seconds: float = 168 * 3600.0
+    max_event_bytes: int = MAX_EVENT_BYTES
 
     @property
     def schema_name(self) -> str:
@@ -58,13 +66,22 @@ class Outbox:
 
     @property
     def topic_settings(self) -> dict[str, str]:
-        """What Kafka is told of each topic, whoever makes it."""
-        return {"cleanup.policy": "delete", "retention.ms": str(int(self.retention_seconds * 1000))}
+        """The settings of each topic, made by the operator or by Connect."""
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(int(self.retention_seconds * 1000)),
+            "max.message.bytes": str(self.max_record_bytes),
+        }
+
+    @property
+    def max_record_bytes(self) -> int:
+        """How large a record of Kafka may be, for the producer and for the topics."""
+        return self.max_event_bytes + RECORD_HEADROOM_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """Where a PostgreSQL database is and whom to log in as."""
+    """The address of a PostgreSQL database, and the login for it."""
 
     host: str
     port: int
@@ -103,7 +120,7 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
     Raises
     ------
     InvalidOutboxError
-        Naming the field and what was expected.
+        Naming the field and the expected value.
     """
     table = str(spec.get("table", ""))
     if not _TABLE.fullmatch(table):
@@ -120,6 +137,12 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
         raise InvalidOutboxError(
             f"spec.partitions: {partitions!r} is out of range: expected a whole number from 1 to 1000"
         )
+    largest = spec.get("maxEventBytes", MAX_EVENT_BYTES)
+    if not isinstance(largest, int) or not 1024 <= largest <= LARGEST_EVENT_BYTES:
+        raise InvalidOutboxError(
+            f"spec.maxEventBytes: {largest!r} is out of range: "
+            f"expected a whole number from 1024 to {LARGEST_EVENT_BYTES}"
+        )
     try:
         retention = seconds(str(spec.get("retention", "168h")))
     except ValueError as error:
@@ -132,6 +155,7 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
         events=events,
         partitions=partitions,
         retention_seconds=retention,
+        max_event_bytes=largest,
     )
 
 

@@ -1,24 +1,27 @@
 """Bring one outbox's capture to what its object says, from whatever is there.
 
-Level-triggered: it may be called at any time and any number of times, by one caller at a time per outbox. What a
-neighbour refuses comes back as a status that says so; only a defect of ours raises.
-Order matters three times. What can be wrong is looked for before anything is made. That a slot was lost is told, and
-by the caller written down, before the traces of it go: a pass ends with `SlotLost` and the next one mends. Old offsets
-are forgotten before a new slot is made, so that a crash in between only repeats it.
+Level-triggered: it may be called at any time and any number of times, by one caller at a time per outbox. If a
+neighbour refuses something, the status says so; only a defect of this code raises.
+Order matters four times. Mistakes are looked for before anything is made. A pass that finds a lost slot, or rows that
+were kept from the stream, ends with that reason. The caller writes it down, and the next pass repairs: a crash in
+between forgets nothing. Old offsets are forgotten before a new slot is made, so that a crash in between only repeats
+it. And nothing is Ready before `proof` has seen it arrive.
 """
 
 import asyncio
 import time
 from dataclasses import replace
 
-from kompensa_cdc.capture import source
+from kompensa_cdc.capture import republish, source
 from kompensa_cdc.capture.checks import check_source
 from kompensa_cdc.capture.connect import Connect, ConnectorState
 from kompensa_cdc.capture.connector import connector_config
-from kompensa_cdc.capture.errors import CaptureError
+from kompensa_cdc.capture.errors import CaptureError, ConnectError, PostgresError
 from kompensa_cdc.capture.outbox import Credentials, Database, Outbox
+from kompensa_cdc.capture.proof import Place, holds_types, proved
+from kompensa_cdc.capture.publication import Publication, ensure_publication, publishable, read_publication
 from kompensa_cdc.capture.status import OutboxStatus, restart_pause
-from kompensa_cdc.capture.topics import ensure_topics
+from kompensa_cdc.capture.topics import ensure_topics, missing_topics
 
 SETTLE_SECONDS = 15.0
 SETTLE_PAUSE_SECONDS = 0.25
@@ -35,7 +38,7 @@ async def reconcile_outbox(
     bootstrap: str,
     previous: OutboxStatus | None = None,
 ) -> OutboxStatus:
-    """Make or mend topics, publication, slot and connector, and tell how they are.
+    """Make or repair topics, publication, slot and connector, and report how they are.
 
     Parameters
     ----------
@@ -44,30 +47,96 @@ async def reconcile_outbox(
     credentials
         How the connector's configuration refers to the capture login.
     previous
-        The status of the last call: it carries the back-off of restarts and the memory of a lost slot.
+        The status of the last call: it carries the back-off of restarts and the missed rows.
     """
     known = previous or OutboxStatus.fresh(outbox)
     try:
-        await check_source(outbox, owner=owner, capture=capture)
+        table = await check_source(outbox, owner=owner, capture=capture)
+        wanted = publishable(table.types, outbox.max_event_bytes)
+        config = connector_config(outbox, capture, credentials, wanted=wanted)
         async with Connect(connect_url) as connect:
+            place = Place(outbox=outbox, table=table, capture=capture, connect=connect, bootstrap=bootstrap)
             present = await connect.config(outbox.connector)
+            await _require_slot_for_itself(connect, config, outbox)
+            publication = await _publication(capture, outbox)
+            if missed := await _missed(place, publication, wanted, known):
+                return missed
             await ensure_topics(bootstrap, outbox)
-            await source.ensure_publication(owner, outbox)
-            config = connector_config(outbox, capture, credentials)
-            slot = await source.read_slot(capture, outbox)
+            slot = await _usable_slot(capture, outbox, publication)
             if slot is None or slot.lost:
                 was_reading = await _was_reading(outbox, connect)
                 if was_reading and not known.slot_lost:
                     return known.lost(outbox)
-                await _slot_anew(outbox, capture, connect, slot, present, config, was_reading=was_reading)
-            elif present != config:
-                await connect.put_config(outbox.connector, config)
-            state = await _settled(connect, outbox.connector)
-            known = await _after(state, outbox, connect, known)
-        slot = await source.read_slot(capture, outbox)
-        return replace(known, lag_bytes=slot.lag_bytes if slot else known.lag_bytes)
+                await ensure_publication(owner, outbox, table, wanted, publication)
+                await _recreate_slot(outbox, capture, connect, slot, present, config, was_reading=was_reading)
+                await republish.remove(outbox, connect)
+                known = replace(known, published=None)
+            else:
+                await ensure_publication(owner, outbox, table, wanted, publication)
+                if present != config:
+                    await connect.put_config(outbox.connector, config)
+            # The first reading of a new slot's connector publishes whatever the table holds.
+            known = known if known.published is not None else replace(known, published=table.oids)
+            known = await _after(await _settled(connect, outbox.connector), outbox, connect, known)
+            return await proved(place, known, config=config, wanted=wanted) if known.ready else known
     except CaptureError as error:
         return known.refused(error)
+
+
+async def _require_slot_for_itself(connect: Connect, config: dict[str, str], outbox: Outbox) -> None:
+    if others := await connect.others_on_slot(config, outbox.connector):
+        raise ConnectError(
+            f"connector {', '.join(others)} at Kafka Connect reads the slot {outbox.slot} too, so that each event goes "
+            f"to only one of them: delete it with DELETE /connectors/{others[0]}",
+            reason="SlotTaken",
+        )
+
+
+async def _publication(capture: Database, outbox: Outbox) -> Publication | None:
+    async with source.connected(capture, f"reading the publication {outbox.publication}") as connection:
+        return await read_publication(connection, outbox)
+
+
+async def _missed(
+    place: Place, publication: Publication | None, wanted: str, known: OutboxStatus
+) -> OutboxStatus | None:
+    """A status that says that rows were kept from the stream; None if there are none, or if it has been written."""
+    outbox = place.outbox
+    if not known.published:
+        return None
+    if publication is not None and (why := publication.loses(place.table, wanted)):
+        return known.forgetting().unready(
+            "PublicationChanged",
+            f"publication {outbox.publication} keeps rows of {outbox.table} from the stream: {why}; it is corrected "
+            "next, and the rows that are in the table are published again",
+        )
+    missing = await missing_topics(place.bootstrap, outbox)
+    types = [topic.removeprefix(f"{outbox.topic_prefix}.") for topic in missing]
+    if missing and await holds_types(place, types):
+        return known.forgetting().unready(
+            "TopicDeleted",
+            f"topic {', '.join(missing)} does not exist although {outbox.table} holds its events; it is created next, "
+            "and the rows that are in the table are published again",
+        )
+    return None
+
+
+async def _usable_slot(capture: Database, outbox: Outbox, publication: Publication | None) -> source.Slot | None:
+    """The slot; marked as lost if its publication was dropped.
+
+    PostgreSQL looks a publication up as it was at each place of the WAL. A slot that has still to pass a place without
+    the publication is of no use, even if the publication was made again.
+    """
+    slot = await source.read_slot(capture, outbox)
+    if slot is None:
+        return None
+    if slot.foreign:
+        raise PostgresError(
+            f"{outbox.slot} on {capture.host}:{capture.port} is {slot.foreign}: drop it with "
+            f"SELECT pg_drop_replication_slot('{outbox.slot}'), or give the Outbox another name",
+            reason="SlotTaken",
+        )
+    return replace(slot, lost=slot.lost or publication is None)
 
 
 async def _was_reading(outbox: Outbox, connect: Connect) -> bool:
@@ -76,7 +145,7 @@ async def _was_reading(outbox: Outbox, connect: Connect) -> bool:
     return state is not None and state.connector != "STOPPED"
 
 
-async def _slot_anew(
+async def _recreate_slot(
     outbox: Outbox,
     capture: Database,
     connect: Connect,
@@ -128,21 +197,12 @@ async def _after(state: ConnectorState | None, outbox: Outbox, connect: Connect,
     if word == "FAILED":
         return await _restarted(state, outbox, connect, known)
     if known.restarts and time.time() < known.restart_at:
-        # One that fails for good is RUNNING for a moment after each restart: it is believed after its pause.
+        # A connector that fails again and again is RUNNING for a moment after each restart: wait for its pause.
         return replace(known, connector_state=word)
     message = known.last_error if known.slot_lost else f"{outbox.table} is published to {outbox.topic_prefix}.*"
     reason = "SlotRecreated" if known.slot_lost else "Capturing"
-    last_error = known.last_error if known.slot_lost else ""
-    return replace(
-        known,
-        connector_state=word,
-        ready=True,
-        reason=reason,
-        message=message,
-        last_error=last_error,
-        restarts=0,
-        restart_at=0.0,
-    )
+    known = replace(known, connector_state=word, ready=True, reason=reason, message=message, restarts=0, restart_at=0.0)
+    return replace(known, last_error=known.last_error if known.slot_lost else "")
 
 
 async def _restarted(state: ConnectorState, outbox: Outbox, connect: Connect, known: OutboxStatus) -> OutboxStatus:
@@ -153,12 +213,4 @@ async def _restarted(state: ConnectorState, outbox: Outbox, connect: Connect, kn
     message = (
         f"connector {outbox.connector} failed ({state.trace or 'no trace'}); restart {known.restarts} is under way"
     )
-    last_error = known.last_error if known.slot_lost else message
-    return replace(
-        known,
-        connector_state="FAILED",
-        ready=False,
-        reason="ConnectorFailed",
-        message=message,
-        last_error=last_error,
-    )
+    return replace(known.unready("ConnectorFailed", message), connector_state="FAILED")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from kompensa_cdc.capture import source
+from kompensa_cdc.capture import republish, source
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.connector import database_of_connector
 from kompensa_cdc.capture.errors import CaptureError
@@ -16,7 +16,7 @@ Kind = Literal["connector", "slot", "publication"]
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """What could not be taken down, and why; `error` is None where no login for it is known any more."""
+    """Something that could not be taken down, and why; `error` is None if no login for it is known any more."""
 
     kind: Kind
     name: str
@@ -26,9 +26,9 @@ class Leftover:
 async def remove_outbox(
     outbox: Outbox, *, owner: Database | None, capture: Database | None, connect_url: str
 ) -> list[Leftover]:
-    """Take down what capture has made but the topics, which stay for their consumers.
+    """Take down connector, slot and publication; the topics stay for their consumers.
 
-    The connector goes first: one that still runs makes its slot anew. When it cannot be removed the slot is dropped
+    The connector goes first: one that still runs makes its slot again. When it cannot be removed the slot is dropped
     all the same, and calling again, once it can be, drops what was made meanwhile.
 
     Parameters
@@ -39,7 +39,7 @@ async def remove_outbox(
     Returns
     -------
     list of Leftover
-        What is still there. Calling again goes on from there.
+        The things that are still there. Calling again goes on from there.
     """
     steps: tuple[tuple[Kind, str, Callable[[], Awaitable[None]] | None], ...] = (
         ("connector", outbox.connector, partial(_remove_connector, outbox, connect_url)),
@@ -78,6 +78,7 @@ async def captured_database(outbox: Outbox, *, connect_url: str, login: tuple[st
 
 async def _remove_connector(outbox: Outbox, connect_url: str) -> None:
     async with Connect(connect_url) as connect:
+        await republish.remove(outbox, connect)
         if await connect.config(outbox.connector) is not None:
             await connect.stop(outbox.connector)
             await connect.forget_offsets(outbox.connector)

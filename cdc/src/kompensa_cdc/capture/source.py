@@ -1,4 +1,4 @@
-"""The PostgreSQL side of capture: publication, replication slot, and how far the slot is behind.
+"""Connections to the database that is captured, and its replication slot.
 
 The publication is made by the table's owner, the slot by the capture role (LOGIN REPLICATION), so neither needs more
 than it has. Every connection has time-outs, and every function may be called again.
@@ -18,6 +18,7 @@ from kompensa_cdc.capture.outbox import Database, Outbox
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 15
+LONG_PREPARED_SECONDS = 600.0
 FAILOVER_SINCE = 170000  # server_version_num from which a slot can follow a failover
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
@@ -25,11 +26,31 @@ Connection = psycopg.AsyncConnection[dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """A replication slot as the server tells it. `lost` means its WAL is gone and it can never be read again."""
+    """A replication slot as the server describes it.
+
+    Attributes
+    ----------
+    lost
+        Its WAL is gone, and it can never be read again.
+    at_risk
+        The next checkpoint may remove WAL that it needs.
+    foreign
+        Why it is not our slot although it has our name; empty if it is.
+    confirmed
+        The position up to which everything is in Kafka.
+    lag_bytes
+        From there to the newest WAL.
+    prepared
+        A transaction that was prepared long ago and keeps WAL; empty if there is none.
+    """
 
     active: bool
     lost: bool
     lag_bytes: int
+    at_risk: bool = False
+    foreign: str = ""
+    confirmed: int = 0
+    prepared: str = ""
 
 
 @asynccontextmanager
@@ -66,63 +87,10 @@ def first_line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def publication_sql(outbox: Outbox) -> sql.Composed:
-    """Only inserts: an outbox row is never changed, and its deletion is house-keeping.
-
-    A partitioned outbox speaks under its own name; the connector knows none of its partitions.
-    """
-    return sql.SQL(
-        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish = 'insert', publish_via_partition_root = true)"
-    ).format(sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name))
-
-
-def mended_publication_sql(outbox: Outbox) -> tuple[sql.Composed, ...]:
-    """What makes a publication that is there one of this outbox."""
-    publication = sql.Identifier(outbox.publication)
-    table = sql.Identifier(outbox.schema_name, outbox.table_name)
-    return (
-        sql.SQL("ALTER PUBLICATION {} SET TABLE {}").format(publication, table),
-        sql.SQL("ALTER PUBLICATION {} SET (publish_via_partition_root = true)").format(publication),
-    )
-
-
 def slot_sql(*, server_version: int) -> sql.SQL:
     """The call that makes the slot; from PostgreSQL 17 on it asks for the slot to survive a failover."""
     failover = ", failover => true" if server_version >= FAILOVER_SINCE else ""
     return sql.SQL(f"SELECT pg_create_logical_replication_slot(%s, 'pgoutput'{failover})")
-
-
-async def ensure_publication(owner: Database, outbox: Outbox) -> None:
-    """Make the publication, or point it at the outbox's table if it names another."""
-    async with connected(owner, f"making the publication {outbox.publication}") as connection:
-        published = await _published(connection, outbox)
-        if published == ([outbox.table], True):
-            return
-        try:
-            for statement in (publication_sql(outbox),) if published is None else mended_publication_sql(outbox):
-                await connection.execute(statement)
-        except errors.DuplicateObject:
-            return  # made by another operator a moment ago
-        except errors.InsufficientPrivilege as error:
-            raise PostgresError(
-                f"{owner.address} may not make a publication ({first_line(error)}): it must own {outbox.table} and "
-                f"needs GRANT CREATE ON DATABASE {owner.database} TO {owner.username}"
-            ) from None
-
-
-async def _published(connection: Connection, outbox: Outbox) -> tuple[list[str], bool] | None:
-    """The tables of our publication as schema.table, and whether partitions speak under their root's name.
-
-    None if there is no such publication.
-    """
-    row = await one(
-        connection,
-        """SELECT array_remove(array_agg(t.schemaname || '.' || t.tablename), NULL) AS tables, p.pubviaroot
-             FROM pg_publication p LEFT JOIN pg_publication_tables t USING (pubname)
-            WHERE p.pubname = %s GROUP BY p.pubname, p.pubviaroot""",
-        outbox.publication,
-    )
-    return None if row is None else ([str(table) for table in row["tables"] or []], bool(row["pubviaroot"]))
 
 
 async def read_slot(capture: Database, outbox: Outbox) -> Slot | None:
@@ -131,11 +99,23 @@ async def read_slot(capture: Database, outbox: Outbox) -> Slot | None:
         row = await one(
             connection,
             """SELECT active, wal_status IS NOT DISTINCT FROM 'lost' AS lost,
-                      coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint AS lag_bytes
+                      wal_status IS NOT DISTINCT FROM 'unreserved' AS at_risk,
+                      CASE WHEN slot_type <> 'logical' THEN 'a physical slot'
+                           WHEN plugin <> 'pgoutput' THEN 'a slot of the plugin ' || plugin
+                           WHEN database <> current_database() THEN 'a slot of the database ' || database
+                           WHEN temporary THEN 'a temporary slot of another session'
+                           ELSE '' END AS foreign,
+                      coalesce(pg_wal_lsn_diff(confirmed_flush_lsn, '0/0'), 0)::bigint AS confirmed,
+                      coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::bigint AS lag_bytes,
+                      coalesce((SELECT format('%%L of %%s, prepared at %%s', gid, owner, prepared::timestamptz(0))
+                                  FROM pg_prepared_xacts WHERE database = current_database()
+                                   AND prepared < now() - make_interval(secs => %s) ORDER BY prepared LIMIT 1), '')
+                        AS prepared
                  FROM pg_replication_slots WHERE slot_name = %s""",
+            LONG_PREPARED_SECONDS,
             outbox.slot,
         )
-    return None if row is None else Slot(active=row["active"], lost=row["lost"], lag_bytes=max(0, row["lag_bytes"]))
+    return None if row is None else Slot(**{**row, "lag_bytes": max(0, row["lag_bytes"])})
 
 
 async def create_slot(capture: Database, outbox: Outbox) -> None:
@@ -147,7 +127,8 @@ async def create_slot(capture: Database, outbox: Outbox) -> None:
             return  # made by another operator a moment ago
         except errors.InsufficientPrivilege:
             raise PostgresError(
-                f"{capture.address} may not make a replication slot: ALTER ROLE {capture.username} REPLICATION"
+                f"{capture.address} may not make a replication slot: run ALTER ROLE {capture.username} REPLICATION",
+                reason="RightsMissing",
             ) from None
         except errors.ConfigurationLimitExceeded:
             raise PostgresError(
@@ -156,7 +137,9 @@ async def create_slot(capture: Database, outbox: Outbox) -> None:
         except errors.QueryCanceled:
             raise PostgresError(
                 f"slot {outbox.slot} could not start within {STATEMENT_TIMEOUT_SECONDS} s because a transaction is "
-                f"still open on {capture.host}:{capture.port}: see pg_stat_activity for the oldest xact_start"
+                f"still open on {capture.host}:{capture.port}: end the one with the oldest xact_start in "
+                "pg_stat_activity, or with the oldest prepared in pg_prepared_xacts",
+                reason="TransactionOpen",
             ) from None
 
 

@@ -1,7 +1,8 @@
 """Topics made up front, so that partitions and retention are ours and not whatever auto-creation does."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -15,29 +16,51 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its __init_
 )
 
 from kompensa_cdc.capture.errors import BrokerError
+from kompensa_cdc.capture.heartbeat import TOPIC_SETTINGS, topic_of
 from kompensa_cdc.capture.outbox import Outbox
 
 TIMEOUT_SECONDS = 10.0
-PATIENCE_SECONDS = 15.0  # for an answer that never comes; the client's own time-out is to be first, it says more
+# For an answer that never comes; longer than the client's own time-out, whose error says more.
+PATIENCE_SECONDS = 15.0
 MOST_COPIES = 3
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How a topic should be."""
+
+    partitions: int
+    settings: Mapping[str, str]
+
+
+def wishes(outbox: Outbox) -> dict[str, Wish]:
+    """The topics of an outbox: one for each event type, and a small one for heartbeats."""
+    events = {name: Wish(partitions=outbox.partitions, settings=outbox.topic_settings) for name in outbox.topics}
+    return {**events, topic_of(outbox): Wish(partitions=1, settings=TOPIC_SETTINGS)}
+
+
+async def missing_topics(bootstrap: str, outbox: Outbox) -> list[str]:
+    """The topics of event types that do not exist."""
+    metadata = await _metadata(_client(bootstrap), bootstrap)
+    return [name for name in outbox.topics if name not in metadata.topics]
+
+
 async def ensure_topics(bootstrap: str, outbox: Outbox) -> None:
-    """Create the outbox's topics where they lack; grow partitions and set retention where they differ.
+    """Create the outbox's topics that are missing; grow partitions and correct settings that differ.
 
     Partitions never shrink. When they grow, a key may move to another partition; consumers order by the aggregate's
     version, so that is safe.
     """
-    if not outbox.topics:
-        return
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000, "log_level": 0})
+    admin, wished = _client(bootstrap), wishes(outbox)
     metadata = await _metadata(admin, bootstrap)
-    present = {name: len(metadata.topics[name].partitions) for name in outbox.topics if name in metadata.topics}
+    present = {name: len(metadata.topics[name].partitions) for name in wished if name in metadata.topics}
     copies = min(MOST_COPIES, len(metadata.brokers))
     try:
-        await _create(admin, outbox, [name for name in outbox.topics if name not in present], copies)
-        await _grow(admin, {name: outbox.partitions for name, has in present.items() if has < outbox.partitions})
-        await _retain(admin, outbox, present)
+        await _create(admin, {name: wish for name, wish in wished.items() if name not in present}, copies)
+        await _grow(
+            admin, {name: wished[name].partitions for name, has in present.items() if has < wished[name].partitions}
+        )
+        await _correct(admin, {name: wished[name].settings for name in present})
     except KafkaException as error:
         raise BrokerError(f"topics of {outbox.connector} on Kafka at {bootstrap}: {_text(error)}") from None
     except TimeoutError:
@@ -45,6 +68,10 @@ async def ensure_topics(bootstrap: str, outbox: Outbox) -> None:
             f"topics of {outbox.connector} on Kafka at {bootstrap}: no answer within {PATIENCE_SECONDS:g} s; "
             "see whether a broker is overloaded or hangs"
         ) from None
+
+
+def _client(bootstrap: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000, "log_level": 0})
 
 
 async def _metadata(admin: AdminClient, bootstrap: str) -> Any:
@@ -56,12 +83,12 @@ async def _metadata(admin: AdminClient, bootstrap: str) -> Any:
         ) from None
 
 
-async def _create(admin: AdminClient, outbox: Outbox, names: list[str], copies: int) -> None:
-    if not names:
+async def _create(admin: AdminClient, wished: Mapping[str, Wish], copies: int) -> None:
+    if not wished:
         return
     topics = [
-        NewTopic(name, num_partitions=outbox.partitions, replication_factor=copies, config=outbox.topic_settings)
-        for name in names
+        NewTopic(name, num_partitions=wish.partitions, replication_factor=copies, config=dict(wish.settings))
+        for name, wish in wished.items()
     ]
     for future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).values():
         try:
@@ -76,22 +103,21 @@ async def _grow(admin: AdminClient, wanted: dict[str, int]) -> None:
         await _all(admin.create_partitions([NewPartitions(name, count) for name, count in wanted.items()]).values())
 
 
-async def _retain(admin: AdminClient, outbox: Outbox, names: Iterable[str]) -> None:
-    """Change retention only where it differs: each change is a record in the cluster's metadata log."""
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+async def _correct(admin: AdminClient, wished: Mapping[str, Mapping[str, str]]) -> None:
+    """Change settings only if they differ: each change is a record in the cluster's metadata log."""
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wished]
     if not resources:
         return
-    retention = outbox.topic_settings["retention.ms"]
-    configs = dict(zip(resources, await _all(admin.describe_configs(resources).values()), strict=True))
-    changed = [
-        ConfigResource(
-            ConfigResource.Type.TOPIC,
-            resource.name,
-            incremental_configs=[ConfigEntry("retention.ms", retention, incremental_operation=AlterConfigOpType.SET)],
-        )
-        for resource, config in configs.items()
-        if config["retention.ms"].value != retention
-    ]
+    described = await _all(admin.describe_configs(resources).values())
+    changed = []
+    for resource, present in zip(resources, described, strict=True):
+        differing = [
+            ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+            for setting, value in wished[resource.name].items()
+            if present[setting].value != value
+        ]
+        if differing:
+            changed.append(ConfigResource(ConfigResource.Type.TOPIC, resource.name, incremental_configs=differing))
     if changed:
         await _all(admin.incremental_alter_configs(changed).values())
 

@@ -1,11 +1,11 @@
 """Outbox objects: publication, slot, topics and connector are kept as the object says, and taken down with it.
 
-The one kind with a finalizer. A replication slot that nobody reads keeps every later change of its database on disk
-until that is full, and only while the object lives do we know its database and credentials; so the slot goes first
-and the object after it. An object has the finalizer from when its database and Connect have first been found right,
+The one kind with a finalizer. A replication slot without a reader keeps every later change of its database on disk
+until that is full. Database and credentials are known only while the object lives; so the slot goes first and the
+object after it. An object has the finalizer from when its database and Connect have first been found right,
 just before anything is made: until then there is nothing that its deletion could wait for.
 
-Deletion must still end: where no login is known any more, or the database does not answer for `GIVE_UP` seconds, the
+Deletion must still end: if no login is known any more, or the database does not answer for `GIVE_UP` seconds, the
 object goes, and log and Event name what was left behind. The Event is not to be relied on: a namespace that is being
 deleted takes no new objects, and its Secrets go before its Outboxes.
 """
@@ -48,12 +48,14 @@ log = structlog.get_logger(__name__)
 FINALIZER = "kompensa.dev/capture"
 REPEAT = 20.0
 REPAIR_RETRY = 5.0
+# Reasons of an Outbox that is at work as it should be, or begins to be; any other is an Event as well.
+UNREMARKABLE = ("Capturing", "CatchingUp", "ConnectorStarting", "Pending")
 GIVE_UP = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureSite:
-    """Where outboxes are captured: Connect, Kafka, and how Connect learns the logins."""
+    """The place of capture: Connect, Kafka, and the Secret that gives Connect the logins."""
 
     connect_url: str
     bootstrap: str
@@ -89,7 +91,7 @@ class Outboxes(Kind):
             return REPAIR_RETRY
         said = ready(status.reason, status.message) if status.ready else working(status.reason, status.message)
         await self.say(seen, status.as_status(), said)
-        return REPEAT if status.ready else REPAIR_RETRY
+        return REPEAT if status.ready and status.reason != "CatchingUp" else REPAIR_RETRY
 
     async def forget(self, seen: Seen) -> None:
         self._last.pop(seen.uid, None)
@@ -113,6 +115,8 @@ class Outboxes(Kind):
             previous=known,
         )
         self._last[seen.uid] = status
+        if status.reason not in (known.reason, *UNREMARKABLE):
+            await self._warn(seen, reason=status.reason, message=status.message)
         if status.ready:
             self._captured[seen.uid] = capture
         return status
@@ -133,7 +137,9 @@ class Outboxes(Kind):
         left = await self._removed(seen)
         left += await self._login_forgotten(seen)
         if left:
-            await self._tell_what_is_left(seen, f"capture of {seen.spec.get('table')} leaves behind: {'; '.join(left)}")
+            message = f"capture of {seen.spec.get('table')} leaves behind: {'; '.join(left)}"
+            log.warning("capture left behind", outbox=seen.key, what=message)
+            await self._warn(seen, reason="CaptureLeftBehind", message=message)
         await self._set_finalizers(seen, [name for name in finalizers_of(seen) if name != FINALIZER])
 
     async def _removed(self, seen: Seen) -> list[str]:
@@ -147,7 +153,7 @@ class Outboxes(Kind):
         try:
             capture = capture or await self._login_in_use(seen, outbox)
         except CaptureError as error:
-            # Without the connector nobody could tell any more where the slot is: it waits for Connect, too.
+            # Only the connector still says where the slot is: the slot waits for Connect, too.
             left = [Leftover(kind="connector", name=outbox.connector, error=error)]
             left.append(Leftover(kind="slot", name=outbox.slot, error=None))
         else:
@@ -164,7 +170,7 @@ class Outboxes(Kind):
             return None, str(error)
 
     async def _login_in_use(self, seen: Seen, outbox: Outbox) -> Database | None:
-        """The capture login as we or Connect still know it; None when nobody does.
+        """The capture login as we or Connect still know it; None if neither does.
 
         Raises
         ------
@@ -199,14 +205,14 @@ class Outboxes(Kind):
             return [f"the capture login in the Secret that Kafka Connect mounts ({error})"]
         return []
 
-    async def _tell_what_is_left(self, seen: Seen, message: str) -> None:
-        log.warning("capture left behind", outbox=seen.key, what=message)
+    async def _warn(self, seen: Seen, *, reason: str, message: str) -> None:
+        """Write an Event, once for each reason."""
         warning = event(
             OUTBOXES,
             namespace=seen.namespace,
             name=seen.name,
             uid=seen.uid,
-            reason="CaptureLeftBehind",
+            reason=reason,
             message=message,
             kind="Warning",
             component="kompensa-operator",
@@ -214,12 +220,12 @@ class Outboxes(Kind):
         try:
             await self._kube.create(EVENTS, seen.namespace, warning)
         except ConflictError:
-            return  # said already, before a later call of this deletion failed
+            return  # written already: by an earlier pass, or before a later call of this deletion failed
         except KubeError as error:
-            log.warning("no Event could be written", outbox=seen.key, why=str(error))
+            log.warning("no Event could be written", outbox=seen.key, reason=reason, why=str(error))
 
     async def _set_finalizers(self, seen: Seen, finalizers: list[str]) -> None:
-        """A compare-and-set: somebody else's finalizer must not be lost."""
+        """A compare-and-set: another controller's finalizer must not be lost."""
         metadata = seen.raw["metadata"]
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
         try:
@@ -245,7 +251,7 @@ def finalizers_of(seen: Seen) -> list[str]:
 
 
 def left_behind(left: Leftover, no_login: str) -> str:
-    """What a person has to remove by hand, why, and how."""
+    """For a person: the thing to remove by hand, why, and how."""
     why = left.error.message if left.error is not None else no_login
     how = {
         "connector": "DELETE it at Kafka Connect's REST API",

@@ -1,0 +1,157 @@
+"""The publication of one outbox: which rows PostgreSQL puts into the stream.
+
+It carries a row filter, because one row that cannot become a record of Kafka would hold up all later ones. The
+connector would fail on it, be restarted, and fail on it again, even if the row was deleted. Rows that the filter
+keeps out are in the table still, and `unpublishable` finds them there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from psycopg import errors, sql
+
+from kompensa_cdc.capture.errors import PostgresError
+from kompensa_cdc.capture.outbox import Database, Outbox
+from kompensa_cdc.capture.source import Connection, connected, first_line, one
+from kompensa_cdc.capture.table import TEXT, Table
+
+# Characters and length of an event type, so that with any prefix it makes the name of a topic.
+EVENT_TYPE = "^[A-Za-z0-9._-]{1,100}$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A publication of our name, as the server describes it.
+
+    Attributes
+    ----------
+    oids
+        The tables that it names. PostgreSQL follows the table, not its name.
+    columns
+        Whether it publishes some columns only.
+    filter
+        Its row filter as PostgreSQL prints it; empty if it has none.
+    comment
+        Our note about the filter, from when we set it.
+    """
+
+    owner: str
+    oids: tuple[int, ...]
+    inserts: bool
+    via_root: bool
+    columns: bool
+    filter: str
+    comment: str
+
+    def loses(self, table: Table, wanted: str) -> str:
+        """Why rows of the table do not come into the stream; empty if all do that should."""
+        if table.oid not in self.oids:
+            return f"it does not publish the table that is named {table.name} now"
+        if not self.inserts:
+            return "it does not publish INSERT"
+        if self.columns:
+            return "it publishes some columns only"
+        if self.filter and self.comment != comment_of(wanted, self.filter):
+            return f"it has another row filter: {self.filter}"
+        return ""
+
+    def is_right(self, table: Table, wanted: str) -> bool:
+        return not self.loses(table, wanted) and self.oids == (table.oid,) and self.via_root and bool(self.filter)
+
+
+def publishable(types: Mapping[str, str], max_event_bytes: int) -> str:
+    """The condition, in SQL, under which a row becomes a record; the connector's first reading uses it too.
+
+    PostgreSQL allows only immutable built-in functions in a publication's filter, and no casts. So `#>>` makes text of
+    the payload.
+    """
+    return (
+        f"{event_bytes(types)} <= {max_event_bytes}"
+        f" AND event_type ~ '{EVENT_TYPE}'"
+        # Debezium drops a row with an infinite time, without an error.
+        " AND isfinite(occurred_at)"
+    )
+
+
+def event_bytes(types: Mapping[str, str]) -> str:
+    """How large a row's record is, in SQL: its payload and each text of its key and headers."""
+    payload = "payload" if types["payload"] == "text" else "payload #>> '{}'"
+    texts = [name for name in ("id", "aggregate_id", "event_version", "traceparent", "saga_id") if types[name] in TEXT]
+    return " + ".join(f"coalesce(octet_length({text}), 0)" for text in (payload, *texts))
+
+
+def comment_of(wanted: str, printed: str) -> str:
+    """Remembers which filter we set, and how PostgreSQL prints it: a change by hand of either shows."""
+    return f"kompensa publishes rows WHERE {wanted}; printed as {printed}"
+
+
+async def read_publication(connection: Connection, outbox: Outbox) -> Publication | None:
+    """Return the publication of this outbox, or None if there is none."""
+    row = await one(
+        connection,
+        """SELECT pg_get_userbyid(p.pubowner) AS owner, p.pubinsert AS inserts, p.pubviaroot AS via_root,
+                  coalesce(array_agg(r.prrelid::bigint) FILTER (WHERE r.prrelid IS NOT NULL), '{}') AS oids,
+                  coalesce(bool_or(r.prattrs IS NOT NULL), false) AS columns,
+                  coalesce(max(pg_get_expr(r.prqual, r.prrelid)), '') AS filter,
+                  coalesce(obj_description(p.oid, 'pg_publication'), '') AS comment
+             FROM pg_publication p LEFT JOIN pg_publication_rel r ON r.prpubid = p.oid
+            WHERE p.pubname = %s GROUP BY p.oid, p.pubowner, p.pubinsert, p.pubviaroot""",
+        outbox.publication,
+    )
+    return None if row is None else Publication(**{**row, "oids": tuple(row["oids"])})
+
+
+async def ensure_publication(
+    owner: Database, outbox: Outbox, table: Table, wanted: str, present: Publication | None
+) -> None:
+    """Make the publication, or repair the one that is there."""
+    if present is not None and present.is_right(table, wanted):
+        return
+    async with connected(owner, f"making the publication {outbox.publication}") as connection:
+        try:
+            async with connection.transaction():
+                for statement in _statements(outbox, wanted, made=present is None):
+                    await connection.execute(statement)
+                await _comment(connection, outbox, wanted)
+        except errors.DuplicateObject:
+            return  # made by another operator a moment ago
+        except errors.InsufficientPrivilege as error:
+            raise PostgresError(_refused(error, owner, outbox, present), reason="RightsMissing") from None
+
+
+def _statements(outbox: Outbox, wanted: str, *, made: bool) -> list[sql.Composed]:
+    """Only inserts: an outbox row is never changed, and its deletion is house-keeping.
+
+    A partitioned outbox is published under its own name: the connector knows none of its partitions.
+    """
+    name, table = sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name)
+    how, rows = sql.SQL("publish = 'insert', publish_via_partition_root = true"), sql.SQL(wanted)
+    if made:
+        return [sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WHERE ({}) WITH ({})").format(name, table, rows, how)]
+    return [
+        # First, for a filter on a partitioned table is refused without it.
+        sql.SQL("ALTER PUBLICATION {} SET ({})").format(name, how),
+        sql.SQL("ALTER PUBLICATION {} SET TABLE {} WHERE ({})").format(name, table, rows),
+    ]
+
+
+async def _comment(connection: Connection, outbox: Outbox, wanted: str) -> None:
+    set_now = await read_publication(connection, outbox)
+    if set_now is None:
+        raise PostgresError(f"publication {outbox.publication} was dropped while it was being made")
+    comment = comment_of(wanted, set_now.filter)
+    await connection.execute(
+        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(outbox.publication), sql.Literal(comment))
+    )
+
+
+def _refused(error: Exception, owner: Database, outbox: Outbox, present: Publication | None) -> str:
+    if present is not None and present.owner != owner.username:
+        return (
+            f"publication {outbox.publication} belongs to {present.owner}, so that {owner.address} may not repair it: "
+            f"run ALTER PUBLICATION {outbox.publication} OWNER TO {owner.username}, or drop it"
+        )
+    return (
+        f"{owner.address} may not make a publication ({first_line(error)}): it must own {outbox.table} and "
+        f"needs GRANT CREATE ON DATABASE {owner.database} TO {owner.username}"
+    )

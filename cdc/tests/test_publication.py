@@ -1,0 +1,91 @@
+"""Which publications keep rows of an outbox from the stream, and which rows the filter keeps out."""
+
+from dataclasses import replace
+
+import pytest
+
+from kompensa_cdc.capture import outbox_from_object
+from kompensa_cdc.capture.outbox import MAX_EVENT_BYTES
+from kompensa_cdc.capture.publication import Publication, comment_of, publishable
+from kompensa_cdc.capture.republish import republisher, republishing_config
+from kompensa_cdc.capture.table import Table
+from kompensa_cdc.capture.unpublishable import search_sql
+
+OUTBOX = outbox_from_object("shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["made"]})
+WANTED, PRINTED = "event_type ~ 'x'", "(event_type ~ 'x'::text)"
+TABLE = Table(name="orders.outbox", oid=7, columns={})
+RIGHT = Publication(
+    owner="orders",
+    oids=(7,),
+    inserts=True,
+    via_root=True,
+    columns=False,
+    filter=PRINTED,
+    comment=comment_of(WANTED, PRINTED),
+)
+TYPES = {
+    "id": "uuid",
+    "aggregate_id": "text",
+    "event_type": "text",
+    "event_version": "text",
+    "payload": "jsonb",
+    "traceparent": "text",
+    "saga_id": "uuid",
+}
+
+
+def test_our_own_publication_is_right() -> None:
+    assert RIGHT.is_right(TABLE, WANTED)
+    assert RIGHT.loses(TABLE, WANTED) == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        (replace(RIGHT, oids=(6,)), "orders.outbox"),
+        (replace(RIGHT, oids=()), "orders.outbox"),
+        (replace(RIGHT, inserts=False), "INSERT"),
+        (replace(RIGHT, columns=True), "columns"),
+        (replace(RIGHT, filter="(false)"), "(false)"),
+        (replace(RIGHT, comment=comment_of("event_type ~ 'y'", PRINTED)), "row filter"),
+    ],
+    ids=["of the table's former self", "of no table", "without INSERT", "of some columns", "filtered", "smaller limit"],
+)
+def test_a_publication_that_keeps_rows_out_is_found(changed: Publication, word: str) -> None:
+    assert word in changed.loses(TABLE, WANTED)
+    assert not changed.is_right(TABLE, WANTED)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [replace(RIGHT, filter="", comment=""), replace(RIGHT, via_root=False), replace(RIGHT, oids=(7, 8))],
+    ids=["without a filter", "under the partitions' names", "of another table too"],
+)
+def test_a_publication_that_is_only_not_ours_is_corrected_and_nothing_was_missed(changed: Publication) -> None:
+    assert changed.loses(TABLE, WANTED) == ""
+    assert not changed.is_right(TABLE, WANTED)
+
+
+def test_the_filter_counts_the_payload_and_each_text_that_a_record_carries() -> None:
+    wanted = publishable(TYPES, MAX_EVENT_BYTES)
+    for counted in ("payload #>> '{}'", "aggregate_id", "event_version", "traceparent"):
+        assert f"coalesce(octet_length({counted}), 0)" in wanted
+    assert "octet_length(id)" not in wanted
+    assert "octet_length(payload)" in publishable({**TYPES, "payload": "text"}, MAX_EVENT_BYTES)
+
+
+def test_most_rows_are_passed_by_without_reading_their_payload() -> None:
+    searched = search_sql(OUTBOX, TYPES)
+    assert searched.index("pg_column_size(payload)") < searched.rindex("octet_length(payload")
+
+
+def test_a_republisher_has_no_slot_of_its_own_and_sends_to_the_same_topics() -> None:
+    config = {"slot.name": OUTBOX.slot, "transforms.outbox.route.topic.replacement": "orders.x", "heartbeat.x": "1"}
+    made = republishing_config(config, OUTBOX, oids=frozenset({9, 7}), wanted=WANTED)
+    assert made["snapshot.mode"] == "initial_only"
+    assert made["topic.prefix"] == republisher(OUTBOX) == "shop-orders_republish"
+    assert made["slot.name"] != OUTBOX.slot
+    assert made["transforms.outbox.route.topic.replacement"] == "orders.x"
+    assert "'{7,9}'::oid[]" in made["snapshot.select.statement.overrides.orders.outbox"]
+    assert WANTED in made["snapshot.select.statement.overrides.orders.outbox"]
+    assert "heartbeat.x" not in made
