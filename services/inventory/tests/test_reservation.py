@@ -1,4 +1,4 @@
-"""What a reservation asks for."""
+"""The items of a reservation are checked and ordered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an invoice says, and to whom it can be made out."""
+"""The content of an invoice, and the customers that it can be made out to."""
 
 from __future__ import annotations
 

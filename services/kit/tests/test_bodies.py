@@ -1,4 +1,4 @@
-"""What a body that cannot be read is answered, without a database: on an endpoint of the framework and a saga's."""
+"""Answers to a body that cannot be read, without a database: on an endpoint of the framework and a saga's."""
 
 from __future__ import annotations
 

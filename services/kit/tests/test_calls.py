@@ -1,4 +1,4 @@
-"""What a call's headers and body say, without a server."""
+"""Headers and body of a call are read, without a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What orders takes for a customer, the shipped copies take too: nobody's event is parked for its form."""
+"""Every customer that orders accepts is accepted by the shipped copies: no event is parked for its form."""
 
 from __future__ import annotations
 

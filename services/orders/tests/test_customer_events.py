@@ -1,4 +1,4 @@
-"""What of a customer leaves the service (S22)."""
+"""The fields of a customer that leave the service (S22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an order may charge (F5, S48)."""
+"""The amounts of an order (F5, S48)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a service installs to take part in sagas.
+"""The kit that a service installs to take part in sagas.
 
-A service author needs five names: `Service` describes the service and makes its application, `Action` and
-`Compensation` are dependencies that make an endpoint idempotent by key, `Message` is what requests are made of, and
-`Refused` says no on business grounds. Behind them lies one row in the same local transaction as the business change
+A service author needs five names. `Service` describes the service and makes its application. `Action` and
+`Compensation` are dependencies that make an endpoint idempotent by key. `Message` is the base of requests, and
+`Refused` says no for a business reason. Behind them lies one row in the same local transaction as the business change
 (`barrier`).
 """
 

@@ -8,7 +8,7 @@ participant:
 - an action that comes after its tombstone is refused, for its saga has been undone.
 
 An action's refusal is stored too: the change is rolled back to a savepoint, the answer is kept, so that the same key
-is always told the same. A refused compensation is not: it has to be possible once what stood in its way is gone.
+always gets the same answer. A refused compensation is not: it has to be possible once what stood in its way is gone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Undo = Callable[[AsyncConnection[Any], Reply], Awaitable[Reply]]
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """Which effect a call is about. `fingerprint` tells one body from another under the same key."""
+    """Which effect a call is about. `fingerprint` distinguishes two bodies under the same key."""
 
     saga_id: UUID
     step: str
@@ -90,7 +90,7 @@ async def compensate(connection: AsyncConnection[Any], operation: Operation, und
 
 
 async def look_up(connection: AsyncConnection[Any], saga_id: UUID, step: str, direction: Direction) -> Stored | None:
-    """What became of an operation, or None if it was never seen."""
+    """Return the outcome of an operation, or None if it was never seen."""
     row = await _row_or_none(connection, saga_id, step, direction)
     return None if row is None else Stored(state=row["state"], status=row["status"] or 0, reply=row["reply"] or {})
 

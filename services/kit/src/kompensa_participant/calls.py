@@ -1,4 +1,4 @@
-"""Reads what a saga's call says about itself: its key, its attempt, the request it stands for, the fault asked for."""
+"""Reads the headers of a saga's call: its key, its attempt, the requested fault; and identifies its request."""
 
 from __future__ import annotations
 
@@ -74,8 +74,10 @@ def read_key(key: str | None, direction: Direction) -> tuple[UUID, str]:
 
 
 def fingerprint_of(method: str, path: str, body: Any) -> str:
-    """Tells one request from another. Of the value, not of the bytes: another spelling of the same JSON is the same
-    request, also after the caller was upgraded between two attempts."""
+    """Return a fingerprint of the request's value, not of its bytes.
+
+    Another spelling of the same JSON is the same request, for example if the caller is upgraded between two attempts.
+    """
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return sha256(f"{method} {path}\n{canonical}".encode()).hexdigest()
 
@@ -99,7 +101,7 @@ def _require_same_saga(body: Any, saga_id: UUID) -> None:
 
 
 def _attempt(text: str) -> int:
-    """1 where the header is no number: it only says which attempts a fault is for."""
+    """Return the attempt, 1 if the header is not a number: it only selects the attempts that a fault is for."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_ATTEMPT else 1
 
 

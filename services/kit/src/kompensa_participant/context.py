@@ -1,4 +1,4 @@
-"""Which saga and which trace the request being served belongs to: for logs, and for what goes into the outbox."""
+"""The saga and the trace that the current request belongs to: for logs, and for events in the outbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def current() -> RequestContext:
 def enter(headers: Mapping[str, str]) -> RequestContext:
     """Set the context for this request (each request runs in its own task, so nothing has to be undone).
 
-    Where Idempotency-Key and Saga-Id name two sagas, it is the key's: that is the one whose step is done. A traceparent
+    If Idempotency-Key and Saga-Id name two sagas, it is the key's: that is the one whose step is done. A traceparent
     of another form than W3C's is dropped: it would be kept in the outbox and go to every consumer.
     """
     saga_id = _uuid(headers.get("idempotency-key", "").partition("/")[0]) or _uuid(headers.get("saga-id", ""))

@@ -1,4 +1,4 @@
-"""The page /docs: Swagger UI out of an installed package, so that it needs no Internet and asks nobody there."""
+"""The page /docs: Swagger UI from an installed package, so that it loads nothing from the Internet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint depends on: the database, or an operation of a saga that runs once for its key.
+"""Dependencies of an endpoint: the database, or an operation of a saga that runs once for its key.
 
 @router.post("/reservations", status_code=201)
 async def reserve(body: Reserve, action: Action) -> Response:
@@ -106,7 +106,7 @@ class _Action(_Once):
 @dataclass(frozen=True)
 class _Compensation(_Once):
     async def once(self, undo: barrier.Undo) -> Response:
-        """Run `undo` with the action's stored reply; a no-op where the action had no effect or was never seen."""
+        """Run `undo` with the action's stored reply; a no-op if the action had no effect or was never seen."""
 
         async def guarded(connection: AsyncConnection[Any], reply: barrier.Reply) -> barrier.Reply:
             self.fault.in_work()

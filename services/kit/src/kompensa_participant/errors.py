@@ -28,11 +28,11 @@ ERRORS_SHOWN = 10
 DATABASE_FAILURES = (OperationalError, InterfaceError, ReadOnlySqlTransaction)
 """The pool's own errors (no connection in time, too many waiting) are OperationalErrors."""
 NOT_PARSED = "There was an error parsing the body"
-"""What FastAPI says, with 400, where reading the body as JSON failed by another error than JSONDecodeError."""
+"""FastAPI's text, with 400, if reading the body as JSON failed by another error than JSONDecodeError."""
 
 
 def install(app: FastAPI) -> None:
-    """Answer every foreseen error of the application as a problem; what nobody foresaw is the middleware's."""
+    """Answer every expected error of the application as a problem; the middleware answers the others."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -43,14 +43,14 @@ def install(app: FastAPI) -> None:
 
 
 def response(problem: Problem) -> JSONResponse:
-    """The answer that tells a problem."""
+    """Return the response for a problem."""
     return JSONResponse(problem.body(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
 def unexpected(error: Exception) -> JSONResponse:
-    """The answer to what nobody foresaw; the log has the traceback, under the saga's and the trace's id."""
+    """Return the response for an unexpected error; the log has its traceback, with the ids of saga and trace."""
     log.error("unexpected error", exc_info=error)
-    return response(Problem(500, "internal-error", "an unexpected error; the service's log tells more"))
+    return response(Problem(500, "internal-error", "an unexpected error; see the service's log"))
 
 
 async def _problem(_: Request, error: Exception) -> JSONResponse:

@@ -24,7 +24,7 @@ LONGEST_DELAY = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What to do wrong. `attempts` limits it to the first attempts, `direction` to one direction."""
+    """A fault to inject. `attempts` limits it to the first attempts, `direction` to one direction."""
 
     kind: str
     status: int = 500

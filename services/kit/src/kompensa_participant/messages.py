@@ -1,4 +1,4 @@
-"""What requests and replies are made of: camelCase outside, snake_case inside."""
+"""The base of requests and replies: camelCase outside, snake_case inside."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Message(BaseModel):
 
 
 class Form(Message):
-    """What a person sends: a field that nobody knows is a slip, and refused."""
+    """A form that a person fills in: an unknown field is a mistake and is rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SagaReference(Message):
-    """All that a compensation needs to be told; what the action did, the barrier knows."""
+    """The body of a compensation: the barrier already knows the effect of the action."""
 
     saga_id: UUID

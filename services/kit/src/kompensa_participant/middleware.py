@@ -1,4 +1,4 @@
-"""What happens around every request: context for logs, a bound on the body, a log line, metrics, the last net."""
+"""The layer around every request: context for logs, a bound on the body, a log line, metrics, the last error net."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class RequestEdge:
             await self._answer(scope, receive, observed)
         except Exception as error:
             if status:
-                raise  # half an answer is out: only cutting the connection tells the caller that it is not whole
+                raise  # half an answer is out: only cutting the connection shows the caller that it is not whole
             await errors.unexpected(error)(scope, receive, observed)
         finally:
             _report(scope, status, time.perf_counter() - started)
@@ -68,7 +68,7 @@ async def _body_in_time(headers: Headers, receive: Receive) -> bytes | None:
 
 
 async def _body(headers: Headers, receive: Receive) -> bytes | None:
-    """The whole body, None if the caller hung up. Counted as it comes: a lying Content-Length is no way in."""
+    """Return the whole body, None if the caller hung up. It is counted as it arrives, since Content-Length may lie."""
     declared = headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > BODY_LIMIT:
         raise _too_large()

@@ -49,8 +49,11 @@ def revisions(package: str) -> tuple[str, ...]:
 
 
 def is_behind(found: str | None, known: Sequence[str]) -> bool:
-    """Whether a schema is older than the code. One that the code has never heard of is newer: while a deployment
-    rolls, the old pods go on serving beside the migrated schema, which must bear with them (expand, then contract)."""
+    """Return whether a schema is older than the code. A revision that the code does not know is newer.
+
+    During a rolling deployment the old pods serve on the migrated schema, which must still work for them (expand, then
+    contract).
+    """
     return found is None or found in known[:-1]
 
 

@@ -1,4 +1,4 @@
-"""What every endpoint's description says about errors."""
+"""The errors in the description of every endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints every participant has: liveness, readiness, metrics, and what became of an operation."""
+"""Endpoints that every participant has: liveness, readiness, metrics, and the outcome of an operation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def metrics(request: Request) -> Response:
 
 @router.get("/operations/{saga_id}/{step}/{direction}", tags=["saga"])
 async def operation(saga_id: UUID, step: str, direction: Direction, database: Database) -> dict[str, Any]:
-    """What became of an operation: Succeeded, Failed, Tombstoned or Absent; always 200."""
+    """Return the outcome of an operation: Succeeded, Failed, Tombstoned or Absent; always 200."""
     found = await barrier.look_up(database, saga_id, step, direction)
     key = f"{saga_id}/{step}/{direction}"
     if found is None:

@@ -1,8 +1,8 @@
-"""What a caller is told when a request does not succeed: a problem (RFC 9457), as an exception anyone may raise.
+"""The answer to a request that does not succeed: a problem (RFC 9457), as an exception that any code may raise.
 
-Two kinds, and the difference is what a saga does next. `Refused` is the business saying no: it is kept, and the saga
-undoes what came before; so is any other `Problem` with status 409 or 422 that an action raises, since a saga reads it
-so. One with another status keeps nothing, so the same call may be made again.
+Two kinds differ by the next step of the saga. `Refused` is a no of the business: it is kept under the key, and the saga
+undoes the steps before. Any other `Problem` with status 409 or 422 from an action counts as a refusal, too. A problem
+with another status keeps nothing, so the same call may be made again.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from kompensa_common.problems import problem_document
 
 
 class Problem(Exception):
-    """An error with everything the caller is told.
+    """An error with everything that the caller gets.
 
     Parameters
     ----------
     status
         HTTP status.
     slug
-        Names the problem in kebab-case, e.g. `unknown-order`; a saga shows it as its reason (`UnknownOrder`).
+        Names the problem in kebab-case, for example `unknown-order`; a saga shows it as its reason (`UnknownOrder`).
     detail
         One sentence for a person: the thing, what was expected, what to do next.
     headers
-        Sent with the answer, e.g. Retry-After.
+        Sent with the answer, for example Retry-After.
     members
-        More members of the body, e.g. the fields that are wrong.
+        More members of the body, for example the fields that are wrong.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Which errors of an action are a refusal: a "no" for good, kept under its key. Any other keeps nothing.
+"""Which errors of an action are a refusal: a final "no" that is kept under its key. Any other keeps nothing.
 
-A saga takes 409 and 422 for "nothing was kept" and does not undo the step. Whatever is answered so has to stay so: an
-attempt that arrives late could succeed otherwise, and nobody would undo it. Errors that may pass by themselves (no
-connection, a lock not granted, a deadlock) are never among them.
+To a saga, 409 and 422 mean that nothing was kept, so it does not undo the step. Such an answer has to stay the same: an
+attempt that arrives late could succeed otherwise, and its effect would never be undone. Errors that may
+pass by themselves (no connection, a lock not granted, a deadlock) are never among them.
 """
 
 from __future__ import annotations

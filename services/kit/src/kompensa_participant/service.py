@@ -32,19 +32,19 @@ log = structlog.get_logger()
 
 POOL_TIMEOUT = 2.0
 POOL_WAITING = 200
-RECONNECT_SECONDS = 5.0  # then each request tries anew, so that a database that is back is used at once
+RECONNECT_SECONDS = 5.0  # then each request tries again, so that a database that is back is used at once
 SESSION = {
     "timezone": "UTC",
     "statement_timeout": "5s",
     "lock_timeout": "3s",
-    "idle_in_transaction_session_timeout": "30s",  # a process that is paused must not hold its locks for ever
+    "idle_in_transaction_session_timeout": "30s",  # a process that is paused must not hold its locks forever
 }
 GRACE = 20
 WAIT_PAUSE = 0.5
 
 
 class NotThereYetError(SettingsError):
-    """What may mend itself by waiting: the server, its database or a role is still being made."""
+    """The server, its database or a role may still be in the making: waiting can help."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class Service:
         return parser
 
     def _serve(self, settings: Settings) -> None:
-        """Serve until told to stop; requests in flight are finished within the grace time."""
+        """Serve until a signal to stop; requests in flight are finished within the grace time."""
         uvicorn.run(
             self.app(settings),
             host=settings.host,
@@ -140,7 +140,7 @@ class Service:
         )
 
     def _migrate_within(self, seconds: float, settings: Settings) -> None:
-        """Beside a database that is just being set up, asking again is quicker than a restart with its back-off."""
+        """If the database is just being set up, trying again is quicker than a restart with its back-off."""
         deadline = time.monotonic() + seconds
         while True:
             try:

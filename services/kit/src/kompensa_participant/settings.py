@@ -20,7 +20,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a service process is told.
+    """Settings of a service process.
 
     Attributes
     ----------

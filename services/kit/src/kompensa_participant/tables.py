@@ -1,7 +1,7 @@
 """DDL of the kit's tables, for a service's migrations: `op.execute(operations_table())`.
 
-A migration runs with the service's schema as its search path, so no name here carries one. What a released function
-returns never changes; a new shape is a new function and a new revision of the service.
+A migration runs with the service's schema as its search path, so no name here carries one. The result of a released
+function never changes; a new shape is a new function and a new revision of the service.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ async def set_on_hand(connection: Connection, product_id: UUID, on_hand: int) ->
 
 
 async def lock(connection: Connection, product_id: UUID) -> int | None:
-    """What is on hand, which nobody else can change until the transaction ends; None for an unknown product."""
+    """Return the pieces on hand and lock the row until the transaction ends; None for an unknown product."""
     cursor = await connection.execute(
         "SELECT on_hand FROM stock WHERE catalog_product_id = %s FOR UPDATE", (product_id,)
     )

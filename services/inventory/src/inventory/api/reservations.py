@@ -16,7 +16,7 @@ router = APIRouter(prefix="/reservations", tags=["saga"])
 
 
 class Item(Message):
-    """What is wanted. Other fields of an order's item, such as its price, are none of this service's business."""
+    """Pieces of one product. Other fields of an order's item, for example its price, are ignored here."""
 
     product_id: UUID
     quantity: Annotated[int, Field(strict=True, examples=[2])]

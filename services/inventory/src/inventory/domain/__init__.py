@@ -1,1 +1,1 @@
-"""What stock is, without a database."""
+"""Stock and reservations, without a database."""

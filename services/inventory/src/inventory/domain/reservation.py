@@ -1,4 +1,4 @@
-"""What a reservation asks for."""
+"""The items of a reservation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 1_000_000
 def wanted(items: Iterable[tuple[UUID, int]]) -> list[tuple[UUID, int]]:
     """Pieces by product, each product once, in product order.
 
-    The order is what keeps two reservations of the same products from waiting for each other for ever: every
+    The order is what keeps two reservations of the same products from waiting for each other forever: every
     transaction locks the stock rows in the same order.
 
     Raises

@@ -51,7 +51,7 @@ async def _billable_customer(connection: Connection, customer_id: UUID) -> UUID:
         detail = f"customer {customer_id} has not been copied here yet; ask again"
         raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
     if customer["deleted_at"] is not None:
-        raise Refused("customer-deleted", f"customer {customer_id} was deleted; there is nobody to invoice")
+        raise Refused("customer-deleted", f"customer {customer_id} was deleted; an invoice needs a customer")
     if not billable(customer["document"]):
         detail = f"customer {customer_id} has neither a CPF nor a CNPJ; an invoice needs one"
         raise Refused("document-not-billable", detail)

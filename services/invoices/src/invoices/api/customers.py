@@ -15,7 +15,7 @@ router = APIRouter(prefix="/customers", tags=["customers (copies)"])
 
 
 class CustomerCopy(Message):
-    """What an invoice needs of a customer, and nothing else (S20)."""
+    """The fields of a customer that an invoice needs, and no others (S20)."""
 
     id: UUID
     orders_customer_id: UUID

@@ -1,1 +1,1 @@
-"""What an invoice is, without a database."""
+"""Invoices, without a database."""

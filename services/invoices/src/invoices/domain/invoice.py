@@ -1,4 +1,4 @@
-"""What an invoice says: lines that add up, and a number."""
+"""The content of an invoice: lines that add up, and a number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line. `name` is copied, so that an old invoice stays readable whatever becomes of the product (S32)."""
+    """One line. `name` is copied, so that an old invoice stays readable after the product has changed (S32)."""
 
     product_id: UUID
     name: str
@@ -27,7 +27,13 @@ class Line:
 
 
 def check(lines: Sequence[Line], claimed_total: Decimal) -> None:
-    """Accept what is to be invoiced. Raises Refused (`invalid-quantity`, `total-mismatch`)."""
+    """Accept the lines of an invoice.
+
+    Raises
+    ------
+    Refused
+        `invalid-quantity`, `total-mismatch`.
+    """
     for line in lines:
         if not 1 <= line.quantity <= MOST:
             detail = f"product {line.product_id}: the quantity must be between 1 and {MOST}, not {line.quantity}"

@@ -63,9 +63,12 @@ async def update(connection: Connection, customer_id: UUID, state: CustomerState
 
 
 async def delete(connection: Connection, customer_id: UUID, versions: Versions) -> None:
-    """Soft delete: orders keep pointing at the row, its personal fields are blanked, and the copies are told.
+    """Soft delete: orders keep pointing at the row, its personal fields are blanked, and an event informs the copies.
 
-    Raises Problem: 404, 412 where the customer is at another version.
+    Raises
+    ------
+    Problem
+        404, 412 if the customer is at another version.
     """
     row = await _one(connection, _DELETE, {"id": customer_id, "versions": versions})
     if row is None:

@@ -1,4 +1,4 @@
-"""What may be charged for a product."""
+"""Prices of products."""
 
 from __future__ import annotations
 

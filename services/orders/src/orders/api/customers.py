@@ -121,7 +121,7 @@ def _tagged(row: customers.Row, response: Response) -> Customer:
 
 
 def _versions(if_match: str | None) -> customers.Versions:
-    """The versions that an If-Match names (RFC 9110, 13.1.1). What is no ETag of ours matches none."""
+    """Return the versions that an If-Match names (RFC 9110, 13.1.1). A tag in another form than ours matches none."""
     if if_match is None or if_match.strip() == "*":
         return None
     return [int(version) for version in re.findall(r'(?<!W/)"([1-9][0-9]{0,17})"', if_match)]

@@ -1,1 +1,1 @@
-"""What customers and orders are, without a database."""
+"""Customers and orders, without a database."""

@@ -27,7 +27,7 @@ class CustomerState:
 def changed_payload(
     customer_id: UUID, state: CustomerState, *, created_at: datetime, updated_at: datetime
 ) -> dict[str, Any]:
-    """The full state as an event tells it (S22): everything the copies may need, and no payment methods."""
+    """Return the full state as an event has it (S22): everything the copies may need, and no payment methods."""
     return {
         "customerId": str(customer_id),
         "email": state.email,
@@ -42,7 +42,7 @@ def changed_payload(
 
 
 def deleted_payload(customer_id: UUID, *, deleted_at: datetime) -> dict[str, Any]:
-    """A deletion tells who is gone, and nothing about them."""
+    """Return the payload of a deletion: the id, and no personal field."""
     return {"customerId": str(customer_id), "deletedAt": utc(deleted_at)}
 
 

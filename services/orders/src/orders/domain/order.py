@@ -1,4 +1,4 @@
-"""What an order may charge: prices that are ours, a total that is their sum (never what the caller believes)."""
+"""The amounts of an order: our own prices, and a total that is their sum (never the caller's)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """What is charged for one piece of a product."""
+    """The price for one piece of a product."""
 
     name: str
     unit_price: Decimal

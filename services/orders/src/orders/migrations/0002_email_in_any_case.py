@@ -13,8 +13,8 @@ def upgrade() -> None:
     op.execute("LOCK TABLE customers IN SHARE ROW EXCLUSIVE MODE")
     if found := op.get_bind().exec_driver_sql(SAME).scalar():
         raise CommandError(
-            f"customers {', '.join(found)} have the same e-mail address but for its case: change or delete all but one"
-            " of them with the version before, then migrate again; nothing was changed"
+            f"customers {', '.join(found)} have e-mail addresses that differ only in case: keep one of these customers,"
+            " change or delete the others with the previous version, then migrate again; nothing was changed"
         )
     op.execute("CREATE UNIQUE INDEX customers_email ON customers (lower(email))")
     op.execute("ALTER TABLE customers DROP CONSTRAINT customers_email_key")

@@ -33,7 +33,7 @@ async def find(connection: Connection, method_id: str) -> dict[str, Any] | None:
 
 
 async def lock(connection: Connection, method_id: str) -> Method | None:
-    """A payment method whose balance nobody else can change until the transaction ends."""
+    """Return a payment method and lock its row until the transaction ends."""
     cursor = await connection.execute(
         "SELECT orders_customer_id, balance FROM payment_methods WHERE id = %s FOR UPDATE", (method_id,)
     )

@@ -44,7 +44,7 @@ async def refund(connection: Connection, saga_id: UUID, payment_id: UUID) -> dic
     )
     row = await cursor.fetchone()
     if row is None:
-        raise Refused("already-refunded", f"payment {payment_id} has been refunded by somebody else", status=409)
+        raise Refused("already-refunded", f"payment {payment_id} was refunded outside this saga", status=409)
     method_id, amount = row
     await methods.change_balance(connection, method_id, amount)
     await _record(connection, payment_id, saga_id, "refund", amount)

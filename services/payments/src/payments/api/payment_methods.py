@@ -16,7 +16,7 @@ MethodId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["pm-a
 
 
 class Balance(Form):
-    """What can be taken, and from whom; without a customer, anybody may pay with it."""
+    """The balance, and the customer that it belongs to; without one, every customer may pay with it."""
 
     customer_id: UUID | None = None
     balance: Money

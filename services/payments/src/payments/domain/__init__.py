@@ -1,1 +1,1 @@
-"""What a payment is, without a database."""
+"""Payments, without a database."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A payment method. `customer_id` is None while it is anybody's, as in a test shop."""
+    """A payment method. If `customer_id` is None, every customer may pay with it, as in a test shop."""
 
     customer_id: UUID | None
     balance: Decimal

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/customers", tags=["customers (copies)"])
 
 
 class CustomerCopy(Message):
-    """What a courier needs of a customer, and nothing else (S21). `phone` is empty where none is known."""
+    """The fields of a customer that a courier needs, and no others (S21). `phone` is empty if none is known."""
 
     id: UUID
     orders_customer_id: UUID
