@@ -183,6 +183,12 @@ async def test_a_missing_secret_is_named_and_waited_for(captured: Captured) -> N
     await captured.until_gone()
 
 
+def left_behind(captured: Captured, apiserver: ApiServer) -> list[Object]:
+    """The Events about parts of capture that a deletion could not remove."""
+    events = apiserver.get("events", "-n", captured.scene.namespace)["items"]
+    return [event for event in events if event["reason"] == "CaptureLeftBehind"]
+
+
 @pytest.mark.parametrize("restarted", [False, True], ids=["as it was", "restarted"])
 async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_that_connect_uses(
     captured: Captured, apiserver: ApiServer, restarted: bool
@@ -199,8 +205,7 @@ async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_tha
     captured.scene.processes.ensure()
     await captured.until_gone()
     assert await captured.slots() == []
-    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
-    assert told["reason"] == "CaptureLeftBehind"
+    (told,) = left_behind(captured, apiserver)
     assert f"DROP PUBLICATION {slot}" in told["message"]
     assert "orders-postgres does not exist" in told["message"]
     assert "pg_drop_replication_slot" not in told["message"]
@@ -220,7 +225,7 @@ async def test_an_outbox_without_any_login_can_be_deleted_and_says_what_it_leave
     await captured.scene.delete(OUTBOXES, "orders")
     captured.scene.processes.ensure()
     await captured.until_gone()
-    (told,) = apiserver.get("events", "-n", captured.scene.namespace)["items"]
+    (told,) = left_behind(captured, apiserver)
     assert f"pg_drop_replication_slot('{(await captured.slots())[0]}')" in told["message"]
 
 
@@ -235,7 +240,7 @@ async def test_a_namespace_that_is_being_deleted_is_not_held_up_by_its_outbox(
     await captured.until_gone()
     assert await captured.slots() == []
     assert await captured.logins_kept() == []
-    assert apiserver.get("events", "-n", captured.scene.namespace)["items"] == []
+    assert left_behind(captured, apiserver) == []
 
 
 async def test_an_outbox_that_was_never_captured_is_deleted_at_once(captured: Captured) -> None:
@@ -260,13 +265,37 @@ async def test_a_deletion_that_waits_says_for_what_and_until_when(captured: Capt
     assert await captured.slots() == []
 
 
-async def test_a_table_that_is_no_outbox_is_not_captured(captured: Captured) -> None:
+async def test_a_table_that_is_not_an_outbox_is_not_captured(captured: Captured) -> None:
     with psycopg.connect(captured.owner.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE orders.customers (id uuid PRIMARY KEY, email text)")
     await captured.create_secrets()
     await captured.create_outbox(table="orders.customers")
-    told = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "DatabaseUnusable")
-    assert "orders.customers" in told["message"]
-    assert "column payload (jsonb) is missing" in told["message"]
+    refused = await captured.scene.until_condition(OUTBOXES, "orders", "Ready", "False", "TableUnsuitable")
+    assert "orders.customers" in refused["message"]
+    assert "payload" in refused["message"]
     await captured.scene.delete(OUTBOXES, "orders")
     await captured.until_gone()
+
+
+async def test_a_table_that_a_migration_recreates_is_an_event_and_never_silently_ready(
+    captured: Captured, apiserver: ApiServer
+) -> None:
+    await captured.begin()
+    before = (await captured.scene.status("orders", OUTBOXES))["publishedTables"]
+    operator = captured.scene.processes.operator
+    assert operator is not None
+    operator.stop()
+    with psycopg.connect(captured.owner.url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE orders.outbox RENAME TO outbox_old")
+        connection.execute(OUTBOX_TABLE.replace("CREATE SCHEMA orders;", ""))
+        connection.execute(f'GRANT SELECT ON orders.outbox TO "{captured.capture.username}"')
+        connection.execute(
+            "INSERT INTO orders.outbox (aggregate_type, aggregate_id, aggregate_version, event_type, event_version)"
+            " VALUES ('customer', gen_random_uuid(), 1, 'customer-created', '1.0')"
+        )
+        connection.execute("DROP TABLE orders.outbox_old")
+    captured.scene.processes.ensure()
+    await captured.scene.until_event(apiserver, "PublicationChanged")
+    await captured.scene.until_event(apiserver, "Republishing")
+    await captured.scene.until_ready(OUTBOXES, "orders")
+    assert (await captured.scene.status("orders", OUTBOXES))["publishedTables"] not in ([], before)
