@@ -330,7 +330,7 @@ async def test_a_journal_of_a_newer_version_is_left_alone(database: Login) -> No
     connection = await asyncpg.connect(database.url)
     await connection.execute("INSERT INTO kompensa.migrations (name) VALUES ('9999_tomorrow.sql')")
     await connection.close()
-    with pytest.raises(JournalTooNewError, match=r"9999_tomorrow.sql.*upgrade this engine"):
+    with pytest.raises(JournalTooNewError, match=r"9999_tomorrow\.sql"):
         await PostgresJournal(database.url).migrate()
 
 

@@ -80,7 +80,7 @@ async def test_a_participant_that_breaks_one_definition_is_taken_and_the_others_
         await world.declare_participant(timeout="5s")
         after = {name: revision for name, (revision, _) in declarations.definitions(NAMESPACE).items()}
         assert {name for name in before if before[name] != after[name]} == {"a", "c"}
-        with pytest.raises(DefinitionInvalidError, match=r"timeouts.total \(3s\) is shorter than one attempt \(5s\)"):
+        with pytest.raises(DefinitionInvalidError, match=r"timeouts\.total"):
             await declarations.put_definition(NAMESPACE, "broken", strict)
 
 
@@ -158,7 +158,7 @@ async def test_a_deleted_definition_starts_nothing() -> None:
         await world.declare("reserve")
         assert await world.first.declarations.delete_definition(NAMESPACE, "order")
         assert not await world.first.declarations.delete_definition(NAMESPACE, "order")
-        with pytest.raises(UnknownDefinitionError, match="there are: none"):
+        with pytest.raises(UnknownDefinitionError, match="none"):
             await world.start()
 
 
@@ -172,7 +172,7 @@ async def test_a_participant_that_is_gone_parks_the_saga_that_needs_it() -> None
         world.transport.release("action reserve")
         view = await world.until_phase(saga, "InterventionRequired")
         assert view.reason == "ParticipantNotFound"
-        assert "there is no Participant stub in namespace shop; apply it" in (view.message or "")
+        assert "Participant stub" in (view.message or "")
         await world.declare_participant()
         await world.first.sagas.ask(saga, "resume")
         await world.until_phase(saga, "Succeeded")
@@ -233,7 +233,7 @@ async def test_a_declaration_that_this_version_cannot_read_does_not_keep_the_eng
         await world.crash_first()
         await world.engine()
         await world.until_phase(await world.start(), "Succeeded")
-        with pytest.raises(UnknownDefinitionError, match="there are: order"):
+        with pytest.raises(UnknownDefinitionError, match="order"):
             await world.start("newer")
 
 

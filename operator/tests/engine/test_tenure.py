@@ -309,7 +309,7 @@ async def test_an_engine_without_a_shard_takes_no_saga() -> None:
         await world.declare("reserve")
         tenure = tenure_of(world.first)
         tenure.renew(Grant(lease=Lease("one", 1), shards=frozenset(), gained=frozenset()), 1e9)
-        with pytest.raises(NotReadyError, match="another engine"):
+        with pytest.raises(NotReadyError, match="shard"):
             await world.start()
         assert world.first.trouble == "owns no shard yet"
 
