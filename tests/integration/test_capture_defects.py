@@ -96,10 +96,18 @@ async def test_a_row_that_cannot_be_a_record_is_reported_and_holds_up_no_other(
     assert (key in reader.received()) == (spoilt == "occurred_at")
 
 
-async def test_many_large_events_do_not_exhaust_connects_memory(source: Source, reader: Reader) -> None:
+async def test_a_backlog_of_large_events_does_not_exhaust_connects_memory(source: Source, reader: Reader) -> None:
     await source.until_ready()
-    keys = {write(source, size=1_000_000) for _ in range(400)}
-    eventually(reader.received, lambda seen: seen >= keys)
+    source.connect.kill()
+    execute(
+        source,
+        "INSERT INTO orders.outbox (aggregate_type, aggregate_id, aggregate_version, event_type, event_version,"
+        " payload) SELECT 'customer', gen_random_uuid(), 1, 'customer-created', '1.0',"
+        " jsonb_build_object('note', repeat('x', 1000000)) FROM generate_series(1, 400)",
+    )
+    source.connect.start()
+    eventually(reader.received, lambda keys: len(keys) == 400, seconds=120)
+    assert source.connect.process.is_alive
     assert (await source.until_ready()).connector_state == "RUNNING"
 
 
@@ -191,6 +199,24 @@ async def test_rows_that_were_kept_from_the_stream_are_published_once_it_is_put_
     source.forget()
     if cure:
         execute(source, cure)
+    await source.until_ready()
+    eventually(reader.received, lambda keys: missed in keys)
+
+
+async def test_a_publication_of_another_role_that_has_to_be_corrected_is_named(
+    source: Source, reader: Reader, postgres: PostgresServer
+) -> None:
+    await source.until_ready()
+    name = source.outbox.publication
+    admin = postgres.admin_of(source.owner.database).url
+    execute(source, f"ALTER PUBLICATION {name} DROP TABLE orders.outbox")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"ALTER PUBLICATION {name} OWNER TO postgres")
+    missed = write(source)
+    status = await until_reason(source, "RightsMissing")
+    assert f"OWNER TO {source.owner.username}" in status.message
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"ALTER PUBLICATION {name} OWNER TO {source.owner.username}")
     await source.until_ready()
     eventually(reader.received, lambda keys: missed in keys)
 
