@@ -164,4 +164,4 @@ async def test_numbers_and_texts_of_an_input_arrive_as_they_were_sent(api: Api) 
     await api.world.first.declarations.put_definition("shop", "echo", spec)
     sent = {"price": "29.99", "n": 9_007_199_254_740_993, "text": "Grüße 🎈 \u2028", "list": [True, None, -1]}
     assert (await api.start(definition="echo", input=sent, wait="5s")).json()["phase"] == "Succeeded"
-    assert json.loads(api.world.transport.requests[-1].body) == {"all": sent}
+    assert json.loads(api.world.transport.requests[-1].message.body) == {"all": sent}
