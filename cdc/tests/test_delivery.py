@@ -19,7 +19,7 @@ CAPTURING = replace(
 
 
 def beat(sent: float, position: int, *, delivered: float = 0.0, seconds: float | None = None) -> Heartbeat:
-    return Heartbeat(sent=sent, position=position, delivered=delivered, seconds=seconds)
+    return Heartbeat(sent=sent, at=sent, position=position, delivered=delivered, seconds=seconds)
 
 
 def confirmed(position: int) -> Slot:
@@ -61,6 +61,15 @@ def test_a_slot_that_passes_heartbeats_which_never_come_stalls() -> None:
 def test_an_operator_that_starts_again_does_not_forget_a_stall() -> None:
     again = Delivery(delivered=100.0).after(beat(900.0, 20, delivered=100.0), confirmed(10))
     assert again.stalls(900.0)
+
+
+def test_a_clock_that_is_set_back_hides_no_stall_and_makes_none() -> None:
+    back = replace(beat(10.0, 20, delivered=100.0), at=101.0)
+    late = ARRIVED.after(back, confirmed(10))
+    assert not late.stalls(101.0)
+    assert late.stalls(100.1 + TIMEOUT_SECONDS)
+    arrived = ARRIVED.after(replace(beat(10.0, 20, delivered=10.0, seconds=0.1), at=101.0), confirmed(20))
+    assert (arrived.delivered, arrived.waiting) == (10.0, 0)
 
 
 def test_one_that_was_never_seen_waits_for_its_first_heartbeat() -> None:

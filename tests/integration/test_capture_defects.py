@@ -165,6 +165,24 @@ async def test_rows_of_a_partition_that_is_attached_are_published(source: Source
     eventually(reader.received, lambda keys: key in keys)
 
 
+async def test_a_migration_may_change_a_column_that_the_row_filter_reads(source: Source, reader: Reader) -> None:
+    await source.until_ready()
+    with psycopg.connect(source.owner.url) as connection:
+        connection.execute("SAVEPOINT refused")
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            connection.execute("ALTER TABLE orders.outbox ALTER payload TYPE json")
+        connection.execute("ROLLBACK TO refused")
+        connection.execute(f"ALTER PUBLICATION {source.outbox.publication} SET TABLE orders.outbox")
+        connection.execute("ALTER TABLE orders.outbox ALTER payload TYPE json")
+    between = write(source)
+    assert (await source.until_ready()).reason == "Capturing"
+    after = write(source)
+    large = write(source, size=source.outbox.max_event_bytes)
+    await until_reason(source, "RecordTooLarge")
+    eventually(reader.received, lambda keys: {between, after} <= keys)
+    assert large not in reader.received()
+
+
 @pytest.mark.parametrize(
     ("defect", "reason", "cure"),
     [

@@ -16,7 +16,7 @@ class Delivery:
     Attributes
     ----------
     delivered
-        When the newest heartbeat that was seen in Kafka was sent, in seconds since the epoch; 0.0 if none was.
+        When the last heartbeat that was seen in Kafka was sent, in seconds since the epoch; 0.0 if none was.
     seconds
         How long the last heartbeat took that came while it was waited for.
     waiting
@@ -24,34 +24,40 @@ class Delivery:
     confirmed
         Up to where the slot was confirmed.
     moved
-        When something last came or the slot last moved; 0.0 if that is not known.
+        When something last came or the slot last moved, by the monotonic clock; None if that is not known.
     """
 
     delivered: float = 0.0
     seconds: float = 0.0
     waiting: int = 0
     confirmed: int = 0
-    moved: float = 0.0
+    moved: float | None = None
 
     def after(self, beat: Heartbeat, slot: Slot) -> "Delivery":
         """The result with one more heartbeat."""
         if beat.seconds is not None:
             return Delivery(
-                delivered=beat.sent, seconds=beat.seconds, waiting=0, confirmed=slot.confirmed, moved=beat.sent
+                delivered=beat.sent, seconds=beat.seconds, waiting=0, confirmed=slot.confirmed, moved=beat.at
             )
-        if beat.delivered > self.delivered:
+        if beat.delivered not in (0.0, self.delivered):
             return replace(
-                self, delivered=beat.delivered, waiting=beat.position, confirmed=slot.confirmed, moved=beat.sent
+                self, delivered=beat.delivered, waiting=beat.position, confirmed=slot.confirmed, moved=beat.at
             )
         waiting = self.waiting or beat.position
         # A slot that has passed a heartbeat which is not in Kafka moves, and delivers nothing.
         moves = self.confirmed and self.confirmed < slot.confirmed < waiting
-        moved = beat.sent if moves else self.moved or self.delivered or beat.sent
+        moved = beat.at if moves else self._moved_before(beat)
         return replace(self, waiting=waiting, confirmed=slot.confirmed, moved=moved)
 
     def stalls(self, now: float) -> bool:
-        """Whether nothing has come for too long."""
-        return bool(self.waiting) and now - self.moved > TIMEOUT_SECONDS
+        """Whether nothing has come for too long, at this time of the monotonic clock."""
+        return bool(self.waiting) and self.moved is not None and now - self.moved > TIMEOUT_SECONDS
+
+    def _moved_before(self, beat: Heartbeat) -> float:
+        """After a start of the operator, only the time of day of the last heartbeat is known."""
+        if self.moved is not None:
+            return self.moved
+        return beat.at - max(0.0, beat.sent - self.delivered) if self.delivered else beat.at
 
 
 def stall_text(outbox: Outbox, delivery: Delivery, slot: Slot, *, topic: str, unpublished: str) -> str:

@@ -31,15 +31,18 @@ class Heartbeat:
     ----------
     sent
         When it was sent, in seconds since the epoch by the clock of this process.
+    at
+        The same by the monotonic clock, which never jumps.
     position
         Its place in the WAL.
     delivered
-        When the newest heartbeat that is in Kafka was sent; 0.0 if there is none.
+        When the last heartbeat that is in Kafka was sent; 0.0 if there is none.
     seconds
         How long this one took; None if it did not come while we waited.
     """
 
     sent: float
+    at: float
     position: int
     delivered: float
     seconds: float | None
@@ -73,7 +76,7 @@ async def beat(capture: Database, bootstrap: str, outbox: Outbox) -> Heartbeat:
     finally:
         await asyncio.to_thread(reader.close)
     taken = time.monotonic() - started if delivered == sent else None
-    return Heartbeat(sent=sent, position=position, delivered=delivered, seconds=taken)
+    return Heartbeat(sent=sent, at=started, position=position, delivered=delivered, seconds=taken)
 
 
 def sent_at(record: bytes) -> float:
@@ -116,13 +119,14 @@ class _Reader:
         self._consumer.assign([TopicPartition(self._topic, 0, max(low, high - 1))])
 
     def wait_for(self, sent: float) -> float:
-        """The newest heartbeat that has come, `sent` if it comes while we wait."""
-        newest, deadline = 0.0, time.monotonic() + WAIT_SECONDS
-        while newest < sent and (left := deadline - time.monotonic()) > 0:
+        """The last heartbeat that has come: `sent`, if it comes while we wait."""
+        last, deadline = 0.0, time.monotonic() + WAIT_SECONDS
+        # Equality and not order: the clock may have been set back since the one before.
+        while last != sent and (left := deadline - time.monotonic()) > 0:
             record = self._consumer.poll(left)
             if record is not None and record.error() is None:
-                newest = max(newest, sent_at(record.value() or b""))
-        return newest
+                last = sent_at(record.value() or b"")
+        return last
 
     def close(self) -> None:
         self._consumer.close()

@@ -33,7 +33,7 @@ async def proved(place: Place, known: OutboxStatus, *, config: dict[str, str], w
     if slot is None:
         return known.unready("SlotLost", f"slot {place.outbox.slot} was dropped a moment ago")
     known = replace(known, lag_bytes=slot.lag_bytes, delivery=known.delivery.after(heartbeat, slot))
-    if known.delivery.stalls(heartbeat.sent):
+    if known.delivery.stalls(heartbeat.at):
         return known.unready("DeliveryStalled", await _stall_text(place, known, slot))
     if not known.delivery.delivered:
         return known.unready("ConnectorStarting", f"waiting for the first heartbeat in topic {topic_of(place.outbox)}")
