@@ -100,7 +100,7 @@ class ClusterTarget:
                 raise
             return {"phase": "Pending", "steps": []}  # the operator is about to hand it over
 
-    async def face(self, name: str) -> View:
+    async def saga_view(self, name: str) -> View:
         found = await self._kube.get(SAGAS, self._namespace, name)
         status: View = found.get("status") or {}
         return status

@@ -39,7 +39,7 @@ class LocalTarget:
     async def saga(self, name: str) -> View:
         return await self._engine.saga(self._ids[name])
 
-    async def face(self, name: str) -> View:
+    async def saga_view(self, name: str) -> View:
         return await self.saga(name)
 
     async def sagas(self) -> Sequence[View]:

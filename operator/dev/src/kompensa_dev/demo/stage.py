@@ -49,8 +49,8 @@ class Stage:
     async def ended(self, name: str) -> View:
         """Wait until the user sees that the saga has ended; return what they see."""
 
-        async def face() -> View | None:
-            view = await self.target.face(name)
+        async def ended() -> View | None:
+            view = await self.target.saga_view(name)
             return view if view.get("phase") in RESTING else None
 
-        return await wait_for(face, what=f"saga {name} ended", timeout=END_SECONDS)
+        return await wait_for(ended, what=f"saga {name} ended", timeout=END_SECONDS)

@@ -46,7 +46,7 @@ class Target(Protocol):
         """The saga as the engine sees it now."""
         ...
 
-    async def face(self, name: str) -> View:
+    async def saga_view(self, name: str) -> View:
         """The saga as its user sees it: the status of its object, where it has one."""
         ...
 
