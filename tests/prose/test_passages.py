@@ -41,6 +41,13 @@ def test_portuguese_pages_build_products_and_the_rules_are_not_read(tmp_path: Pa
     assert [path.name for path in files(tmp_path)] == ["a.md"]
 
 
+@pytest.mark.parametrize("name", ["a.py", "a.toml"])
+def test_comments_behind_code_are_passages_of_their_own(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("a = 1  # the first\nb = 2  # the second\n# a comment\n# that goes on\n", encoding="utf-8")
+    assert [passage.text for passage in passages(path)] == ["the first", "the second", "a comment\nthat goes on"]
+
+
 def test_a_file_that_is_not_text_of_ours_has_no_prose(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(b"\x89PNG")

@@ -65,6 +65,8 @@ def _comments(text: str) -> Iterator[tuple[int, str, str]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT and not PRAGMA.match(token.string):
             rows.append((token.start[0], token.string.lstrip("# ").rstrip()))
+            if token.line[: token.start[1]].strip():
+                rows.append((token.start[0], ""))  # the end: a comment behind code does not go on in the next line
     yield from joined(rows)
 
 

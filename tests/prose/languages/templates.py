@@ -55,6 +55,8 @@ def _matches(rows: Iterable[str], pattern: re.Pattern[str]) -> Iterator[tuple[in
         found = target or pattern.search(row)
         if found and (target or _outside_quotes(row, found.start())):
             yield number, found.group(1).strip()
+            if row[: found.start()].strip():
+                yield number, ""  # the end: a comment behind code does not go on in the next line
 
 
 def _outside_quotes(row: str, at: int) -> bool:
@@ -67,7 +69,7 @@ def joined(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
     block: list[str] = []
     start = last = 0
     for number, text in rows:
-        if block and (number != last + 1 or not text or text.startswith(("- ", "@"))):
+        if block and (number > last + 1 or not text or text.startswith(("- ", "@"))):
             yield start, "text", "\n".join(block)
             block = []
         if text:
