@@ -3,12 +3,15 @@
 import pytest
 
 from kompensa.engine import driver
+from kompensa.engine.running_saga import InboxItem
 from kompensa.engine.saga_rows import stored_saga
 from kompensa.journal.errors import RejectedError
-from kompensa.journal.records import Acceptance
+from kompensa.journal.records import Acceptance, Signal
+from kompensa.model.events import SuspendAsked
 from kompensa.model.requests import Request
 from kompensa.model.saga import StepPhase
 from tests.support.engine_world import World, tenure_of
+from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED
 from tests.support.waiting import until
 
@@ -154,3 +157,26 @@ async def test_an_acceptance_that_the_journal_refuses_is_told_and_forgotten() ->
             await world.start()
         assert len(tenure_of(world.first).sagas) == 0
         assert world.transport.calls == []
+
+
+@pytest.mark.parametrize(("rejected", "phase"), [(False, "Suspended"), (True, "Running")])
+async def test_an_item_that_comes_during_acceptance_is_taken_after_it(rejected: bool, phase: str) -> None:
+    """If PostgreSQL rejects what the item leads to, the saga stalls; it was accepted all the same."""
+    async with World() as world:
+        await world.declare("reserve")
+        world.transport.hold("action reserve")
+        tenure, link = tenure_of(world.first), world.links[world.first]
+
+        async def suspend(question: str) -> None:
+            link.after = unnoticed
+            [running] = tenure.sagas
+            signal = Signal(id=1, saga_id=running.saga.id, kind="suspend", reason="")
+            tenure.runner.deliver(running, InboxItem(SuspendAsked(), signal))
+
+        link.after = suspend
+        link.poisonous = lambda write: rejected and not isinstance(write, Acceptance)
+        saga = await world.start()
+        assert saga in tenure.sagas
+        assert world.durable_phase(saga) == phase
+        link.poisonous = lambda _: False
+        world.transport.release("action reserve")
