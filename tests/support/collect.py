@@ -1,4 +1,4 @@
-"""What a person wants to see after a failed test: objects, events and logs, in files."""
+"""Objects, events and logs, in files for a person to read after a failed test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = "sagas,sagadefinitions,participants,outboxes,replicas,pods,deployments,s
 def collect(kubectl: Kubectl, folder: Path, *, shop: str = "shop") -> None:
     """Write everything of Kompensa and of the shop in namespace `shop` into `folder`.
 
-    What cannot be had is named in the file instead: a broken cluster is likely.
+    If something cannot be read, its file has the error instead: a broken cluster is likely.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for namespace in (SYSTEM, shop):
@@ -39,4 +39,4 @@ def _write(path: Path, kubectl: Kubectl, *arguments: str) -> None:
     try:
         path.write_text(kubectl.run(*arguments))
     except (KubectlError, subprocess.TimeoutExpired) as error:
-        path.write_text(f"not to be had: {error}\n")
+        path.write_text(f"cannot be read: {error}\n")

@@ -1,4 +1,4 @@
-"""What the code says of itself, read from its syntax: environment variables and reasons."""
+"""Facts about the code, read from its syntax: environment variables and reasons."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ def texts(node: ast.AST | None) -> Iterator[str]:
 
 
 def variables(*folders: str) -> set[str]:
-    """Strings that look like a variable of ours."""
+    """Strings in the form of one of our variables."""
     found = {text for tree in trees(*folders) for text in texts(tree)}
     return {text for text in found if re.fullmatch(r"KOMPENSA_[A-Z_]*[A-Z]", text)}
 
@@ -94,7 +94,7 @@ def tables(page: str, section: str = "") -> list[list[str]]:
 
 
 def named(rows: Iterable[list[str]], column: int = 0) -> list[str]:
-    """What stands in backticks in one column of a table."""
+    """Return the words in backticks in one column of a table."""
     return [word for row in rows for word in re.findall(r"`([^`]+)`", row[column])]
 
 

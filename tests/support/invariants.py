@@ -1,7 +1,7 @@
-"""What must hold once everything is quiet, checked on plain rows of the services' own databases.
+"""Invariants of a quiet system, checked on plain rows of the services' own databases.
 
-The functions are pure: they take what the ledgers say and return the violations as sentences, so the same checks
-serve the end-to-end tests, the chaos run and the local stack, and can themselves be tested with planted defects.
+The functions are pure: they take the ledgers and return the violations as sentences. So the same checks serve the
+end-to-end tests, the chaos run and the local stack, and planted defects can test them.
 The engine's view is used for two things only: which sagas there are, and which phase each ended in. The numbers
 I1..I9 are the names of the invariants in docs/concepts/reliability.md.
 """
@@ -129,7 +129,7 @@ def orphans(ledgers: Ledgers) -> list[str]:
 
 
 def ended(ledgers: Ledgers) -> list[str]:
-    """I4: every saga is in a terminal phase (a parked one is reported: nobody intervened here)."""
+    """I4: every saga is in a terminal phase (a parked one is reported: no person intervened here)."""
     phases = {saga_id: ledgers.phases[saga_id] for saga_id in ledgers.orders}
     return [f"I4 not ended: saga {saga_id} is {phase}" for saga_id, phase in phases.items() if phase not in TERMINAL]
 

@@ -32,7 +32,7 @@ def schema_of(kind: str) -> Schema:
 
 
 def fields(kind: str) -> list[str]:
-    """A line of a table for each field of a kind's spec. Fields that are described already are not told again."""
+    """A line of a table for each field of a kind's spec. Fields that are described already are left out."""
     told: dict[str, str] = {}
     spec = schema_of(kind)["properties"]["spec"]
     return [f"| `{path}` | {value} | {meaning} |" for path, value, meaning in _fields(spec, "", told)]

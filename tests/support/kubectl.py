@@ -29,7 +29,7 @@ class Kubectl:
         return done.stdout
 
     def warnings(self, *arguments: str) -> str:
-        """What the API server warns of while the command succeeds."""
+        """Return the API server's warnings about a command that succeeds."""
         done = self._ended(arguments, None, 60)
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")

@@ -1,7 +1,7 @@
 """An engine that dies at a chosen boundary: before or after a durable write, before or after a call of a participant.
 
-From that moment on nothing of it goes anywhere: every question it asks, of the journal or of a participant, waits for
-ever, as those of a killed process do. What had been sent before is on its way and arrives.
+From that moment on nothing of it goes anywhere: every question it asks, of the journal or of a participant, waits
+forever, as those of a killed process do. Calls sent before are on their way and arrive.
 """
 
 from __future__ import annotations

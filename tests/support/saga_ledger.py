@@ -1,4 +1,4 @@
-"""Participants as their databases would tell of them, for one saga."""
+"""Participants as their databases would show them, for one saga."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kompensa.model.outcomes import Direction, Outcome
 
 @dataclass
 class Ledger:
-    """What participants did for this saga, as their databases would tell.
+    """The effects of participants for one saga, as their databases would show them.
 
     Keyed steps are served with the kit's semantics: a stored reply for each key, a tombstone where the compensation
     came first. Others only know whether their effect is there: they refuse a second one, and undo what is there.

@@ -16,7 +16,7 @@ START = 1000.0
 
 
 class Run:
-    """A saga that has been accepted, unless told otherwise."""
+    """A saga that has been accepted, by default."""
 
     def __init__(self, definition: Definition, *, accepted: bool = True, saga_input: dict[str, Any] | None = None):
         self.definition = definition

@@ -1,4 +1,4 @@
-"""What must hold of every transition, and of a saga that has come to rest after all faults have healed."""
+"""Rules for every transition, and for a saga at rest after all faults have healed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_transition(before: Saga, after: Saga, commands: Sequence[Command]) -> None:
-    """What holds for every single transition."""
+    """Check the rules for every single transition."""
     if before.terminal:
         assert after is before, "a terminal saga changed"
         assert not commands, "a terminal saga asked for something"
@@ -44,7 +44,7 @@ def verify(world: World) -> None:
         assert not ledger.undone, "parked half-way undone although every compensation was possible"
         parked = [step for step in steps if saga.steps[step.index].phase is StepPhase.PARKED]
         assert parked, "parked without a parked step"
-        assert all(step.retriable for step in parked), "parked for good although no Retriable step is refused"
+        assert all(step.retriable for step in parked), "parked finally although no Retriable step is refused"
     _verify_order(world)
     if world.lives == 1 and not world.held:
         _verify_budgets(world)

@@ -1,7 +1,7 @@
 """One saga, its engine, the network and the participants in one thread, on a virtual clock.
 
-What happens next (which reply comes, which is lost, when the engine dies) is read from a tape of bytes, so a test
-library can search and shrink it, or is enumerated by `explore`. Whatever happens, the world checks at every call that
+The next event (which reply comes, which is lost, when the engine dies) is read from a tape of bytes, so a test
+library can search and shrink it, or is enumerated by `explore`. At every call the world checks that
 durable state had declared it; in the end everything heals, and `verify` judges by the participants' ledgers.
 """
 
@@ -38,11 +38,11 @@ PATIENCE = 3
 
 
 class Fate(Enum):
-    """What becomes of one call."""
+    """The outcome of one call."""
 
     ANSWERED = auto()
     NOT_SENT = auto()
-    """Nobody listens at the participant's address."""
+    """No process listens at the participant's address."""
     REQUEST_LOST = auto()
     REPLY_LOST = auto()
     DELAYED = auto()
@@ -91,13 +91,13 @@ class World:
         """Steps of which an action may have left the engine."""
         self.lives = 1
         self.held = False
-        """Whether anybody interfered: cancelled, suspended or resumed."""
+        """Whether a person interfered: cancelled, suspended or resumed."""
         self.person = person or ResumeAsked()
         self.patience = PATIENCE
         self._must_commit = must_commit
         self.feed(Accepted())
 
-    # What the engine does
+    # Acts of the engine
 
     def feed(self, event: Event) -> None:
         before = self.saga
@@ -141,7 +141,7 @@ class World:
             started = any(self.durable.steps[i].phase is not StepPhase.WAITING for i in retriable)
             assert started, "the point of no return was passed before that was durable"
 
-    # What happens to it
+    # Events around it
 
     def settle(self, position: int, fate: Fate) -> None:
         """One call under way gets its fate."""
@@ -173,12 +173,12 @@ class World:
             return Outcome.MISCONFIGURED
         if fate is Fate.REPLY_LOST:
             self.ledger.receive(step, direction)
-        if fate is Fate.DELAYED and step.keyed:  # nobody can refuse a late request without a tombstone
+        if fate is Fate.DELAYED and step.keyed:  # without a tombstone, no participant can refuse a late request
             self.delayed.append((step, direction))
         return Outcome.UNKNOWN
 
     def arrive(self, position: int) -> None:
-        """A delayed request reaches its participant; nobody waits for the reply any more."""
+        """A delayed request reaches its participant; no caller waits for the reply any more."""
         self.ledger.receive(*self.delayed.pop(position % len(self.delayed)))
 
     def repeat(self, position: int) -> None:

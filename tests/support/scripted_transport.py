@@ -22,13 +22,13 @@ class ScriptedTransport:
     Attributes
     ----------
     calls
-        What was asked, in order.
+        The calls, in order.
     requests
         The same, as they would be sent.
     urls
-        Where they would be sent to.
+        The addresses that they would be sent to.
     answers
-        By call: what is answered, one after the other, the last one for ever. Everything else is done.
+        By call: the answers one after the other, the last one forever. Every other call succeeds.
     looked
         Called at each call, before it is answered.
     """

@@ -82,7 +82,7 @@ class Shop:
         return scene
 
     def kept_of(self, scene: Scene) -> dict[str, Any]:
-        """What a saga could change, in one comparable value: stock and money of the scene."""
+        """All that a saga could change, in one comparable value: stock and money of the scene."""
         return {
             "stock": [self.call("inventory", "GET", f"/stock/{p}").ok() for p in (scene.product_a, scene.product_b)],
             "balance": self.call("payments", "GET", f"/payment-methods/{scene.payment_method}").ok()["balance"],

@@ -10,7 +10,7 @@ import asyncio
 import selectors
 
 START = 1_800_000_000.0
-"""What the wall clock says when a loop begins, in seconds since the epoch."""
+"""The wall clock at the start of a loop, in seconds since the epoch."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -21,7 +21,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout is None:
-            raise RuntimeError("nothing is left that could ever happen: the test waits for ever")
+            raise RuntimeError("nothing is left that could ever happen: the test waits forever")
         if not ready and timeout:
             self.now += timeout
         return ready

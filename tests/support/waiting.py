@@ -21,7 +21,7 @@ async def until(condition: Callable[[], object], what: str, *, seconds: float = 
     Raises
     ------
     AssertionError
-        If there is none in time; it says what was waited for and what was seen last.
+        If there is none in time; it names the wait and the last value.
     """
     last: object = None
     pause = max(0.005, seconds / 4000)  # an hour of virtual time need not be looked at in a million steps
@@ -56,7 +56,7 @@ def eventually(
     Raises
     ------
     AssertionError
-        If there is none in time; it says what was waited for and what was seen last, an error too.
+        If there is none in time; it names the wait and the last value or error.
     """
     deadline = time.monotonic() + seconds
     while True:

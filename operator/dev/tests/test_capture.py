@@ -1,4 +1,4 @@
-"""The thread that keeps the outboxes captured outlives whatever one of its passes raises, and tells it once."""
+"""The thread that keeps the outboxes captured outlives an error of one of its passes, and reports it once."""
 
 import threading
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ def test_a_pass_that_raises_is_told_once_and_the_next_ones_go_on(monkeypatch: py
         nonlocal passes
         passes += 1
         if passes in (2, 3):
-            raise RuntimeError("an answer that nobody foresaw")
+            raise RuntimeError("an unexpected answer")
         if passes > 3:
             went_on.set()
         return OutboxStatus(connector=outbox.connector, slot="s", publication="p", ready=True)
@@ -62,4 +62,4 @@ def test_a_pass_that_raises_is_told_once_and_the_next_ones_go_on(monkeypatch: py
 
     (only,) = told
     assert "Outbox shop/orders" in only
-    assert "RuntimeError: an answer that nobody foresaw" in only
+    assert "RuntimeError: an unexpected answer" in only

@@ -1,4 +1,4 @@
-"""What the demo compares: it must notice what is not as before, and an order that is not reversed."""
+"""The demo notices a difference from before, and an order that is not reversed."""
 
 from kompensa_dev.demo.ledger import Ledger
 from kompensa_dev.demo.scene import Scene

@@ -1,4 +1,4 @@
-"""Killing a pod's processes from its node, which is a container: which container, and what is run in it."""
+"""Killing a pod's processes from its node, which is a container: which container, and which command in it."""
 
 from __future__ import annotations
 

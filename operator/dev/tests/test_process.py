@@ -1,4 +1,4 @@
-"""Programs and what is left of them."""
+"""Programs, and their files and processes after their end."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a chaos run holds against the shop: its own orders, and nothing that was wrong before the first kill."""
+"""A chaos run judges only its own orders, and nothing that was wrong before the first kill."""
 
 from __future__ import annotations
 

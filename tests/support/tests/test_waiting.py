@@ -1,4 +1,4 @@
-"""A wait ends with what was waited for, or says what was seen instead."""
+"""A wait ends with the awaited value, or with an error that shows the last one."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ RETRY_SECONDS = 0.5
 
 @dataclass
 class Capture:
-    """The outboxes of one stack; `statuses` is by namespace and name, as an Outbox object's status would tell.
+    """The outboxes of one stack; `statuses` is by namespace and name, as in the status of an Outbox object.
 
-    `say` is told, by the thread, what a pass has raised.
+    `say` gets the error of a pass, from the thread.
     """
 
     kafka: KafkaBroker
@@ -63,7 +63,7 @@ class Capture:
                 self._reconcile_or_tell(document)
 
     def _reconcile_or_tell(self, document: Document) -> None:
-        """A pass that fails may not end the thread: the next one may do better. The same failure is told once."""
+        """A pass that fails may not end the thread: the next one may do better. The same failure is reported once."""
         trouble = ""
         try:
             self._reconcile(document)
@@ -100,12 +100,12 @@ class Capture:
 
 
 def login_of_secret(logins: Logins, document: Document, secret: str) -> Login:
-    """The local login that stands for a Secret of the cluster.
+    """The local login in the place of a Secret of the cluster.
 
     Raises
     ------
     DevError
-        When there is none; the text lists those there are.
+        When there is none; the text lists the known ones.
     """
     try:
         return logins.by_secret[secret]

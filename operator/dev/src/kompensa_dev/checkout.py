@@ -6,7 +6,7 @@ from kompensa_dev.errors import DevError
 
 
 def checkout() -> Path:
-    """The root of the checkout this package is installed from, or the one we stand in.
+    """The root of the checkout this package is installed from, or the one of the current folder.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Where the starters and the demo write for people."""
+"""The console that the starters and the demo write to."""
 
 import sys
 

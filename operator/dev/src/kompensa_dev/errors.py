@@ -1,4 +1,4 @@
-"""What can go wrong with local processes, said so that a person knows the next step."""
+"""Errors of local processes; each text names the next step."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ class DevError(CommandError):
 
 
 class BadInputError(DevError):
-    """What a person wrote (a file, a path, an object) cannot be used."""
+    """An input (a file, a path, an object) cannot be used."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, status=BAD_INPUT)

@@ -39,7 +39,7 @@ class Libraries:
 
 
 def libraries() -> Libraries:
-    """Fetch what is missing (once a machine) and tell where the jars are.
+    """Fetch missing jars (once on a machine) and return their folders.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def libraries() -> Libraries:
     try:
         made = subprocess.run(argv, cwd=checkout(), capture_output=True, text=True, timeout=FETCH_SECONDS, check=True)
     except subprocess.CalledProcessError as error:
-        raise DevError(f"the jars of Kafka and Connect could not be had: {error.stderr.strip()}") from None
+        raise DevError(f"the jars of Kafka and Connect could not be fetched: {error.stderr.strip()}") from None
     except subprocess.TimeoutExpired:
         raise DevError(f"the jars of Kafka and Connect were not there after {FETCH_SECONDS:.0f} s: try again") from None
     places = json.loads(made.stdout)

@@ -80,7 +80,7 @@ def server_properties(data: Path, *, port: int, controller_port: int) -> str:
         "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": str(data),
-        # Topics are made by whoever declares them (Outbox objects): a misspelt name must fail, not come to be.
+        # Outbox objects create the topics that they declare: a misspelt name must fail, not create another one.
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",

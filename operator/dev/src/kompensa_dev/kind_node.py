@@ -1,6 +1,6 @@
 """A node of a kind cluster, which is a container on this machine: the place to end a pod as a crash would.
 
-Deleting a pod, also with a grace of zero, lets the kubelet end it in good order; SIGKILL from inside never reaches
+Deleting a pod, even with a grace of zero, lets the kubelet end it in good order; SIGKILL from inside never reaches
 process 1. From the node it does.
 """
 

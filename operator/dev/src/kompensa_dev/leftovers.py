@@ -16,7 +16,7 @@ KILL_AFTER_SECONDS = 5.0
 
 
 def start_time(pid: int) -> str | None:
-    """When the process started, as its system tells it; None when there is no such process (or only its zombie)."""
+    """When the process started, as its system reports it; None if there is no such process (or only its zombie)."""
     proc = Path(f"/proc/{pid}/stat")
     if not Path("/proc/self/stat").exists():
         listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)

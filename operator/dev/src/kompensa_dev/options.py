@@ -1,4 +1,4 @@
-"""What a person may choose about the local stack."""
+"""Options of the local stack."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ class StackOptions:
     faults
         Whether services obey the fault header.
     files
-        YAML to apply besides the shop's own.
+        YAML to apply in addition to the shop's own.
     """
 
     port_base: int | None = PORT_BASE
@@ -68,7 +68,7 @@ def wanted_ports(base: int = PORT_BASE) -> StackPorts:
 
 
 def choose_ports(ports: Ports, base: int | None) -> StackPorts:
-    """The wanted ports where they are free, others where they are not (`ports.moved` then tells)."""
+    """Return the wanted ports; if one is not free, another in its place (`ports.moved` lists these)."""
     if base is None:
         names = {service: ports.take(service) for service in SERVICES}
         return StackPorts(ports.take("api"), names, ports.take("connect"), ports.take("kafka"))

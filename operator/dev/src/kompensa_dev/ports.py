@@ -1,7 +1,7 @@
 """Loopback ports: the wanted one when it is free, otherwise any other.
 
-A port is found free by binding it, and given up again before the program takes it. In that gap somebody else may get
-it; the program then fails to start and says so. Within one process no port is ever given out twice.
+A port is found free by binding it, and given up again before the program takes it. In that gap another program may
+take it; ours then fails to start and says so. Within one process no port is ever given out twice.
 """
 
 import errno
@@ -32,7 +32,7 @@ _LOCK = Lock()
 
 @dataclass
 class Ports:
-    """Gives out ports, one name at a time; `moved` tells which names did not get the port they asked for."""
+    """Gives out ports, one name at a time; `moved` has the names that did not get the port that they asked for."""
 
     moved: dict[str, tuple[int, int]] = field(default_factory=dict)
 

@@ -114,7 +114,7 @@ class PostgresServer:
         self.process.kill()
 
     def create_database(self, name: str, *, owner: str | None = None) -> Login:
-        """Make a database of its own role (named like it unless `owner` says otherwise) that nobody else may enter.
+        """Make a database of its own role (named like it unless `owner` says otherwise) that no other role may enter.
 
         This and the two below may be called again on data that are kept.
         """

@@ -24,16 +24,16 @@ TAIL_LINES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to start.
+    """A program to start.
 
     Parameters
     ----------
     environment
-        Added to ours.
+        Added to the environment of this process.
     user
-        Run as this user instead of ours; only root may ask for it.
+        Run as this user; only root may ask for it.
     stop_signal
-        What asks it to end in good order.
+        The signal that ends it in good order.
     tier
         Programs of a higher tier use those of a lower one and are stopped before them.
     """
@@ -127,7 +127,7 @@ class Process:
 
 
 def kept_logs() -> Path:
-    """Where logs go that somebody may want to read after the run is gone."""
+    """Return the folder for logs that a person may want to read after the run."""
     folder = cache_folder() / "logs" / "dev"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -1,8 +1,9 @@
 """The folder of one run: its processes, their logs and data, and the promise that nothing of it stays behind.
 
-Three nets, each for when the one before it is torn: `close` at a normal end, the keeper process when the starter is
-killed, and the next run's `sweep` when the keeper went with it (a reboot). An flock on the folder tells a live run
-from a dead one; the kernel frees it with its holder, so no run is ever taken for alive after its end.
+Processes are ended in three ways, each for the failure of the one before. `close` serves a normal end, and the keeper
+process serves if the starter is killed. The `sweep` of the next run serves if the keeper died too (a reboot).
+An flock on the folder shows that a run is alive. The kernel frees it with its holder, so a run never looks alive after
+its end.
 """
 
 import fcntl
@@ -48,7 +49,7 @@ class Run:
         """
         sweep()
         if keep is None:
-            # Renamed once it is locked: under its final name a sweep would take it for a dead run's.
+            # Renamed once it is locked: under its final name a sweep would treat it as a dead run's.
             nameless = Path(tempfile.mkdtemp(prefix="kompensa-new-"))
             lock = _locked(nameless)
             folder = nameless.rename(nameless.with_name(nameless.name.replace("kompensa-new-", PREFIX)))

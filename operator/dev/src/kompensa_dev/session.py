@@ -1,4 +1,4 @@
-"""`kompensa dev` from start to Ctrl-C: the stack comes up, the demo is told, files are watched, all of it goes."""
+"""`kompensa dev` from start to Ctrl-C: the stack starts, the demo runs, files are watched, everything ends."""
 
 import asyncio
 import shutil

@@ -6,8 +6,8 @@ import typer
 
 
 def demo(
-    namespace: Annotated[str, typer.Option(help="Where the shop is installed.")] = "shop",
-    system_namespace: Annotated[str, typer.Option(help="Where the engine is installed.")] = "kompensa-system",
+    namespace: Annotated[str, typer.Option(help="Namespace of the shop.")] = "shop",
+    system_namespace: Annotated[str, typer.Option(help="Namespace of the engine.")] = "kompensa-system",
 ) -> None:
     """Place an order, undo two, kill the engine in the middle of others, copy a customer: on the cluster of `make up`.
 

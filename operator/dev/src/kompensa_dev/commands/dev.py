@@ -24,7 +24,7 @@ def dev(
     ] = False,
     file: Annotated[
         list[Path] | None,
-        typer.Option("--file", "-f", help="More YAML, of your own kinds."),
+        typer.Option("--file", "-f", help="Further YAML files with your own objects."),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Apply YAML again when a file changes.")] = False,
     isolation: Annotated[

@@ -1,4 +1,4 @@
-"""Expectations of a stage: met, or the demo ends with what was expected and what was found."""
+"""Expectations of a stage: if one is not met, the demo ends and shows it next to the actual value."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ class CheckFailedError(CommandError):
 
 
 def expect(holds: bool, text: str) -> None:
-    """End the demo unless `holds`; the text says what was expected and what was found."""
+    """End the demo unless `holds`; the text has the expectation and the actual value."""
     if not holds:
         raise CheckFailedError(text)
 

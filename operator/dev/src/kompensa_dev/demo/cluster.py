@@ -163,7 +163,7 @@ class ClusterTarget:
             Hint(command="kompensa watch orders.customer-created --last 3", purpose="follow a topic"),
             Hint(command="make chaos", purpose="kill pods under load, then check that nothing is lost"),
             Hint(command="make down", purpose="delete the cluster"),
-            Hint(command=f"{self.shop.urls['orders']}/docs", purpose="orders' API; the other services' likewise"),
+            Hint(command=f"{self.shop.urls['orders']}/docs", purpose="orders' API; the other services have one, too"),
         )
 
     async def _scale(self, service: str, replicas: int) -> None:

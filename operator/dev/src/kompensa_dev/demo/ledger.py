@@ -1,4 +1,4 @@
-"""What an order could change, read from the services that own it: stock, money, orders, invoices."""
+"""All that an order could change, read from the services that own it: stock, money, orders, invoices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Ledger:
     lines: tuple[tuple[str, str], ...]
 
     def differences(self, other: "Ledger") -> list[str]:
-        """What is not as in the other, one sentence each."""
+        """Return the differences from the other ledger, one sentence each."""
         mine = dict(self.lines)
         return [f"{name}: {mine[name]} then, {amount} now" for name, amount in other.lines if mine[name] != amount]
 

@@ -73,7 +73,7 @@ class LocalTarget:
             Hint(command=f"kompensa sagas list{api}", purpose="every saga"),
             Hint(command=f"kompensa sagas get {max(self._ids)}{api}", purpose="one saga: steps and history"),
             Hint(command=f"{kafka}kompensa watch orders.customer-created --last 3", purpose="follow a topic"),
-            Hint(command=f"{orders}/docs", purpose="orders' API; the other services' likewise"),
+            Hint(command=f"{orders}/docs", purpose="orders' API; the other services have one, too"),
         )
 
 

@@ -26,7 +26,7 @@ _ADDRESS = {
 
 @dataclass(frozen=True)
 class Product:
-    """What is sold: two of the first make 59.98, one of the second 149.99."""
+    """A product on sale: two of the first cost 59.98, one of the second 149.99."""
 
     name: str
     price: str

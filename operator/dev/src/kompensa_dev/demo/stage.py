@@ -1,4 +1,4 @@
-"""What a stage works with: the target, the scene, and a place to tell its story."""
+"""The tools of a stage: the target, the scene, and a console to report on."""
 
 import time
 from collections.abc import Iterator, Sequence

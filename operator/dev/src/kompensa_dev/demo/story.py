@@ -18,7 +18,7 @@ STAGES = (
     ("An order succeeds", order_succeeds),
     ("Two orders fail half-way and are undone", failures_are_undone),
     ("The engine is killed in the middle", engine_is_killed),
-    ("What there is now", tell_what_there_is),
+    ("The state now", tell_what_there_is),
 )
 
 

@@ -1,4 +1,4 @@
-"""What the demo needs of the place it runs in."""
+"""The requirements of the demo on the place that it runs in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Target(Protocol):
         ...
 
     async def saga_view(self, name: str) -> View:
-        """The saga as its user sees it: the status of its object, where it has one."""
+        """The saga as its user sees it: the status of its object, if it has one."""
         ...
 
     async def sagas(self) -> Sequence[View]: ...
