@@ -1,7 +1,7 @@
-"""What each goal needs on this machine, made sure of again and again.
+"""The needs of each goal on this machine; a second call finds them and does nothing.
 
-lint: the Python environment. unit: Helm besides. try: PostgreSQL, Java and the jars, for real servers as local
-processes. integration: Kubernetes' API server and Helm besides. demo: a container engine and the cluster's tools.
+lint: the Python environment. unit: Helm, too. try: PostgreSQL, Java and the jars, for real servers as local
+processes. integration: Kubernetes' API server and Helm, too. demo: a container engine and the cluster's tools.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The kind cluster `kompensa`: reused when healthy, made anew when absent or half-dead.
+"""The kind cluster `kompensa`: reused if healthy, created again if absent or half-dead.
 
 A reboot ends the node container while everything on disk looks as before, so what counts is what answers: the API
 server and a Ready node. Repairing a stopped control plane in place has too many half-ways; a new one takes 20 s and the
@@ -32,7 +32,7 @@ OTHER_IMAGE = "but made from another node image than the one wanted now: `make d
 
 
 class State(Enum):
-    """What there is of the cluster."""
+    """The state of the cluster."""
 
     ABSENT = "absent"
     BROKEN = "half-dead"
@@ -87,7 +87,7 @@ class KindCluster:
         return ports.unpublished(self._ports(), published) if published else []
 
     def _runs(self, node_image: NodeImage) -> bool:
-        """Whether the node was made from this image; an image that is gone from the engine cannot be told apart."""
+        """Whether the node was made from this image; an image that is gone from the engine cannot be compared."""
         wanted = self.engine.ask("image", "inspect", "--format", "{{.Id}}", node_image.name)
         used = self.engine.ask("inspect", "--format", "{{.Image}}", NODE)
         return not wanted or not used or wanted.removeprefix("sha256:") == used.removeprefix("sha256:")

@@ -1,6 +1,6 @@
-"""Which process listens on a TCP port of this machine, as far as Linux' /proc tells this user.
+"""Which process listens on a TCP port of this machine, as far as Linux' /proc shows to this user.
 
-Only for messages and for telling the engine's own processes from others: elsewhere than on Linux nobody is found.
+Only for messages, and to distinguish the engine's own processes from others: on other systems than Linux none is found.
 """
 
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def _open_files(process: Path) -> Iterator[str]:
         for entry in (process / "fd").iterdir():
             yield str(entry.readlink())
     except OSError:
-        return  # ended meanwhile, or somebody else's
+        return  # ended meanwhile, or of another user
 
 
 def _program(process: Path) -> str:

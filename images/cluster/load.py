@@ -20,7 +20,7 @@ def on_node(engine: Engine) -> set[str]:
 
 
 def lacking(wanted: Iterable[str], present: set[str]) -> list[str]:
-    """What has to be loaded, in a stable order and once each."""
+    """Return the images to load, in a stable order and once each."""
     return sorted({image for image in wanted if image not in present})
 
 

@@ -14,7 +14,7 @@ from images.cluster.listeners import Listener, listener_on
 from images.setup.errors import SetupError
 
 MAPPING = re.compile(r"\{listenAddress: ([0-9.]+), hostPort: (\d+), containerPort: (\d+)\}(?:\s*#\s*(.+))?")
-# What holds a published port on the engine's behalf, by the names that the kernel shows (15 characters).
+# Programs that hold a published port for the engine, by the names that the kernel shows (15 characters).
 ENGINE_PROGRAMS = ("conmon", "docker", "rootless", "slirp4netns", "pasta", "exe", "com.docker")
 
 
@@ -73,7 +73,7 @@ def is_free(port: HostPort) -> bool:
 
 
 def require_ours(ports: Iterable[HostPort]) -> None:
-    """Make sure that on a running cluster's ports nobody listens but the engine.
+    """Make sure that only the engine listens on a running cluster's ports.
 
     Raises
     ------

@@ -26,7 +26,7 @@ class Release:
     Attributes
     ----------
     images
-        Where the chart's values name an image -> which image stands there.
+        Path of an image in the chart's values -> name of the image.
     """
 
     chart: str
@@ -54,7 +54,7 @@ def by_chart(settings: Sequence[str]) -> Mapping[str, list[str]]:
     Raises
     ------
     SetupError
-        When one is not of that form or names no chart of ours.
+        When one is not of that form or does not name one of our charts.
     """
     chosen: dict[str, list[str]] = {release.chart: [] for release in RELEASES}
     for setting in settings:
@@ -78,7 +78,7 @@ def install(cluster: KindCluster, images: Mapping[str, str], settings: Mapping[s
 
 
 def upgrade_command(release: Release, cluster: KindCluster, images: Path, settings: Sequence[str]) -> Command:
-    """What the demo cluster sets (node ports), then the images, then what was asked for."""
+    """Values of the demo cluster (node ports), then the images, then the user's settings."""
     target: Command = [release.chart, CHARTS / release.chart, "--namespace", release.namespace]
     waiting = ["--wait", "--timeout", HELM_TIMEOUT]
     values: Command = ["--values", CHARTS / release.chart / "values-demo.yaml", "--values", images]

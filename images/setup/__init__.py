@@ -1,1 +1,1 @@
-"""What lies under every stage: the cache, its keys, running commands, reporting, pinned versions, system packages."""
+"""The base of every stage: the cache, its keys, running commands, reporting, pinned versions, system packages."""

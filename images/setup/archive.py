@@ -17,7 +17,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """What the container runtime is told besides the files."""
+    """The configuration of the container runtime, in addition to the files."""
 
     entrypoint: Sequence[str] = ()
     environment: Mapping[str, str] = field(

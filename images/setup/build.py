@@ -45,7 +45,7 @@ class ImageBuilder:
         return {name: recipes.image_name(name, tags[name]) for name in names}
 
     def _debian(self) -> str:
-        """Plain Debian to stand on: pulled where Docker reaches a registry, else made from packages where we may.
+        """The plain Debian under every image: pulled if Docker reaches a registry, else made from packages if we may.
 
         podman on Debian as root is not asked to pull: that is a bare server, which has packages.
         """

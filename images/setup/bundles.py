@@ -39,7 +39,7 @@ class Bundle:
         command: Command = [venv.PYTHON, "-m", "images.setup.closure", own, *self.distributions]
         names = output_of(command, cwd=CHECKOUT)
         if names is None:
-            raise SetupError(f"cannot tell what {self.name} needs: .venv is not whole; run `make venv`")
+            raise SetupError(f".venv is not complete: packages of {self.name} are missing; run `make venv`")
         return pinned(read_lock(), names.split())
 
     def app_key(self) -> str:

@@ -1,6 +1,6 @@
 """Build products on disk, outside the checkout, found again by a key over their inputs.
 
-A product is a folder `products/<name>-<key>`, built elsewhere and renamed into place: it is whole or absent, also after
+A product is a folder `products/<name>-<key>`, built elsewhere and renamed into place: it is whole or absent, even after
 a crash. One lock file a product keeps two runs from building the same thing twice. Old products of the same name are
 dropped some days after their last use, so that the cache does not grow without bound.
 """
@@ -28,7 +28,7 @@ def default_root(environment: Mapping[str, str]) -> Path:
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache folder and what is in it."""
+    """The cache folder and its content."""
 
     root: Path
 
@@ -51,7 +51,7 @@ class Cache:
         return self.state / "kubeconfig"
 
     def path(self, name: str, key: str) -> Path:
-        """Where the product is, or will be."""
+        """The folder that the product is in, or will be."""
         return self._folder("products") / f"{name}-{key}"
 
     def found(self, name: str, key: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Everything that a distribution needs at run time, by walking the metadata of what is installed.
+"""Everything that a distribution needs at run time, by walking the metadata of installed packages.
 
 Run by the environment's own Python (`.venv/bin/python -m images.setup.closure NAME..`): it is the one place here that
 needs a package, `packaging`, to judge markers such as `sys_platform == "win32"`. Prints one name a line; the

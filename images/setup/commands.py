@@ -105,7 +105,7 @@ def output_of(
     env: Mapping[str, str] | None = None,
     timeout: float = QUICK_SECONDS,
 ) -> str | None:
-    """What a short question to a tool prints, stripped; None when it says no, hangs or is not there."""
+    """Return the output of a short question to a tool, stripped; None if it says no, hangs or is not there."""
     try:
         done = subprocess.run(
             [str(word) for word in argv],

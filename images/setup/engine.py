@@ -1,7 +1,7 @@
 """The container engine: which one serves here, and the arguments it wants.
 
-podman and docker take the same words for almost everything. What differs, and what podman needs on small or restricted
-machines, is in this file and nowhere else. Nothing of the machine's own configuration is changed: podman reads a
+podman and docker take the same words for almost everything. This file has the differences, and the needs of podman on
+small or restricted machines. Nothing of the machine's own configuration is changed: podman reads a
 containers.conf of the project's through CONTAINERS_CONF.
 """
 

@@ -1,4 +1,4 @@
-"""What the set-up says when it cannot go on."""
+"""Errors of the set-up; each text says why it cannot go on."""
 
 from pathlib import Path
 

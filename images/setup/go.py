@@ -45,7 +45,7 @@ def kind() -> GoProgram:
 
 
 def helm(versions: Versions) -> GoProgram:
-    """Helm, told which Kubernetes its `template` and `lint` assume; unstamped they believe in 1.20."""
+    """Helm, stamped with the Kubernetes that its `template` and `lint` assume; unstamped they assume 1.20."""
     major, minor, _ = versions.kubernetes.split(".")
     stamps = [f"-X helm.sh/helm/v3/internal/version.version=v{versions.helm}"]
     for package in ("pkg/chartutil", "pkg/lint/rules"):
@@ -157,7 +157,7 @@ def executable_name(package: str) -> str:
 
 
 def module_folder(program: GoProgram, module: str, cache: Cache, versions: Versions, runner: Runner) -> Path:
-    """Where the sources of one of the program's modules are, downloaded if need be."""
+    """Return the folder of the sources of one of the program's modules; they are downloaded if need be."""
     go = go_command(cache, versions, runner)
     runner.run([go, "mod", "download", module], cwd=program.folder, env=ENVIRONMENT)
     command: Command = [go, "list", "-m", "-f", "{{.Dir}}", module]

@@ -1,4 +1,4 @@
-"""Images that are published: had already, pulled, or not to be had, which is no failure where we can build our own."""
+"""Published images: already there, pulled, or not available. The latter is not a failure if we can build our own."""
 
 import time
 
@@ -14,5 +14,5 @@ def pulled(engine: Engine, image: str, report: Report, *, stage: str, seconds: f
         started = time.monotonic()
         if engine.ask("pull", "--quiet", image, timeout=seconds) is not None:
             return True
-        pulling.note = f"not to be had ({time.monotonic() - started:.0f} s): {instead}"
+        pulling.note = f"not available ({time.monotonic() - started:.0f} s): {instead}"
     return False

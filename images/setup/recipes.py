@@ -1,7 +1,7 @@
-"""The catalogue: every container image but the node's, what it stands on and what goes into its build context.
+"""The catalogue: every container image except the node's, with its parent and the content of its build context.
 
 An image's tag is the key over all its inputs, its parent's tag included. So the same tag means the same image, and a
-change rebuilds just what stands on it.
+change rebuilds only the images above it.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Recipe:
     folder
         Folder in images/ whose files, the Containerfile among them, are the build context.
     parent
-        Image it is built FROM; None for those that stand on plain Debian.
+        Image it is built FROM; None for those directly above plain Debian.
     bundle
         Own distributions and their dependencies, as app/ and lib/ in the context.
     jars
@@ -75,12 +75,12 @@ _ALL = (
     *(_service(name) for name in SERVICES),
 )
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
-# What runs in pods; python and jre only lie under them.
+# Images that run in pods; python and jre are only their parents.
 DEPLOYED = tuple(name for name in RECIPES if name not in {"python", "jre"})
 
 
 def with_parents(names: tuple[str, ...]) -> list[Recipe]:
-    """These images and what they stand on, parents first."""
+    """These images and their parents, parents first."""
     ordered: dict[str, Recipe] = {}
     for name in names:
         recipe = RECIPES[name]
@@ -91,7 +91,7 @@ def with_parents(names: tuple[str, ...]) -> list[Recipe]:
 
 
 def tags(recipes: list[Recipe], debian: str) -> Mapping[str, str]:
-    """The tag of each image; `debian` identifies what the lowest of them stand on."""
+    """The tag of each image; `debian` identifies the image under the lowest of them."""
     found: dict[str, str] = {}
     for recipe in recipes:
         below = found[recipe.parent] if recipe.parent else debian

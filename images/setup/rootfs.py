@@ -9,7 +9,7 @@ from images.setup.cache import Cache
 from images.setup.digest import key_of
 from images.setup.stages import Report
 
-# Documentation and translations are a third of a minimal Debian and nobody reads them in a container.
+# Documentation and translations are a third of a minimal Debian, and a container has no reader for them.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*")
 KEPT = ("/usr/share/doc/*/copyright",)
 TAR = "rootfs.tar"

@@ -1,4 +1,4 @@
-"""What a person sees: one line a stage with its duration, and a sign of life from the long ones.
+"""The output for a person: one line a stage with its duration, and a sign of life from the long ones.
 
 On a terminal the running stage counts seconds in place; elsewhere (CI) it says every 30 s that it goes on. A failed
 stage shows the last lines of its log and where the rest is.
@@ -92,6 +92,6 @@ class Report:
 
 
 def stage_line(name: str, seconds: float, note: str = "") -> str:
-    """`name ........   12.3 s  note`; widths fixed so that the durations stand in a column."""
+    """`name ........   12.3 s  note`; widths fixed so that the durations form a column."""
     dots = "." * max(3, NAME_WIDTH - len(name))
     return f"{name} {dots} {seconds:6.1f} s  {note}".rstrip()

@@ -22,7 +22,7 @@ VENV = CHECKOUT / ".venv"
 PYTHON = VENV / "bin/python"
 STAMP = VENV / "kompensa-key"
 MINIMUM_PYTHON = (3, 11)
-# Certificates of the machine, also where they are not those that uv brings along; Python only as it is here.
+# Certificates of the machine, even if uv brings others along; Python only as it is here.
 UV_ENVIRONMENT: Mapping[str, str] = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 # Package name -> folder, in the order of their dependencies.
 DISTRIBUTIONS: Mapping[str, str] = {
