@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -41,23 +42,58 @@ def test_an_object_is_read_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "path"),
     [
-        ({"target": {"table": "customers"}}, "spec.target.table: 'customers' is not a table"),
+        ({"target": {"table": "customers"}}, "spec.target.table"),
         ({"target": {"table": 'a.b"; DROP TABLE c'}}, "spec.target.table"),
         ({"target": {"keyColumn": 'id"'}}, "spec.target.keyColumn"),
-        ({"target": {"columns": [{"name": "a", "type": "int"}]}}, r"columns\[0\].type: 'int' is unknown"),
-        ({"target": {"columns": [{"name": "a"}, {"name": "a"}]}}, "column a is named twice"),
-        ({"target": {"columns": [{"name": "synced_at"}]}}, "column synced_at is named twice"),
-        ({"onDelete": "Forget"}, "expected one of SoftDelete, Delete"),
+        ({"target": {"keyColumn": "id\n"}}, "spec.target.keyColumn"),
+        ({"target": {"versionColumn": "orders_customer_id"}}, "spec.target"),
+        ({"target": {"columns": [{"name": "a", "type": "int"}]}}, "spec.target.columns[0].type"),
+        ({"target": {"columns": [{"name": "a", "default": 0}]}}, "spec.target.columns[0].default"),
+        ({"target": {"columns": [{"name": "a"}, {"name": "a"}]}}, "spec.target.columns[1].name"),
+        ({"target": {"columns": [{"name": "synced_at"}]}}, "spec.target.columns[0].name"),
+        ({"target": {"colums": []}}, "spec.target.colums"),
+        ({"onDelete": "Forget"}, "spec.onDelete"),
         ({"batch": {"maxRecords": 0}}, "spec.batch.maxRecords"),
-        ({"batch": {"maxWait": "soon"}}, "spec.batch.maxWait: 'soon' is not a duration"),
-        ({"source": {"topics": []}}, "spec.source.topics: is empty"),
+        ({"batch": {"maxWait": "soon"}}, "spec.batch.maxWait"),
+        ({"source": {"topics": []}}, "spec.source.topics"),
+        ({"source": {}}, "spec.source.topics"),
+        ({"source": {"topics": ["a b"]}}, "spec.source.topics[0]"),
+        ({"source": "orders"}, "spec.source"),
+        ({"eventSchema": True}, "spec.eventSchema"),
     ],
 )
-def test_what_cannot_be_run_is_refused_with_its_path(changes: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(InvalidReplicaError, match=complaint):
-        replica_from_object(replica(**changes))
+def test_a_fault_is_named_by_its_path(changes: dict[str, Any], path: str) -> None:
+    assert paths_of(replica(**changes)) == [path]
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    broken = replica(
+        target={"table": "customers", "columns": [{"name": "a", "type": "int"}, {"nam": "b"}]},
+        batch={"maxRecords": "many", "maxWait": "soon"},
+    )
+    del broken["metadata"]["name"]
+    assert paths_of(broken) == [
+        "metadata.name",
+        "spec.target.table",
+        "spec.target.columns[0].type",
+        "spec.target.columns[1].name",
+        "spec.target.columns[1].nam",
+        "spec.batch.maxRecords",
+        "spec.batch.maxWait",
+    ]
+
+
+def test_an_empty_document_lacks_everything() -> None:
+    assert paths_of({}) == ["metadata", "spec"]
+
+
+def paths_of(document: dict[str, Any]) -> list[str]:
+    """The paths of the faults that are reported."""
+    with pytest.raises(InvalidReplicaError) as rejected:
+        replica_from_object(document)
+    return re.findall(r"(?:^|; )((?:metadata|spec)[^:; ]*): ", str(rejected.value))
 
 
 def test_soft_deletion_needs_a_column_to_mark() -> None:
