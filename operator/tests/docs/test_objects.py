@@ -1,4 +1,4 @@
-"""Every object of ours that a page shows would be taken: by the kind's schema, and by the code that reads it."""
+"""Every Kompensa object that a page shows would be accepted: by the kind's schema, and by the code that reads it."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def validator(kind: str) -> jsonschema_rs.Draft202012Validator:
 @pytest.mark.parametrize(
     ("page", "document"), SHOWN, ids=[f"{page.name}-{it['kind']}-{it['metadata']['name']}" for page, it in SHOWN]
 )
-def test_an_object_that_is_shown_would_be_taken(page: Path, document: Object) -> None:
+def test_an_object_that_is_shown_would_be_accepted(page: Path, document: Object) -> None:
     errors = validator(document["kind"]).iter_errors(document)
     found = [f"{page.name}: {'.'.join(map(str, error.instance_path))}: {error.message}" for error in errors]
     assert not found

@@ -70,10 +70,10 @@ def test_every_refusal_of_the_api_is_explained() -> None:
 
 
 def test_every_variable_is_described_and_read() -> None:
-    told = {name for name in named(tables("environment.md")) if name.isupper()}
-    assert {name for name in told if name.startswith("KOMPENSA_")} == variables(*CODE)
+    stated = {name for name in named(tables("environment.md")) if name.isupper()}
+    assert {name for name in stated if name.startswith("KOMPENSA_")} == variables(*CODE)
     known = {text for tree in trees(*CODE, "services/kit/src") for text in texts(tree)}
-    assert told <= known
+    assert stated <= known
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_the_fields_of_a_kind_are_those_of_its_crd(kind: str) -> None:
     assert shown == fields(kind), "\n".join(["write these lines:", *fields(kind)])
 
 
-def test_what_an_expression_may_name_is_told_place_by_place() -> None:
-    told = [set(named([row], 1)) for row in tables("definitions.md", "Expressions")]
-    assert told == [CALL_ROOTS, CALL_ROOTS - {"steps"}, CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOTS]
+def test_what_an_expression_may_name_is_stated_place_by_place() -> None:
+    stated = [set(named([row], 1)) for row in tables("definitions.md", "Expressions")]
+    assert stated == [CALL_ROOTS, CALL_ROOTS - {"steps"}, CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOTS]
 
 
 def test_every_page_is_listed() -> None:

@@ -16,7 +16,7 @@ CELLS = re.compile(r"^\| ([SF]\d+) \|(.*)\|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Number, what is asked, where it is built, the tests, and what is missing."""
+    """Number, request, places where it is built, tests, missing parts."""
     return [tuple(cell.strip() for cell in row) for row in CELLS.findall(PAGE.read_text(encoding="utf-8"))]
 
 

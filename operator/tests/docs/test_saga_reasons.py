@@ -36,7 +36,7 @@ NOT_SENT = "NotSent"
 
 
 class Seen:
-    """What people were shown: reasons with the phases of the sagas that had them, and the reasons of steps."""
+    """The reasons shown to people: those with the phases of the sagas that had them, and the reasons of steps."""
 
     def __init__(self) -> None:
         self.phases: defaultdict[str, set[str]] = defaultdict(set)
@@ -182,17 +182,17 @@ def _die_and_recover(seen: Seen) -> None:
     seen.look(run)
 
 
-def test_each_reason_of_a_saga_is_told_with_its_phases(seen: Seen) -> None:
+def test_each_reason_of_a_saga_is_stated_with_its_phases(seen: Seen) -> None:
     rows = [row for row in tables("saga-reasons.md") if set(row[1].split(", ")) <= ENDS]
-    told = {named([row])[0]: set(row[1].split(", ")) for row in rows}
+    stated = {named([row])[0]: set(row[1].split(", ")) for row in rows}
     given = {reason: phases for reason, phases in seen.phases.items() if not reason.startswith("Http")}
-    assert told == given
+    assert stated == given
 
 
-def test_a_status_becomes_a_sagas_reason_as_is_told(seen: Seen) -> None:
-    told = {reason for row in tables("saga-reasons.md") for reason in named([row], 1) if reason.startswith("Http")}
-    assert told == {reason for reason in seen.phases if reason.startswith("Http")}
-    only_parked = {reason for reason in told if seen.phases[reason] == {"InterventionRequired"}}
+def test_a_status_becomes_a_sagas_reason_as_stated(seen: Seen) -> None:
+    stated = {reason for row in tables("saga-reasons.md") for reason in named([row], 1) if reason.startswith("Http")}
+    assert stated == {reason for reason in seen.phases if reason.startswith("Http")}
+    only_parked = {reason for reason in stated if seen.phases[reason] == {"InterventionRequired"}}
     assert only_parked == {"Http401", "Http403", "Http404", "Http405"}
 
 
@@ -202,10 +202,10 @@ def test_a_reply_that_is_no_success_always_has_a_reason(direction: Direction) ->
     assert all(reply.reason == f"Http{status}" for status, reply in given if reply.outcome is not Outcome.SUCCEEDED)
 
 
-def test_the_reasons_of_steps_are_told(seen: Seen) -> None:
-    told = set(named(tables("saga-reasons.md", "Reasons of a step")))
+def test_the_reasons_of_steps_are_stated(seen: Seen) -> None:
+    stated = set(named(tables("saga-reasons.md", "Reasons of a step")))
     given = {reason for reason in seen.of_steps if not reason.startswith("Http")} - seen.phases.keys()
-    assert told == given | {"BeyondReturn"}
+    assert stated == given | {"BeyondReturn"}
 
 
 def test_a_cancel_beyond_return_is_in_the_history() -> None:
@@ -213,6 +213,6 @@ def test_a_cancel_beyond_return_is_in_the_history() -> None:
     assert [entry.reason for entry in run.feed(CancelAsked()).log] == ["BeyondReturn"]
 
 
-def test_refusals_before_the_beginning_are_told() -> None:
-    told = set(named(tables("saga-reasons.md", "Refused before it began")))
-    assert told == {refusal(EngineProblemError(422, slug, "", {}))[0] for slug in FINAL}
+def test_refusals_before_the_beginning_are_stated() -> None:
+    stated = set(named(tables("saga-reasons.md", "Refused before it began")))
+    assert stated == {refusal(EngineProblemError(422, slug, "", {}))[0] for slug in FINAL}
