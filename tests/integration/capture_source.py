@@ -84,14 +84,17 @@ class Source:
     async def until_ready(self) -> OutboxStatus:
         return await self.until(lambda status: status.ready)
 
-    async def until(self, is_right: Callable[[OutboxStatus], bool]) -> OutboxStatus:
+    async def until(self, is_right: Callable[[OutboxStatus], bool], *, seconds: float = 90) -> OutboxStatus:
         """Reconcile as the operator does, again and again, until the status is right."""
-        async with asyncio.timeout(90):
-            while True:
-                status = await self.reconcile()
-                if is_right(status):
-                    return status
-                await asyncio.sleep(0.2)
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    status = await self.reconcile()
+                    if is_right(status):
+                        return status
+                    await asyncio.sleep(0.2)
+        except TimeoutError:
+            raise AssertionError(f"waited {seconds:g} s for another status than {self.status}") from None
 
     async def remove(self) -> list[Leftover]:
         return await remove_outbox(

@@ -130,7 +130,9 @@ def _sizes(outbox: Outbox) -> dict[str, str]:
     return {
         "producer.override.max.request.size": str(outbox.max_record_bytes),
         # Counted in records alone, the queue could hold 16 GiB.
-        "max.queue.size.in.bytes": str(2 * LARGEST_EVENT_BYTES),
+        "max.queue.size.in.bytes": str(LARGEST_EVENT_BYTES),
+        # So many rows of a table are in memory at once; Debezium's own default is 10240.
+        "snapshot.fetch.size": str(max(1, min(10240, 2 * LARGEST_EVENT_BYTES // outbox.max_event_bytes))),
     }
 
 
