@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kompensa_cdc.capture import InvalidOutboxError, database_from_secret, outbox_from_object
+from kompensa_cdc.capture import InvalidOutboxError, outbox_from_object
 from kompensa_cdc.capture.naming import connector_name, replication_name
 
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
@@ -49,14 +49,3 @@ def test_an_outbox_that_cannot_be_captured_is_refused_with_its_field(spec: dict[
     good: dict[str, object] = {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
     with pytest.raises(InvalidOutboxError, match=complaint):
         outbox_from_object("shop", "orders", good | spec)
-
-
-def test_a_secret_that_lacks_keys_is_named_without_its_values() -> None:
-    with pytest.raises(InvalidOutboxError, match="orders-postgres lacks the keys port, username") as caught:
-        database_from_secret("orders-postgres", {"host": "db", "database": "orders", "password": "hush"})
-    assert "hush" not in str(caught.value)
-
-
-def test_a_password_is_in_no_repr() -> None:
-    keys = {"host": "db", "port": "5432", "database": "orders", "username": "orders", "password": "hush"}
-    assert "hush" not in repr(database_from_secret("orders-postgres", keys))

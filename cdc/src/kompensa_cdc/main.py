@@ -5,6 +5,7 @@ Composition only.
 
 import asyncio
 import gc
+import os
 import signal
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -20,7 +21,9 @@ from kompensa_cdc.replicas import rewind as rewind_replica
 from kompensa_cdc.replicas.endpoints import application
 from kompensa_cdc.replicas.table import TargetError
 from kompensa_cdc.replicas.target import trouble
+from kompensa_common.databases import database_url as complete
 from kompensa_common.logs import level_of, log_as_json
+from kompensa_common.secrets import UnusableValueError
 
 app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -41,13 +44,13 @@ def replica(
     """Keep one copy up to date until SIGTERM."""
     log_as_json(_level(log_level))
     _collect_seldom()
-    asyncio.run(_serve(_load(spec), bootstrap=kafka, database_url=database_url, host=host, port=port))
+    asyncio.run(_serve(_load(spec), bootstrap=kafka, database_url=_completed(database_url), host=host, port=port))
 
 
 @app.command()
 def rewind(spec: SpecPath, database_url: DatabaseUrl) -> None:
     """Read the copy's topics again from their beginning; what the copy has already is not written twice."""
-    loaded = _load(spec)
+    loaded, database_url = _load(spec), _completed(database_url)
     try:
         partitions = asyncio.run(rewind_replica(loaded, database_url=database_url))
     except (psycopg.Error, OSError) as error:
@@ -62,7 +65,7 @@ def retry(
     key: Annotated[str | None, typer.Option(help="Only this key; all parked keys without it.")] = None,
 ) -> None:
     """Try parked events again, after what made them poison was mended; keys that still do not fit stay parked."""
-    loaded = _load(spec)
+    loaded, database_url = _load(spec), _completed(database_url)
     try:
         retried = asyncio.run(retry_parked(loaded, database_url=database_url, key=key))
     except (psycopg.Error, OSError) as error:
@@ -104,6 +107,13 @@ def _load(path: Path) -> ReplicaSpec:
     except (OSError, yaml.YAMLError, InvalidReplicaError, InvalidSchemaError) as error:
         _fail(f"{path}: {error}")
     return spec
+
+
+def _completed(database_url: str) -> str:
+    try:
+        return complete({**os.environ, "DATABASE_URL": database_url}, "DATABASE_URL")
+    except UnusableValueError as error:
+        _fail(str(error))
 
 
 def _fail(text: str) -> NoReturn:

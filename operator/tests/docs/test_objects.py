@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kompensa.model.parsing import parse_definition, parse_participant, parse_saga
-from kompensa_cdc.capture.outbox import database_from_secret, outbox_from_object
+from kompensa_cdc.capture import database_from_secret, outbox_from_object
 from kompensa_cdc.replicas.spec import replica_from_object
 from tests.support.documentation import ROOT
 from tests.support.kinds import schema_of

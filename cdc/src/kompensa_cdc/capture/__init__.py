@@ -3,6 +3,7 @@
 from kompensa_cdc.capture.checks import check_outbox
 from kompensa_cdc.capture.connector import connector_config
 from kompensa_cdc.capture.errors import CaptureError
+from kompensa_cdc.capture.logins import database_from_secret
 from kompensa_cdc.capture.outbox import (
     Credentials,
     Database,
@@ -10,7 +11,6 @@ from kompensa_cdc.capture.outbox import (
     Inline,
     InvalidOutboxError,
     Outbox,
-    database_from_secret,
     outbox_from_object,
 )
 from kompensa_cdc.capture.reconcile import reconcile_outbox

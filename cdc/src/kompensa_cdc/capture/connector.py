@@ -64,7 +64,14 @@ def database_of_connector(config: Mapping[str, str], login: tuple[str, str] | No
     database = config.get("database.dbname", "")
     if not (host and port.isdigit() and database and username and password) or username.startswith("${"):
         return None
-    return Database(host=host, port=int(port), database=database, username=username, password=password)
+    return Database(
+        host=host,
+        port=int(port),
+        database=database,
+        username=username,
+        password=password,
+        sslmode=config.get("database.sslmode", "prefer"),
+    )
 
 
 def _database(database: Database, credentials: Credentials) -> dict[str, str]:
@@ -73,6 +80,7 @@ def _database(database: Database, credentials: Credentials) -> dict[str, str]:
         "database.port": str(database.port),
         "database.dbname": database.database,
         **_login(database, credentials),
+        **({} if database.sslmode == "prefer" else {"database.sslmode": database.sslmode}),
         "driver.connectTimeout": "10",
         "driver.socketTimeout": "60",
     }

@@ -88,6 +88,7 @@ class Database:
     database: str
     username: str
     password: str = field(repr=False)
+    sslmode: str = "prefer"
 
     @property
     def address(self) -> str:
@@ -156,26 +157,4 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
         partitions=partitions,
         retention_seconds=retention,
         max_event_bytes=largest,
-    )
-
-
-def database_from_secret(secret_name: str, values: Mapping[str, str]) -> Database:
-    """Read the keys host, port, database, username and password of a Secret, already decoded.
-
-    Raises
-    ------
-    InvalidOutboxError
-        Naming the Secret and the keys it lacks, never a value.
-    """
-    missing = [key for key in ("host", "port", "database", "username", "password") if not values.get(key)]
-    if missing:
-        raise InvalidOutboxError(f"Secret {secret_name} lacks the keys {', '.join(missing)}: add them")
-    if not values["port"].isdigit():
-        raise InvalidOutboxError(f"Secret {secret_name}: the key port is not a number: expected for example 5432")
-    return Database(
-        host=values["host"],
-        port=int(values["port"]),
-        database=values["database"],
-        username=values["username"],
-        password=values["password"],
     )

@@ -63,6 +63,7 @@ async def connected(database: Database, purpose: str) -> AsyncIterator[Connectio
             dbname=database.database,
             user=database.username,
             password=database.password,
+            sslmode=database.sslmode,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             options=f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={STATEMENT_TIMEOUT_SECONDS}s",
             application_name="kompensa capture",

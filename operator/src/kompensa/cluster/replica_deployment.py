@@ -16,6 +16,13 @@ from kompensa.cluster.worker_site import WorkerSite
 PORT = 8080
 SPEC_FILE = "replica.json"
 URL_KEY = "url"  # of the Secret that target.databaseSecretRef names
+_PART_VARIABLES = {
+    "host": "PGHOST",
+    "port": "PGPORT",
+    "database": "PGDATABASE",
+    "username": "PGUSER",
+    "password": "PGPASSWORD",
+}
 _SPEC_FOLDER = "/etc/kompensa/replica"
 _LABEL = "kompensa.dev/replica"
 
@@ -114,7 +121,6 @@ def _deployment_spec(replica: Object, spec_text: str, site: WorkerSite) -> dict[
 
 
 def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
-    secret = replica["spec"]["target"]["databaseSecretRef"]["name"]
     return {
         "name": "replica",
         "image": site.image,
@@ -124,7 +130,7 @@ def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
             {"name": "KOMPENSA_KAFKA", "value": site.kafka},
             {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
             {"name": "STATUS_PORT", "value": str(PORT)},
-            {"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": secret, "key": URL_KEY}}},
+            *_login(replica),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, failures=6),
@@ -140,6 +146,26 @@ def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own, not the host's
         ],
     }
+
+
+def secret_keys(replica: Object) -> dict[str, str]:
+    """The keys of the Secret that the worker is given, by the variable that gets their value.
+
+    A login in parts goes into libpq's own variables, which complete an empty URL.
+    """
+    keys = replica["spec"]["target"]["databaseSecretRef"].get("keys") or {}
+    parts = {variable: keys[part] for part, variable in _PART_VARIABLES.items() if part in keys}
+    return {"DATABASE_URL": keys["url"]} if "url" in keys else parts or {"DATABASE_URL": URL_KEY}
+
+
+def _login(replica: Object) -> list[dict[str, Any]]:
+    secret = replica["spec"]["target"]["databaseSecretRef"]["name"]
+    keys = secret_keys(replica)
+    empty_url = [] if "DATABASE_URL" in keys else [{"name": "DATABASE_URL", "value": "postgresql://"}]
+    return empty_url + [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for variable, key in keys.items()
+    ]
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from kompensa.cluster.kube import Kube, NotFoundError, RefusedError
 from kompensa.cluster.resources import PODS, SECRETS
+from kompensa_common.secrets import UnusableValueError, meant
 
 _SYNCED = "kompensa.dev/capture-synced"
 
@@ -16,30 +17,31 @@ class SecretError(Exception):
 
 
 async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, str]:
-    """The Secret's values as text.
+    """The Secret's values as text, without line ends at their end. A value that is not text is left out.
 
     Raises
     ------
     SecretError
-        If there is none, or a value is not text.
+        If there is no such Secret.
     """
     try:
         secret = await kube.get(SECRETS, namespace, name)
     except NotFoundError:
         raise SecretError(f"Secret {name} does not exist in namespace {namespace}: create it") from None
-    try:
-        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
-    except (binascii.Error, UnicodeDecodeError):
-        raise SecretError(f"Secret {name} in namespace {namespace} holds a value that is not text") from None
+    return {key: text for key, value in (secret.get("data") or {}).items() if (text := _text(value)) is not None}
 
 
 async def read_key(kube: Kube, namespace: str, name: str, key: str) -> str:
     """One value of a Secret."""
     values = await read_secret(kube, namespace, name)
+    where = f"Secret {name} in namespace {namespace}"
     if not values.get(key):
         known = ", ".join(sorted(values)) or "none"
-        raise SecretError(f"Secret {name} in namespace {namespace} has no key {key}; its keys: {known}")
-    return values[key]
+        raise SecretError(f"{where} has no text under the key {key}; its keys: {known}")
+    try:
+        return meant(values[key], f"{where}: the value of {key}")
+    except UnusableValueError as error:
+        raise SecretError(str(error)) from None
 
 
 class CaptureSecret:
@@ -89,6 +91,14 @@ class CaptureSecret:
         touched = {"metadata": {"annotations": {_SYNCED: datetime.now(UTC).isoformat()}}}
         async for pod in self._kube.each(PODS, self._namespace, labels=self._pod_selector, metadata_only=True):
             await self._kube.merge(PODS, self._namespace, pod["metadata"]["name"], touched)
+
+
+def _text(value: str) -> str | None:
+    """A value as text; None if it is not text, such as a keystore next to the login."""
+    try:
+        return base64.b64decode(value).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
 
 
 def _encoded(value: str) -> str:

@@ -9,8 +9,10 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kompensa_common.databases import database_url
 from kompensa_common.durations import EXAMPLES, seconds
 from kompensa_common.logs import level_of
+from kompensa_common.secrets import UnusableValueError, meant
 
 # Stricter than the drivers, which guess: a bare @ or / in a password would make part of it a host's name, and logs
 # show those.
@@ -86,7 +88,7 @@ class Settings:
             journal_url=_url(environment, "KOMPENSA_JOURNAL_URL"),
             api_host=environment.get("KOMPENSA_API_HOST") or cls.api_host,
             api_port=_whole(environment, "KOMPENSA_API_PORT", cls.api_port, most=65_535),
-            api_token=environment.get("KOMPENSA_API_TOKEN") or None,
+            api_token=_token(environment),
             status=status,
             engine_name=environment.get("KOMPENSA_ENGINE_NAME") or socket.gethostname(),
             lease_ttl=_duration(environment, "KOMPENSA_LEASE_TTL", cls.lease_ttl),
@@ -100,7 +102,10 @@ class Settings:
 
 def _url(environment: Mapping[str, str], name: str) -> str:
     """A PostgreSQL URL. An error never quotes it: it has a password inside."""
-    text = environment.get(name)
+    try:
+        text = database_url(environment, name)
+    except UnusableValueError as error:
+        raise SettingsError(str(error)) from None
     example = "for example postgresql://user:password@host:5432/kompensa"
     if not text:
         raise SettingsError(f"{name} must be set, {example}")
@@ -110,6 +115,14 @@ def _url(environment: Mapping[str, str], name: str) -> str:
             " in a user, a password or a name, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %25 %20"
         )
     return text
+
+
+def _token(environment: Mapping[str, str]) -> str | None:
+    name = "KOMPENSA_API_TOKEN"
+    try:
+        return meant(environment.get(name, ""), name) or None
+    except UnusableValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, *, most: int) -> int:

@@ -122,8 +122,9 @@ class Outboxes(Kind):
         return status
 
     async def _login(self, seen: Seen, field: str) -> Database:
-        name = seen.spec[field]["name"]
-        return database_from_secret(name, await read_secret(self._kube, seen.namespace, name))
+        reference = seen.spec[field]
+        name = reference["name"]
+        return database_from_secret(name, await read_secret(self._kube, seen.namespace, name), reference.get("keys"))
 
     async def _credentials(self, seen: Seen, capture: Database) -> Credentials:
         if self._site.secret is None:

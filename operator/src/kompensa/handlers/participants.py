@@ -63,5 +63,4 @@ class Participants(Kind):
         reference = seen.spec.get("tokenSecretRef")
         if not reference:
             return None
-        value = await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))
-        return value.removesuffix("\n").removesuffix("\r")  # a file's last line end, which --from-file takes along
+        return await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from kompensa.cluster.conditions import Condition, stalled, working
 from kompensa.cluster.kube import Kube, RefusedError
-from kompensa.cluster.replica_deployment import URL_KEY, worker_name, worker_objects
+from kompensa.cluster.replica_deployment import secret_keys, worker_name, worker_objects
 from kompensa.cluster.replica_status import replica_conditions, replica_fields, steady
 from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
 from kompensa.cluster.secrets import SecretError, read_key
@@ -101,9 +101,10 @@ class Replicas(Kind):
         secret = seen.spec["target"]["databaseSecretRef"]["name"]
         with suppress(RefusedError):  # rbac.secretNames may leave it out
             try:
-                await read_key(self._kube, seen.namespace, secret, URL_KEY)
+                for key in secret_keys(seen.raw).values():
+                    await read_key(self._kube, seen.namespace, secret, key)
             except SecretError as missing:
-                return working("SecretNotFound", f"{missing} (the worker takes its database from the key {URL_KEY})")
+                return working("SecretNotFound", f"{missing} (spec.target.databaseSecretRef.keys can name other keys)")
         return working(
             "WorkerUnreachable",
             f"the worker is not running yet: deployment/{worker_name(seen.name)} has no available pod; if it stays so: "

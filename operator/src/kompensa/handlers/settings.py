@@ -10,6 +10,7 @@ import msgspec
 
 from kompensa.cluster.worker_site import WorkerPod
 from kompensa_common.logs import level_of
+from kompensa_common.secrets import UnusableValueError, meant
 
 
 class InvalidSettingError(ValueError):
@@ -72,7 +73,7 @@ class OperatorSettings:
         if credentials not in ("Directory", "Inline"):
             raise InvalidSettingError(f"KOMPENSA_CAPTURE_CREDENTIALS is {credentials!r}: expected Directory or Inline")
         watched = environment.get("KOMPENSA_WATCH_NAMESPACES", "")
-        given = {field: environment[name] for field, name in _PLAIN.items() if environment.get(name)}
+        given = {field: _text(environment, name) for field, name in _PLAIN.items() if environment.get(name)}
         return cls(
             engine_url=_required(environment, "KOMPENSA_API_URL", "for example http://kompensa-api:8080"),
             capture_credentials="Inline" if credentials == "Inline" else "Directory",
@@ -99,6 +100,13 @@ _PLAIN = {
     "lease_name": "KOMPENSA_LEASE_NAME",
     "probe_host": "KOMPENSA_PROBE_HOST",
 }
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    try:
+        return meant(environment[name], name)
+    except UnusableValueError as error:
+        raise InvalidSettingError(str(error)) from None
 
 
 _POD_FIELDS = WorkerPod.__struct_encode_fields__

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from kompensa_common.databases import database_url
 from kompensa_common.logs import level_of
+from kompensa_common.secrets import UnusableValueError
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -68,7 +70,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
 
 def _database_url(environment: Mapping[str, str]) -> str:
     """The URL. An error never quotes it: it has a password inside."""
-    url = environment.get("DATABASE_URL", "")
+    try:
+        url = database_url(environment, "DATABASE_URL")
+    except UnusableValueError as error:
+        raise SettingsError(str(error)) from None
     if not url.startswith(SCHEMES):
         raise SettingsError("DATABASE_URL must be set to postgresql://user:password@host:port/database")
     if not _is_clear(url):
