@@ -1,4 +1,4 @@
-"""What remains of a secret value."""
+"""Line ends of secret values: those at the end go, others are rejected."""
 
 import pytest
 

@@ -17,7 +17,7 @@ class SecretError(Exception):
 
 
 async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, str]:
-    """The Secret's values as text, without line ends at their end. A value that is not text is left out.
+    """The Secret's values as text, line ends included. A value that is not text is left out.
 
     Raises
     ------

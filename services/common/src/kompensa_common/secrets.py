@@ -18,7 +18,7 @@ def meant(value: str, name: str) -> str:
     Parameters
     ----------
     name
-        Where the value is, for the error: for example `DATABASE_URL`, or `the key password of Secret orders`.
+        Place of the value, for the error: for example `DATABASE_URL`, or `the key password of Secret orders`.
 
     Raises
     ------
