@@ -27,16 +27,20 @@ from kompensa.model.transition import advance
 from kompensa.model.view import view
 
 SHOP = Path(__file__).parents[2] / "manifests" / "shop"
-ORDER = {
+ITEMS: list[dict[str, Any]] = [
+    {"productId": "0b8a3c5e-0000-4000-8000-0000000000a1", "quantity": 2, "price": "29.99"},
+    {"productId": "0b8a3c5e-0000-4000-8000-0000000000a2", "quantity": 1, "price": "149.99"},
+]
+ORDER: dict[str, Any] = {
     "customerId": "0b8a3c5e-0000-4000-8000-0000000000c1",
-    "items": [
-        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a1", "quantity": 2, "price": "29.99"},
-        {"productId": "0b8a3c5e-0000-4000-8000-0000000000a2", "quantity": 1, "price": "149.99"},
-    ],
+    "items": ITEMS,
     "totalAmount": "209.97",
     "paymentMethodId": "pm-abc",
 }
-REPLY = dict.fromkeys(("reservationId", "paymentId", "orderId", "invoiceId"), "0b8a3c5e-0000-4000-8000-0000000000d1")
+REPLY: dict[str, Any] = {
+    **dict.fromkeys(("reservationId", "paymentId", "orderId", "invoiceId"), "0b8a3c5e-0000-4000-8000-0000000000d1"),
+    "items": [{**item, "productName": "Mug"} for item in ITEMS],
+}
 NOW = 1_700_000_000.0
 ROUNDS = 7
 REPEATS = 2000

@@ -46,7 +46,11 @@ func participant(arguments []string) {
 	_ = flags.Parse(arguments)
 	// What the steps of create-order keep of their replies, whichever of them asks.
 	const id = "8c0a0d0a-6f1e-4f0e-9a53-0f6f9c1c2a11"
-	reply, _ := json.Marshal(map[string]string{"reservationId": id, "paymentId": id, "orderId": id, "invoiceId": id})
+	reply, _ := json.Marshal(map[string]any{"reservationId": id, "paymentId": id, "orderId": id, "invoiceId": id,
+		"items": []map[string]any{
+			{"productId": "b7a4c1de-0001-4000-8000-000000000001", "productName": "Mug", "quantity": 2, "price": "29.99"},
+			{"productId": "b7a4c1de-0002-4000-8000-000000000002", "productName": "Lamp", "quantity": 1, "price": "149.99"},
+		}})
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Header.Get("Idempotency-Key") == "" {
