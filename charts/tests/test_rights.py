@@ -9,6 +9,7 @@ import yaml
 from charts.tests.rendering import MATRIX, Helm, Object, Rendering
 
 TESTED_RIGHTS = Path(__file__).parents[2] / "tests/integration/rights.yaml"
+DELETION_RIGHTS = TESTED_RIGHTS.with_name("deletion_rights.yaml")
 Right = tuple[str, str, str, str]
 
 
@@ -63,7 +64,6 @@ def test_secrets_can_be_narrowed_to_names(helm: Helm) -> None:
 def test_named_namespaces_turn_cluster_rights_into_rights_there(helm: Helm) -> None:
     everywhere = helm.render("kompensa")
     narrow = helm.render("kompensa", {"watchNamespaces": ["shop", "crm"]})
-    assert not narrow.of("ClusterRoleBinding")
     for process in ("kompensa-operator", "kompensa-engine"):
         rules = everywhere.one("ClusterRole", process)["rules"]
         granted = {role["metadata"]["namespace"]: role["rules"] for role in _named(narrow, "Role", process)}
@@ -72,6 +72,18 @@ def test_named_namespaces_turn_cluster_rights_into_rights_there(helm: Helm) -> N
         assert bound == {"shop", "crm"}
     watched = narrow.pod("Deployment", "kompensa-operator").environment()["KOMPENSA_WATCH_NAMESPACES"]
     assert watched["value"] == "shop,crm"
+
+
+@pytest.mark.parametrize("process", ["operator", "engine"])
+def test_few_rights_outlive_a_watched_namespace(helm: Helm, process: str) -> None:
+    tested = {role["metadata"]["name"]: role for role in yaml.safe_load_all(DELETION_RIGHTS.read_text())}
+    narrow = helm.render("kompensa", {"watchNamespaces": ["shop"]})
+    name = f"kompensa-system-kompensa-{process}-namespace-deletion"
+    granted = rights(narrow.one("ClusterRole", name)["rules"])
+    assert granted == rights(tested[f"kompensa-{process}-namespace-deletion"]["rules"])
+    assert not {right for right in granted if right[3] in ("create", "delete") or right[1] == "secrets"}
+    without = {"watchNamespaces": ["shop"], "rbac": {"namespaceDeletion": False}}
+    assert not helm.render("kompensa", without).of("ClusterRoleBinding")
 
 
 @pytest.mark.parametrize("release", ["kompensa", "sagas"])
@@ -87,7 +99,8 @@ def test_each_release_contends_for_a_lease_of_its_own(helm: Helm, release: str) 
 
 def test_a_further_release_has_nothing_that_is_cluster_wide(helm: Helm) -> None:
     """Its names could be those of the first, and Helm gives an object to one release only."""
-    further = {"crds": {"enabled": False}, "rbac": {"aggregate": False}, "watchNamespaces": ["crm"]}
+    rbac = {"aggregate": False, "namespaceDeletion": False}
+    further = {"crds": {"enabled": False}, "rbac": rbac, "watchNamespaces": ["crm"]}
     assert all("namespace" in item["metadata"] for item in helm.render("kompensa", further, namespace="team-b").objects)
 
 

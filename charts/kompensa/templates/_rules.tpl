@@ -46,3 +46,25 @@ each of those namespaces. No rule has a wildcard, and no rule lets a process lis
   resources: [events]
   verbs: [create]
 {{- end -}}
+
+{{/*
+The rights of both in the whole cluster when watchNamespaces is set. They name no Secret and create nothing.
+*/}}
+{{- define "kompensa.operatorDeletionRules" -}}
+# Whether a watched namespace still exists: its sagas are settled when it is gone.
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: {{ toJson .Values.watchNamespaces }}
+  verbs: [get]
+# Capture is taken down and the finalizer removed while the namespace is being deleted.
+- apiGroups: [kompensa.dev]
+  resources: [outboxes]
+  verbs: [get, list, watch, patch]
+{{- end -}}
+
+{{- define "kompensa.engineDeletionRules" -}}
+# A Saga of a namespace that is gone is answered with 404 instead of 403, so that the engine stops writing to it.
+- apiGroups: [kompensa.dev]
+  resources: [sagas/status]
+  verbs: [patch]
+{{- end -}}

@@ -7,6 +7,7 @@ retried here; who calls knows whether it is worth it.
 """
 
 import asyncio
+import enum
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -19,7 +20,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
-from kompensa.cluster.resources import Object, Resource
+from kompensa.cluster.resources import ACCESS_REVIEWS, NAMESPACES, Object, Resource
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -34,7 +35,11 @@ class KubeError(Exception):
 
 
 class NotFoundError(KubeError):
-    """404: the object, or its kind, does not exist."""
+    """404: the object, or its kind, does not exist. `of_object` if the API server knows the kind and said so."""
+
+    def __init__(self, message: str, *, of_object: bool = False) -> None:
+        super().__init__(message)
+        self.of_object = of_object
 
 
 class ConflictError(KubeError):
@@ -56,6 +61,16 @@ class UnavailableError(KubeError):
     def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Presence(enum.Enum):
+    """What is known of a namespace."""
+
+    PRESENT = "Present"
+    TERMINATING = "Terminating"
+    GONE = "Gone"
+    UNKNOWN = "Unknown"
+    """The right to read it is missing."""
 
 
 async def load_configuration() -> Configuration:
@@ -181,6 +196,28 @@ class Kube:
             return frozenset()
         return frozenset(resource["name"] for resource in listing.get("resources") or [])
 
+    async def presence(self, namespace: str) -> Presence:
+        """Whether a namespace exists. GONE is said only if the API server itself reports that there is none."""
+        try:
+            found = await self._request("GET", NAMESPACES.path(None, namespace))
+        except NotFoundError as error:
+            return Presence.GONE if error.of_object else Presence.UNKNOWN
+        except RefusedError:
+            return Presence.UNKNOWN
+        return Presence.TERMINATING if "deletionTimestamp" in found["metadata"] else Presence.PRESENT
+
+    async def may(self, verb: str, resource: Resource, namespace: str | None) -> bool:
+        """Whether our rights allow this verb on a kind in a namespace; `namespace=None` means in all of them."""
+        group = resource.api_version.partition("/")[0] if "/" in resource.api_version else ""
+        wanted = {"verb": verb, "group": group, "resource": resource.plural, "namespace": namespace or ""}
+        review = {
+            "apiVersion": ACCESS_REVIEWS.api_version,
+            "kind": ACCESS_REVIEWS.kind,
+            "spec": {"resourceAttributes": wanted},
+        }
+        answer = await self._request("POST", ACCESS_REVIEWS.path(None), body=review)
+        return bool((answer.get("status") or {}).get("allowed"))
+
     async def _request(
         self,
         method: str,
@@ -237,7 +274,7 @@ def _parsed(method: str, path: str, status: int, raw: bytes, retry_after: str | 
     said = document.get("message")
     message = f"{method} {path}: {status} {said or raw[:200].decode(errors='replace')}"
     if status == 404:
-        raise NotFoundError(message)
+        raise NotFoundError(message, of_object=document.get("reason") == "NotFound")
     if status == 409:
         raise ConflictError(message)
     if status == _BUSY or status >= _SERVER_ERROR:

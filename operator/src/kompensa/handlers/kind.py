@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+import structlog
+
 from kompensa.cluster.conditions import Condition, stalled, working
 from kompensa.cluster.kube import Kube, RefusedError, UnavailableError
 from kompensa.cluster.resources import Object, Resource
@@ -10,10 +12,14 @@ from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+from kompensa_common.backoff import Backoff
+
+_log = structlog.get_logger(__name__)
 
 # Attempts before an object says that the engine is away (some seconds): a restart is not worth two writes an object.
 PATIENCE = 5
-REFUSED_RETRY = 10.0
+REFUSED_RETRY = Backoff(first=5.0, longest=60.0)
+"""Seconds until a request that the API server refused is repeated: rights and namespaces come back."""
 WAITING_FOR_ENGINE = working("EngineUnreachable", "the engine cannot be reached; it is tried again until it can")
 
 
@@ -42,11 +48,29 @@ class Kind(ABC):
         """The object is gone."""
 
     async def say(self, seen: Seen, fields: Object, said: Iterable[Condition]) -> None:
-        """Write the status, if it is news."""
-        if await write_status(self._kube, self.resource, seen.raw, fields, said):
+        """Write the status, if it is news. If that is refused, only the log can report what it would have said.
+
+        The work itself goes on: in a namespace that is being deleted the right to write a status goes first.
+        """
+        try:
+            written = await write_status(self._kube, self.resource, seen.raw, fields, said)
+        except RefusedError as error:
+            _log.warning("a status cannot be written", kind=self.resource.kind, object=seen.key, why=str(error))
+            return
+        if written:
             metrics.STATUS_WRITES.labels(self.resource.kind).inc()
 
+    def wake(self, namespace: str | None) -> None:
+        """Reconcile the objects of a namespace now, those of all of them for None."""
+        wake_objects(self.queue, namespace)
+
     async def _work(self, seen: Seen, attempt: int) -> float | None:
+        try:
+            return await self._attempt(seen, attempt)
+        except UnavailableError as error:
+            raise RetryLaterError(str(error), after=error.retry_after) from error
+
+    async def _attempt(self, seen: Seen, attempt: int) -> float | None:
         try:
             if seen.deleted:
                 await self.forget(seen)
@@ -55,9 +79,14 @@ class Kind(ABC):
         except RefusedError as error:
             # Most often a right that is missing: the object is where a person looks first.
             await self.say(seen, seen.fields, stalled("RequestRefused", str(error)))
-            return REFUSED_RETRY
-        except UnavailableError as error:
-            raise RetryLaterError(str(error), after=error.retry_after) from error
+            raise RetryLaterError(str(error), after=REFUSED_RETRY.pause(attempt + 1)) from error
+
+
+def wake_objects(queue: WorkQueue[Seen], namespace: str | None) -> None:
+    """Wake the keys of a namespace's objects, all keys for None."""
+    for key, seen in queue.items():
+        if namespace in (None, seen.namespace):
+            queue.wake(key)
 
 
 def _identity(seen: Seen) -> tuple[object, ...]:

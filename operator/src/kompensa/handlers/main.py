@@ -16,7 +16,8 @@ from kompensa.cluster.worker_client import WorkerClient
 from kompensa.cluster.worker_site import WorkerSite
 from kompensa.handlers import metrics
 from kompensa.handlers.definitions import Definitions
-from kompensa.handlers.kind import Kind
+from kompensa.handlers.kind import Kind, wake_objects
+from kompensa.handlers.namespaces import WatchedNamespaces
 from kompensa.handlers.outboxes import CaptureSite, Outboxes
 from kompensa.handlers.participants import Participants
 from kompensa.handlers.probes import Health, ProbeServer, overdue_finding, queue_finding
@@ -67,6 +68,7 @@ class Parts:
     kinds: tuple[Kind, ...]
     finished: FinishedSagas
     sweep: Sweep
+    namespaces: WatchedNamespaces
 
     @property
     def queues(self) -> list[WorkQueue[Seen]]:
@@ -83,9 +85,15 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
     site = WorkerSite(image=settings.replica_image, kafka=settings.kafka, pod=settings.replica_pod)
     replicas = Replicas(kube, workers, site)
     kinds = (participants, definitions, outboxes, replicas)
-    vanished = Vanished(kube, engine, kinds, settings.namespaces)
-    sweep = Sweep(kube, engine, sagas, vanished, settings.namespaces)
-    return Parts(sagas, kinds, finished, sweep)
+
+    def wake(namespace: str | None) -> None:
+        for kind in kinds:
+            kind.wake(namespace)
+        wake_objects(sagas.queue, namespace)
+
+    namespaces = WatchedNamespaces(settings.namespaces)
+    sweep = Sweep(kube, engine, sagas, Vanished(kube, engine, kinds), namespaces, wake=wake)
+    return Parts(sagas, kinds, finished, sweep, namespaces)
 
 
 def capture_site(settings: OperatorSettings, kube: Kube) -> CaptureSite:
@@ -108,6 +116,7 @@ async def _watch(settings: OperatorSettings, parts: Parts, health: Health, lost:
     for queue in parts.queues:
         health.watch_over(queue.name, queue_finding(queue.name, queue.oldest))
     health.watch_over("watch", parts.sweep.finding)
+    health.troubles = parts.namespaces.troubles
     offers = {kind.resource: kind.offer for kind in parts.kinds} | {SAGAS: parts.sagas.offer}
     jobs = [*(queue.run() for queue in parts.queues), parts.finished.run(), parts.sweep.run()]
     async with _background(jobs, stop=lost):

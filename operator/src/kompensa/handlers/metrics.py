@@ -8,6 +8,19 @@ RETRIES = Counter("kompensa_operator_queue_retries", "Reconciliations that faile
 EVENTS = Counter("kompensa_operator_watch_events", "Events delivered by the watch", ["kind"])
 STATUS_WRITES = Counter("kompensa_operator_status_writes", "Status PATCHes sent", ["kind"])
 ACTIVE = Gauge("kompensa_operator_active", "1 while this operator holds the lease")
+NAMESPACE_TROUBLE = Gauge(
+    "kompensa_operator_namespace_trouble", "1 while a watched namespace cannot be worked in", ["namespace", "reason"]
+)
 SETTLED = Counter("kompensa_operator_settled_sagas", "Sagas settled because their object was gone")
 
-__all__ = ["ACTIVE", "EVENTS", "QUEUE_DEPTH", "REGISTRY", "RETRIES", "SETTLED", "STATUS_WRITES", "WORK_DURATION"]
+__all__ = [
+    "ACTIVE",
+    "EVENTS",
+    "NAMESPACE_TROUBLE",
+    "QUEUE_DEPTH",
+    "REGISTRY",
+    "RETRIES",
+    "SETTLED",
+    "STATUS_WRITES",
+    "WORK_DURATION",
+]

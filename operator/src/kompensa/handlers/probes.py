@@ -23,6 +23,8 @@ class Health:
 
     active: bool = False
     checks: list[tuple[str, Callable[[], str]]] = field(default_factory=list)
+    troubles: Callable[[], dict[str, str]] = dict
+    """Namespaces that cannot be worked in, shown and no reason to restart: the others are served."""
 
     def watch_over(self, name: str, finding: Callable[[], str]) -> None:
         self.checks.append((name, finding))
@@ -80,7 +82,8 @@ class ProbeServer:
     async def _ready(self, _: web.Request) -> web.Response:
         """A standby is as ready as it can be; saying otherwise would block every roll-out of a second replica."""
         findings = self._health.findings()
-        body = {"role": "active" if self._health.active else "standby", "findings": findings}
+        body: dict[str, object] = {"role": "active" if self._health.active else "standby", "findings": findings}
+        body["namespaces"] = self._health.troubles()
         return web.json_response(body, status=503 if findings else 200)
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from kompensa.cluster.engine_client import Ask, EngineClient, EngineProblemError, EngineUnreachableError
-from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, UnavailableError
+from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, RefusedError, UnavailableError
 from kompensa.cluster.resources import SAGAS, Object
 from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
 from kompensa.cluster.status import saga_status
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
-from kompensa.handlers.kind import PATIENCE
+from kompensa.handlers.kind import PATIENCE, REFUSED_RETRY
 from kompensa.handlers.seen import Seen
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
 from kompensa.model.saga import TERMINAL
@@ -51,16 +51,17 @@ class Sagas:
         self._told: dict[str, Controls] = {}
         self._waiting: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.queue: WorkQueue[Seen] = WorkQueue("sagas", self._work, workers=WORKERS)
-        self.delivered: set[str] = set()
+        self.delivered: dict[str, str] = {}
+        """The namespaces of the objects that the watch has delivered, by uid."""
 
     async def offer(self, seen: Seen) -> None:
         """Take what the watch delivered; most events are the engine's own status writes and need no work."""
         metrics.EVENTS.labels("Saga").inc()
         if seen.deleted:
-            self.delivered.discard(seen.uid)
+            self.delivered.pop(seen.uid, None)
             self._on_finished(seen)
         else:
-            self.delivered.add(seen.uid)
+            self.delivered[seen.uid] = seen.namespace
         if is_finished(seen):
             self._finished(seen)
         elif seen.deleted or self._told.get(seen.uid) != controls(seen):
@@ -101,6 +102,8 @@ class Sagas:
             raise RetryLaterError(str(error)) from error
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
+        except RefusedError as error:
+            raise RetryLaterError(str(error), after=REFUSED_RETRY.pause(attempt + 1)) from error
 
     async def _start(self, seen: Seen) -> float | None:
         if seen.being_deleted and await self._running(seen) is None:

@@ -5,9 +5,10 @@ off: the kinds are waited for before kopf starts, and no right on CRDs or namesp
 """
 
 import asyncio
+import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import kopf
@@ -16,6 +17,7 @@ import structlog
 from kompensa.cluster.kube import Kube, KubeError, UnavailableError, load_configuration
 from kompensa.cluster.resources import GROUP, OWN_KINDS, VERSION, Resource
 from kompensa.handlers.seen import Seen
+from kompensa_common.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +25,20 @@ KINDS_PATIENCE = 60.0
 # Bounds on one watch request and on its silence: bookmarks come once a minute.
 WATCH_SECONDS = 240
 SILENCE_SECONDS = 90.0
-# Between attempts of a request that the API server answers with an error; about ten minutes in all, then the process
-# ends and its replacement starts from a fresh list.
-ERROR_BACKOFFS = (0.2, 0.5, 1, 2, 3, *([5] * 120))
+WATCH_RETRY = Backoff(first=0.2, longest=30.0)
 
 Offer = Callable[[Seen], Awaitable[None]]
+
+
+class Endless:
+    """Waits between attempts of a watch that fails, without an end.
+
+    kopf ends the whole operator when they are over: a namespace whose rights are gone would stop all the others. If the
+    API server itself is away, the lease is lost, which ends the process. kopf iterates once per request.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        return (WATCH_RETRY.pause(failures) for failures in itertools.count(1))
 
 
 class KindsMissingError(KubeError):
@@ -61,6 +72,8 @@ def watch_settings() -> kopf.OperatorSettings:
     """kopf's settings: no writes of its own, every wait bounded."""
     # A line for each event that was handed on says nothing.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # A watch that is refused would log each attempt; `WatchedNamespaces` reports the trouble once.
+    logging.getLogger("kopf._cogs.clients.watching").setLevel(logging.CRITICAL)
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
@@ -73,7 +86,7 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.networking.error_backoffs = ERROR_BACKOFFS
+    settings.networking.error_backoffs = Endless()
     # Our handlers only offer to a queue; a worker that lingers for every finished Saga is memory for nothing.
     settings.queueing.idle_timeout = 1.0
     settings.process.ultimate_exiting_timeout = 30

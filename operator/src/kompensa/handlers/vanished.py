@@ -1,11 +1,12 @@
-"""Objects that vanished while nobody watched.
+"""Objects that vanished while the operator did not watch.
 
-A watch tells of a deletion once. One that happened while the operator was away, or while its watch was broken, was told
-to nobody: the engine would keep what the object declared, and a queue would repeat what it said, for ever. So what is
-held is compared with what lives, and a kind is told what it missed as if the watch had delivered it now.
+A watch reports a deletion once. If that happened while the operator was away, or while its watch was broken, the engine
+would keep what the object declared, and a queue would reconcile it, forever. So what is held is compared with what
+exists, and a kind learns of a missed deletion as if the watch had delivered it now.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -14,56 +15,76 @@ from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import Object
 from kompensa.handlers.kind import Kind
 from kompensa.handlers.seen import Seen
+from kompensa.handlers.workqueue import WorkQueue
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held for the objects of one kind, by key: what its queue knows, and what the engine keeps."""
+
+    kind: Kind
+    queued: dict[str, Seen]
+    declared: dict[str, Object]
 
 
 class Vanished:
-    """Compares what the engine and the queues hold for objects with the objects of the watched namespaces."""
+    """Compares what the engine and the queues hold for objects with the objects that exist."""
 
-    def __init__(self, kube: Kube, engine: EngineClient, kinds: Sequence[Kind], namespaces: Sequence[str]) -> None:
+    def __init__(self, kube: Kube, engine: EngineClient, kinds: Sequence[Kind]) -> None:
         self._kube = kube
         self._engine = engine
         self._kinds = tuple(kinds)
-        self._namespaces: list[str | None] = list(namespaces) or [None]
 
-    async def once(self) -> None:
-        """Tell each kind of its objects that are gone.
+    async def held(self) -> list[Held]:
+        """What is held, to be read before the objects are listed.
 
-        What is held is read first: an object that is missing from the later list was deleted, and is not just too new.
-        The lists are complete or raise, and nobody is told before all of them are there: an object that was not listed
-        must never pass for one that does not exist. A name that lives again is left to the watch, which brings the new
-        object: to withdraw the old one first would leave a moment in which running sagas find nobody to call.
+        An object that is held and missing from the later list was deleted, and is not just too new to be in it.
 
         Raises
         ------
-        KubeError, EngineUnreachableError, EngineProblemError
+        EngineUnreachableError, EngineProblemError
         """
         queued = [dict(kind.queue.items()) for kind in self._kinds]
         declared = await self._declared()
-        live = [await self._live(kind) for kind in self._kinds]
-        for kind, known, names in zip(self._kinds, queued, live, strict=True):
-            held = {key: seen.raw for key, seen in known.items()} | declared.get(kind.resource.kind, {})
-            for key in held.keys() - names:
-                # What the watch has delivered since then is newer than our list.
-                if self._watched(held[key]) and kind.queue.item(key) is known.get(key):
-                    log.info("an object vanished unseen", kind=kind.resource.kind, object=key)
-                    await kind.offer(Seen(held[key], deleted=True))
+        return [
+            Held(kind, known, declared.get(kind.resource.kind, {}))
+            for kind, known in zip(self._kinds, queued, strict=True)
+        ]
+
+    async def compare(self, held: Held, namespace: str | None) -> None:
+        """Report to a kind its objects in a namespace that no longer exist.
+
+        Nothing is reported before the list is complete. A name that exists again is left to the watch, which brings the
+        new object: to withdraw the old one first would leave a moment in which running sagas have nobody to call.
+
+        Raises
+        ------
+        KubeError
+            If the objects cannot be listed.
+        """
+        live = {
+            f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+            async for item in self._kube.each(held.kind.resource, namespace, metadata_only=True)
+        }
+        await self.report(held, namespace, live)
+
+    async def report(self, held: Held, namespace: str | None, live: set[str]) -> None:
+        """Report what is held for objects of a namespace other than the `live` ones."""
+        everything = {key: seen.raw for key, seen in held.queued.items()} | held.declared
+        queue: WorkQueue[Seen] = held.kind.queue
+        for key in everything.keys() - live:
+            raw = everything[key]
+            # What the watch has delivered since then is newer than our list.
+            if namespace in (None, raw["metadata"]["namespace"]) and queue.item(key) is held.queued.get(key):
+                _log.info("an object vanished unseen", kind=held.kind.resource.kind, object=key)
+                await held.kind.offer(Seen(raw, deleted=True))
 
     async def _declared(self) -> dict[str, dict[str, Object]]:
-        """By kind and key, objects that say no more than who they are."""
+        """By kind and key, objects that hold no more than their identity."""
         declared: dict[str, dict[str, Object]] = {}
         for item in await self._engine.declared_objects():
             metadata = {"namespace": item.namespace, "name": item.name, "uid": item.uid}
             declared.setdefault(item.kind, {})[f"{item.namespace}/{item.name}"] = {"metadata": metadata}
         return declared
-
-    async def _live(self, kind: Kind) -> set[str]:
-        return {
-            f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-            for namespace in self._namespaces
-            async for item in self._kube.each(kind.resource, namespace, metadata_only=True)
-        }
-
-    def _watched(self, held: Object) -> bool:
-        return self._namespaces == [None] or held["metadata"]["namespace"] in self._namespaces
