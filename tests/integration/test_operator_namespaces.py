@@ -49,11 +49,12 @@ class Shops:
     def narrow(self, resource: str, verbs: list[str]) -> None:
         """Leave only these verbs on a kind in the doomed namespace."""
         role, binding = roles(self.doomed.namespace)
-        rules: list[dict[str, Any]] = role["rules"]
-        for rule in rules:
-            rule["resources"] = [name for name in rule["resources"] if name != resource]
-        rules.append({"apiGroups": ["kompensa.dev"], "resources": [resource], "verbs": verbs})
-        self.apiserver.apply(role, binding)
+        rest = [
+            {**rule, "resources": [name for name in rule["resources"] if name != resource]} for rule in role["rules"]
+        ]
+        rules = [rule for rule in rest if rule["resources"]]
+        left = {"apiGroups": ["kompensa.dev"], "resources": [resource], "verbs": verbs}
+        self.apiserver.apply(role | {"rules": [*rules, left]}, binding)
 
     def restart_operator(self) -> None:
         assert self.processes.operator is not None

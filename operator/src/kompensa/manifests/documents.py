@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from kompensa.manifests.yaml_reader import documents
+
 API_VERSION = "kompensa.dev/v1alpha1"
 DEFAULT_NAMESPACE = "shop"
 Spec = dict[str, Any]
@@ -61,11 +63,11 @@ def load(places: Iterable[Path]) -> list[Document]:
         When a file cannot be read or is not YAML, or an object of ours lacks a name or a spec; the text names file and
         object.
     """
-    documents: dict[tuple[str, str, str], Document] = {}
+    found: dict[tuple[str, str, str], Document] = {}
     for path in yaml_files(places):
         for document in parse(_text(path), source=str(path)):
-            documents[document.kind, document.namespace, document.name] = document
-    return list(documents.values())
+            found[document.kind, document.namespace, document.name] = document
+    return list(found.values())
 
 
 def _text(path: Path) -> str:
@@ -80,11 +82,19 @@ def _text(path: Path) -> str:
 def parse(text: str, *, source: str) -> list[Document]:
     """The objects of our group in a YAML text; others are none of our business."""
     try:
-        roots = [root for root in yaml.safe_load_all(text) if isinstance(root, dict)]
-    except yaml.YAMLError as error:
+        roots = [root for root in documents(text) if isinstance(root, dict)]
+    except (yaml.YAMLError, RecursionError) as error:
         raise ManifestError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
-    items = [item for root in roots for item in (root.get("items") or [] if root.get("kind") == "List" else [root])]
+    items = [item for root in roots for item in _items(root)]
     return [_document(item, source) for item in items if item.get("apiVersion") == API_VERSION]
+
+
+def _items(root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects of a List, or of a list of one kind such as SagaList; else the object itself."""
+    items = root.get("items")
+    if not str(root.get("kind")).endswith("List") or not isinstance(items, list):
+        return [root]
+    return [item for item in items if isinstance(item, dict)]
 
 
 def of_kind(documents: Iterable[Document], kind: str) -> list[Document]:
@@ -92,11 +102,14 @@ def of_kind(documents: Iterable[Document], kind: str) -> list[Document]:
 
 
 def _document(item: Mapping[str, Any], source: str) -> Document:
-    kind, metadata, spec = item.get("kind"), item.get("metadata") or {}, item.get("spec")
-    name = metadata.get("name") or metadata.get("generateName", "").rstrip("-")
+    kind, metadata, spec = item.get("kind"), item.get("metadata"), item.get("spec")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = metadata.get("name") or str(metadata.get("generateName") or "").rstrip("-")
     if not isinstance(kind, str) or not name:
         raise ManifestError(f"{source}: an object of {API_VERSION} lacks kind or metadata.name")
+    if not isinstance(name, str):
+        raise ManifestError(f"{source}: metadata.name of {kind} is {name!r}, expected text: put it in quotes")
     if not isinstance(spec, dict):
         raise ManifestError(f"{source}: {kind} {name} has no spec")
-    namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
+    namespace = str(metadata.get("namespace") or DEFAULT_NAMESPACE)
     return Document(kind=kind, namespace=namespace, name=name, spec=spec, source=source)
