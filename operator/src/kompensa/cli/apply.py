@@ -19,7 +19,7 @@ def apply(
 ) -> None:
     """Apply Participants, SagaDefinitions and Sagas to the engine of `kompensa dev`.
 
-    On a cluster use kubectl apply: there the operator does this.
+    On a cluster, use `kubectl apply`: the operator then hands the objects to the engine.
 
     Example: kompensa apply my-participant.yaml my-saga.yaml
     """
@@ -29,10 +29,11 @@ def apply(
     documents = load(files)
     for other in (document for document in documents if document.kind not in FOR_ENGINE):
         raise CommandError(
-            f"{other.source}: {other} is not for the engine: give the file to `kompensa dev --file`", status=BAD_INPUT
+            f"{other.source}: {other} is not an object for the engine: give the file to `kompensa dev --file`",
+            status=BAD_INPUT,
         )
     if not documents:
-        raise CommandError(f"{', '.join(map(str, files))}: no object of kompensa.dev/v1alpha1 in it", status=BAD_INPUT)
+        raise CommandError(f"{', '.join(map(str, files))}: no object of kompensa.dev/v1alpha1 found", status=BAD_INPUT)
 
     async def apply_all(engine: "EngineClient") -> None:
         await apply_documents(engine, documents, typer.echo)

@@ -28,7 +28,7 @@ Token = Annotated[
     typer.Option(
         "--token",
         envvar="KOMPENSA_TOKEN",
-        help="Bearer token; by default the cluster's own, when your kubeconfig may read its Secret.",
+        help="Bearer token; by default the cluster's own, if your kubeconfig may read its Secret.",
         show_default=False,
         rich_help_panel="Connection",
     ),
@@ -44,7 +44,7 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
     Raises
     ------
     CommandError
-        When `url` is none, or leads to something else than an engine, or the engine refuses the token.
+        If `url` is not a URL, or not that of an engine, or the engine rejects the token.
     """
     import asyncio
 
@@ -65,15 +65,15 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
                 raise
             return asyncio.run(run(found))
     except TokenRefusedError:
-        wrong = "refuses this token: check" if token else "asks for a token: give it with"
+        wrong = "rejects this token: check" if token else "asks for a token: give it with"
         raise CommandError(
             f"the engine at {address} {wrong} --token or KOMPENSA_TOKEN; a cluster keeps it in its Secret kompensa-api"
         ) from None
     except EngineProblemError as problem:
         if problem.slug in _OF_ANY_SERVER or not str(problem.members.get("type")).startswith(NAMESPACE):
             raise CommandError(
-                f"{address} answers, but is no Kompensa API ({problem.detail or problem.status}): "
-                f"name the engine's with --api or KOMPENSA_API_URL, e.g. {DEFAULT_URL}",
+                f"{address} answers, but is not a Kompensa API ({problem.detail or problem.status}): "
+                f"give the engine's URL with --api or KOMPENSA_API_URL, for example {DEFAULT_URL}",
                 status=BAD_INPUT,
             ) from None
         raise
@@ -85,7 +85,7 @@ def _address(url: str) -> str:
 
     address, _ = without_login(url)
     if not address.lower().startswith(("http://", "https://")) or fault_of_url(address) is not None:
-        raise CommandError(f"--api {address!r} is no URL: expected for example {DEFAULT_URL}", status=BAD_INPUT)
+        raise CommandError(f"--api: {address!r} is not a URL (expected for example {DEFAULT_URL})", status=BAD_INPUT)
     return address
 
 

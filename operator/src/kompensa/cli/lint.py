@@ -1,4 +1,4 @@
-"""`kompensa lint`: what is wrong with definitions, before anything runs by them."""
+"""`kompensa lint`: find what is wrong with definitions before a saga uses them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kompensa.cli.output import Form, Output, print_as
+
 if TYPE_CHECKING:
     from kompensa.manifests.documents import Document
 
 
-def lint(files: Annotated[list[Path], typer.Argument(help="YAML files or folders.", show_default=False)]) -> None:
-    """Check SagaDefinitions and Participants in YAML files; every finding names the step and what to do.
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="YAML files or folders.", show_default=False)],
+    output: Output = Form.TABLE,
+) -> None:
+    """Check SagaDefinitions and Participants in YAML files. Each finding names the step and what to do.
 
-    Participants that a definition names must be among the files.
+    Give the files of the Participants too. The exit status is 1 if there are findings.
 
     Example: kompensa lint manifests/shop
     """
@@ -21,10 +26,9 @@ def lint(files: Annotated[list[Path], typer.Argument(help="YAML files or folders
 
     documents = load(files)
     found = list(findings(documents))
-    for line in found:
-        typer.echo(line)
     checked = sum(document.kind in ("SagaDefinition", "Participant") for document in documents)
-    typer.echo(f"{checked} objects checked, {len(found)} findings")
+    summary = f"{checked} objects checked, {len(found)} findings"
+    print_as(output, {"checked": checked, "findings": found}, "\n".join([*found, summary]))
     if found:
         raise typer.Exit(1)
 

@@ -12,8 +12,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Sagas that end whole or undone, and replicas that are right: look at them, run them, try them.",
-    epilog="Exit status: 0 done, 1 a check failed or a request was refused, 2 bad input, 3 a server is out of reach.",
+    help="Run sagas and replicas, look at them and act on them.",
+    epilog="Exit status: 0 done, 1 a check failed or a request was rejected, 2 bad input, 3 a server cannot be reached.",
 )
 
 app.add_typer(sagas.app, name="sagas", rich_help_panel="Look and act")

@@ -1,4 +1,4 @@
-"""Printing what verbs found: a table for people, JSON or YAML for programs."""
+"""Prints results: a table for people, JSON or YAML for programs."""
 
 import json
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ import typer
 
 
 class Form(StrEnum):
-    """How to print."""
+    """Output formats."""
 
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
 
 
-Output = Annotated[Form, typer.Option("--output", "-o", help="How to print.")]
+Output = Annotated[Form, typer.Option("--output", "-o", help="Output format.")]
 
 
 def print_as(form: Form, found: Any, table: str) -> None:
-    """Print the table, or what it was made of."""
+    """Print the table, or the data behind it."""
     if form is Form.JSON:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif form is Form.YAML:

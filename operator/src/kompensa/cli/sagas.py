@@ -1,4 +1,4 @@
-"""`kompensa sagas`: look at runs and act on them, whether they were born of an object or of a request."""
+"""`kompensa sagas`: look at sagas and act on them, whether an object or an HTTP request started them."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,22 +14,32 @@ from kompensa.model.saga import RESTING
 if TYPE_CHECKING:
     from kompensa.cluster.engine_client import Ask, EngineClient
 
-app = typer.Typer(no_args_is_help=True, help="Look at sagas and act on them, object-born or started over HTTP.")
+app = typer.Typer(
+    no_args_is_help=True, help="Look at sagas and act on them, whether a Saga object or an HTTP request started them."
+)
 POLL_SECONDS = 0.25
 MAX_LISTED = 500
 
-SagaName = Annotated[str, typer.Argument(help="The saga's id, or its name (with -n when two namespaces have it).")]
+SagaName = Annotated[
+    str, typer.Argument(help="The saga's id, or its name (with -n if two namespaces have one of that name).")
+]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.", show_default="all")]
 
 
 def known_phase(phase: str) -> str:
-    """The phase, or bad input that names those there are."""
+    """The phase.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is no such phase; it lists the known ones.
+    """
     from kompensa.model.saga import Phase
     from kompensa.model.view import SUSPENDED
 
     known = [*map(str, Phase), SUSPENDED]
     if phase and phase not in known:
-        raise typer.BadParameter(f"{phase!r} is no phase: expected one of {', '.join(known)}")
+        raise typer.BadParameter(f"{phase!r} is not a phase: expected one of {', '.join(known)}")
     return phase
 
 
@@ -38,7 +48,7 @@ def list_sagas(
     namespace: Namespace = "",
     phase: Annotated[str, typer.Option(callback=known_phase, help="Only this phase, e.g. InterventionRequired.")] = "",
     definition: Annotated[str, typer.Option(help="Only runs of this SagaDefinition.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="At most so many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="Maximum number of sagas, newest first.")] = 50,
     output: Output = Form.TABLE,
     api: ApiUrl = DEFAULT_URL,
     token: Token = "",
@@ -79,11 +89,14 @@ def get(
 def watch(
     saga: SagaName,
     namespace: Namespace = "",
-    timeout: Annotated[float, typer.Option(help="Give up after so many seconds.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds after which to give up.")] = 600.0,
     api: ApiUrl = DEFAULT_URL,
     token: Token = "",
 ) -> None:
-    """Print a line on each change until the saga has ended; the exit status is 0 only when it Succeeded."""
+    """Print a line on each change until the saga has ended or waits for a person.
+
+    The exit status is 0 only if it Succeeded. Example: kompensa sagas watch order-1 -n shop
+    """
     import asyncio
 
     async def follow(engine: "EngineClient") -> str:
@@ -109,19 +122,29 @@ def watch(
 
 @app.command()
 def cancel(saga: SagaName, namespace: Namespace = "", api: ApiUrl = DEFAULT_URL, token: Token = "") -> None:
-    """Ask a saga to undo what it did. One that is past its last compensatable step goes on to its end."""
+    """Ask a saga to undo its steps.
+
+    A saga that is past its last compensatable step goes on to its end.
+    Example: kompensa sagas cancel order-1 -n shop
+    """
     _ask(saga, namespace, "cancel", api, token)
 
 
 @app.command()
 def suspend(saga: SagaName, namespace: Namespace = "", api: ApiUrl = DEFAULT_URL, token: Token = "") -> None:
-    """Hold a saga: calls under way settle, no new ones are made."""
+    """Hold a saga: running calls end, and no new ones are made.
+
+    Example: kompensa sagas suspend order-1 -n shop
+    """
     _ask(saga, namespace, "suspend", api, token)
 
 
 @app.command()
 def resume(saga: SagaName, namespace: Namespace = "", api: ApiUrl = DEFAULT_URL, token: Token = "") -> None:
-    """Let a suspended saga go on."""
+    """Let a suspended saga go on.
+
+    Example: kompensa sagas resume order-1 -n shop
+    """
     _ask(saga, namespace, "resume", api, token)
 
 
@@ -140,7 +163,7 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
 
     if not saga or "/" in saga:
         raise CommandError(
-            f"{saga!r} is no saga: expected an id or a name; its namespace goes into -n, as in "
+            f"{saga!r} is not an id or a name of a saga: give its namespace with -n, for example "
             "`kompensa sagas get order-1 -n shop`",
             status=BAD_INPUT,
         )
@@ -155,9 +178,9 @@ async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, 
         where = f"in namespace {namespace}" if namespace else "in any namespace"
         objects = f"-n {namespace}" if namespace else "-A"
         raise CommandError(
-            f"the engine has no run of the name {saga} {where}. A Saga object that waits, was refused, or shows "
-            f"another's run has none of its own: `kubectl get sagas {objects} -o wide "
-            f"--field-selector metadata.name={saga}` tells. `kompensa sagas list` shows the runs there are",
+            f"the engine has no saga {saga} {where}. `kompensa sagas list` shows the sagas that it has. A Saga object "
+            "that waits, was rejected or mirrors another Saga is not in that list: look at it with "
+            f"`kubectl get sagas {objects} -o wide --field-selector metadata.name={saga}`",
             status=BAD_INPUT,
         )
     if len({view["namespace"] for view in named}) > 1:

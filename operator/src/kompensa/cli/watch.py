@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kompensa.cli.failures import BAD_INPUT, UNREACHABLE, CommandError
-from kompensa.cli.output import Form
+from kompensa.cli.output import Form, print_as
 
 if TYPE_CHECKING:
     from kompensa_cdc.watch import Start
@@ -14,19 +14,21 @@ DEFAULT_BOOTSTRAP = "127.0.0.1:19092"
 
 
 def watch(
-    topics: Annotated[list[str] | None, typer.Argument(help="Topics; none: list those there are.")] = None,
-    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Everything the topics still hold.")] = False,
-    last: Annotated[int, typer.Option(min=0, help="Begin with the last N records.")] = 0,
+    topics: Annotated[list[str] | None, typer.Argument(help="Topics; without any: list all topics.")] = None,
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Start with the oldest record that the topics hold.")
+    ] = False,
+    last: Annotated[int, typer.Option(min=0, help="Start with the last N records.")] = 0,
     key: Annotated[str, typer.Option(help="Only records with this key.")] = "",
     limit: Annotated[int, typer.Option(min=0, help="End after N records; 0: go on until Ctrl-C.")] = 0,
     output: Annotated[
-        Form, typer.Option("--output", "-o", help="table: for people; json: a line a record.")
+        Form, typer.Option("--output", "-o", help="table: for people; json: one line for each record.")
     ] = Form.TABLE,
     kafka: Annotated[str, typer.Option(envvar="KOMPENSA_KAFKA", help="Bootstrap servers.")] = DEFAULT_BOOTSTRAP,
 ) -> None:
-    """Follow topics: key, headers, body, and how many records lie behind each.
+    """Follow topics: print each record with its key, headers, body and lag.
 
-    Examples: kompensa watch orders.customer-created --last 5
+    Example: kompensa watch orders.customer-created --last 5
     """
     if output is Form.YAML:
         raise CommandError("watch prints table or json, not yaml", status=BAD_INPUT)
@@ -36,7 +38,8 @@ def watch(
 
     try:
         if not topics:
-            typer.echo("\n".join(topic_names(kafka)) or "Kafka has no topics yet.")
+            names = list(topic_names(kafka))
+            print_as(output, names, "\n".join(names) or "Kafka has no topics yet.")
             return
         start = Beginning() if from_beginning else Last(last) if last else Latest()
         _follow(kafka, topics, start, key=key or None, limit=limit, as_json=output is Form.JSON)
