@@ -4,6 +4,7 @@ The namespace controller is missing here, so the tests do in its order what it d
 """
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
 from kompensa.cluster.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
@@ -119,7 +120,7 @@ def deletion_rights(namespaces: list[str]) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def processes_for(
-    run: Run, apiserver: ApiServer, postgres: PostgresServer, namespaces: list[str], *, survive: bool
+    run: Run, apiserver: ApiServer, postgres: PostgresServer, namespaces: list[str]
 ) -> AsyncIterator[OperatorProcesses]:
     """An engine and an operator of these namespaces; the rights in the whole cluster are given back at the end."""
     processes = OperatorProcesses(run, apiserver, postgres.create_database(f"j_{secrets.token_hex(4)}").url, Ports())
@@ -131,8 +132,7 @@ async def processes_for(
     for namespace in namespaces:
         apiserver.apply(*roles(namespace))
     rights = deletion_rights([*namespaces, NEVER])
-    if survive:
-        apiserver.apply(*rights)
+    apiserver.apply(*rights)
     try:
         processes.ensure()
         yield processes
@@ -140,14 +140,30 @@ async def processes_for(
         for process in (processes.operator, processes.engine):
             if process is not None and process.is_alive:
                 process.stop()
-        if survive:
-            apiserver.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(rights))
+        apiserver.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(rights))
         apiserver.kubectl("apply", "-f", str(RIGHTS))
 
 
-@pytest.fixture(params=[True])
+@asynccontextmanager
+async def empty_connect(port: int) -> AsyncIterator[str]:
+    """A Kafka Connect that has no connector."""
+
+    async def none(_: web.Request) -> web.Response:
+        return web.json_response({"error_code": 404, "message": "Connector not found"}, status=404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", none)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
 async def shops(
-    request: pytest.FixtureRequest,
     run: Run,
     apiserver: ApiServer,
     operator_processes: OperatorProcesses,
@@ -162,7 +178,7 @@ async def shops(
         apiserver.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     monkeypatch.setenv("KUBECONFIG", str(apiserver.kubeconfig(ADMIN)))
     async with (
-        processes_for(run, apiserver, postgres, names, survive=request.param) as processes,
+        processes_for(run, apiserver, postgres, names) as processes,
         Kube.connect() as kube,
         StubParticipant.serving(ports.take("participant")) as participant,
         StubParticipant.serving(ports.take("participant")) as other,
@@ -218,6 +234,12 @@ async def test_a_kind_that_may_not_be_watched_is_reported_and_the_operator_stays
 
 async def test_an_outbox_finalizer_goes_after_the_role_binding(shops: Shops) -> None:
     """Also if the operator starts only then: its right on Outboxes outlives the namespace's own Roles."""
+    async with empty_connect(Ports().take("connect")) as connect:
+        shops.processes.extra["KOMPENSA_CONNECT_URL"] = connect
+        await delete_outbox_without_rights(shops)
+
+
+async def delete_outbox_without_rights(shops: Shops) -> None:
     spec = {
         "databaseSecretRef": {"name": "gone"},
         "captureSecretRef": {"name": "gone"},
@@ -264,4 +286,4 @@ def finalize(apiserver: ApiServer, namespace: str) -> None:
     apiserver.kubectl("delete", "namespace", namespace, "--wait=false")
     path = Path(f"/api/v1/namespaces/{namespace}/finalize")
     body = apiserver.get("namespace", namespace) | {"spec": {"finalizers": []}}
-    apiserver.kubectl("replace", "--raw", str(path), "-f", "-", stdin=yaml.safe_dump(body))
+    apiserver.kubectl("replace", "--raw", str(path), "-f", "-", stdin=json.dumps(body))

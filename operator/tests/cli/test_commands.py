@@ -110,7 +110,7 @@ def test_a_server_that_is_no_engine_is_bad_input(status: int, body: bytes, verb:
     assert f"{address} answers" in text
 
 
-@pytest.mark.parametrize(("token", "words"), [(("--token", "wrong"), "refuses this token"), ((), "asks for a token")])
+@pytest.mark.parametrize(("token", "words"), [(("--token", "wrong"), "rejects this token"), ((), "asks for a token")])
 def test_a_refused_token_is_a_refusal_that_names_the_commands_own_variable(
     token: tuple[str, ...], words: str, no_cluster: str
 ) -> None:

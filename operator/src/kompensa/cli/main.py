@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="Run sagas and replicas, look at them and act on them.",
-    epilog="Exit status: 0 done, 1 a check failed or a request was rejected, 2 bad input, 3 a server cannot be reached.",
+    epilog="Exit status: 0 done, 1 check failed or request rejected, 2 bad input, 3 server cannot be reached.",
 )
 
 app.add_typer(sagas.app, name="sagas", rich_help_panel="Look and act")

@@ -3,8 +3,6 @@
 import platform
 from importlib.metadata import version as version_of
 
-import typer
-
 from kompensa.cli.output import Form, Output, print_as
 
 
