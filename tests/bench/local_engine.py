@@ -20,7 +20,7 @@ from images.setup.cache import Cache, default_root
 from images.setup.commands import Runner, merged
 from images.setup.digest import key_of
 from images.setup.versions import load_versions
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa_dev.http import answers_ok
 from kompensa_dev.ports import HOST, Ports, is_free
 from kompensa_dev.postgres import PostgresServer

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 from aiohttp import ClientSession
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, SAGAS, Object, Resource
 from tests.integration.apiserver import ApiServer

@@ -12,7 +12,7 @@ import pytest
 from psycopg import errors
 from rich.console import Console
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.documents import of_kind
 from kompensa.model.saga import RESTING
 from kompensa_dev.demo.checks import wait_for

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from aiohttp import ClientSession, web
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import OUTBOXES, SAGAS
 from kompensa_dev.ports import Ports

@@ -1,6 +1,6 @@
 import pytest
 
-from kompensa.cluster.engine_client import EngineProblemError
+from kompensa.client.engine_client import EngineProblemError
 from kompensa.cluster.saga_refusal import pending, refusal, terminated
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from kompensa.cluster.engine_client import EngineProblemError
+from kompensa.client.engine_client import EngineProblemError
 from kompensa.cluster.saga_refusal import refusal
 from kompensa.engine.signals import event_of
 from kompensa.handlers.sagas import FINAL
@@ -35,7 +35,7 @@ STATUSES = range(200, 600)
 NOT_SENT = "NotSent"
 
 
-class Seen:
+class WatchedObject:
     """The reasons shown to people: those with the phases of the sagas that had them, and the reasons of steps."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen() -> Seen:
-    found = Seen()
+def seen() -> WatchedObject:
+    found = WatchedObject()
     for reply in replies(Direction.ACTION):
         for one_step in (step(), step(policy=ONCE), step(policy=ONCE, retriable=True)):
             _act(definition(one_step), reply, found)
@@ -117,14 +117,14 @@ def _undone(run: Run) -> None:
         run.done("step")
 
 
-def _act(of: Definition, reply: Reply, seen: Seen) -> None:
+def _act(of: Definition, reply: Reply, seen: WatchedObject) -> None:
     run = Run(of)
     _answer(run, Direction.ACTION, reply)
     _undone(run)
     seen.look(run)
 
 
-def _undo(reply: Reply, seen: Seen) -> None:
+def _undo(reply: Reply, seen: WatchedObject) -> None:
     run = Run(definition(step(compensation_policy=ONCE), step("other", index=1)))
     run.done("step")
     run.feed(CancelAsked())
@@ -135,7 +135,7 @@ def _undo(reply: Reply, seen: Seen) -> None:
         seen.look(run)
 
 
-def _probe(of: Definition, outcome: Outcome, seen: Seen) -> None:
+def _probe(of: Definition, outcome: Outcome, seen: WatchedObject) -> None:
     run = Run(of)
     run.unknown("step")
     run.probed("step", outcome)
@@ -143,7 +143,7 @@ def _probe(of: Definition, outcome: Outcome, seen: Seen) -> None:
     seen.look(run)
 
 
-def _cancel(kind: SignalKind, seen: Seen) -> None:
+def _cancel(kind: SignalKind, seen: WatchedObject) -> None:
     run = Run(definition(step()))
     event = event_of(Signal(id=1, saga_id="", kind=kind, reason=""))
     assert event is not None
@@ -153,7 +153,7 @@ def _cancel(kind: SignalKind, seen: Seen) -> None:
     seen.look(run)
 
 
-def _pass_the_deadline(seen: Seen) -> None:
+def _pass_the_deadline(seen: WatchedObject) -> None:
     run = Run(definition(step(), deadline=5.0))
     run.now += 6
     run.feed(TimerDue())
@@ -162,34 +162,34 @@ def _pass_the_deadline(seen: Seen) -> None:
     seen.look(run)
 
 
-def _miss_outputs_and_result(seen: Seen) -> None:
+def _miss_outputs_and_result(seen: WatchedObject) -> None:
     missing = {"id": Template("${reply.id}")}
     for retriable in (False, True):
         _act(definition(step(outputs=missing, retriable=retriable)), Reply(outcome=Outcome.SUCCEEDED), seen)
     _act(definition(step(), result={"id": Template("${steps.step.id}")}), Reply(outcome=Outcome.SUCCEEDED), seen)
 
 
-def _turn_back_while_a_call_waits(seen: Seen) -> None:
+def _turn_back_while_a_call_waits(seen: WatchedObject) -> None:
     run = Run(definition(step()))
     run.feed(CancelAsked())
     _answer(run, Direction.ACTION, Reply(outcome=Outcome.NOT_SENT, reason=NOT_SENT))
     seen.look(run)
 
 
-def _die_and_recover(seen: Seen) -> None:
+def _die_and_recover(seen: WatchedObject) -> None:
     run = Run(definition(replace(step(), keyed=False)))
     run.feed(Recovered())
     seen.look(run)
 
 
-def test_each_reason_of_a_saga_is_stated_with_its_phases(seen: Seen) -> None:
+def test_each_reason_of_a_saga_is_stated_with_its_phases(seen: WatchedObject) -> None:
     rows = [row for row in tables("saga-reasons.md") if set(row[1].split(", ")) <= ENDS]
     stated = {named([row])[0]: set(row[1].split(", ")) for row in rows}
     given = {reason: phases for reason, phases in seen.phases.items() if not reason.startswith("Http")}
     assert stated == given
 
 
-def test_a_status_becomes_a_sagas_reason_as_stated(seen: Seen) -> None:
+def test_a_status_becomes_a_sagas_reason_as_stated(seen: WatchedObject) -> None:
     stated = {reason for row in tables("saga-reasons.md") for reason in named([row], 1) if reason.startswith("Http")}
     assert stated == {reason for reason in seen.phases if reason.startswith("Http")}
     only_parked = {reason for reason in stated if seen.phases[reason] == {"InterventionRequired"}}
@@ -202,7 +202,7 @@ def test_a_reply_that_is_no_success_always_has_a_reason(direction: Direction) ->
     assert all(reply.reason == f"Http{status}" for status, reply in given if reply.outcome is not Outcome.SUCCEEDED)
 
 
-def test_the_reasons_of_steps_are_stated(seen: Seen) -> None:
+def test_the_reasons_of_steps_are_stated(seen: WatchedObject) -> None:
     stated = set(named(tables("saga-reasons.md", "Reasons of a step")))
     given = {reason for reason in seen.of_steps if not reason.startswith("Http")} - seen.phases.keys()
     assert stated == given | {"BeyondReturn"}

@@ -1,4 +1,4 @@
-from kompensa.cluster.engine_client import EngineProblemError
+from kompensa.client.engine_client import EngineProblemError
 from kompensa.handlers.definitions import lint_message
 
 

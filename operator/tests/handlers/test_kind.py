@@ -8,7 +8,7 @@ import pytest
 from kompensa.cluster.kube import RefusedError, UnavailableError
 from kompensa.cluster.resources import PARTICIPANTS, Object, Resource
 from kompensa.handlers.kind import Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 
 FORBIDDEN = RefusedError("participants/status is forbidden", status=403)
@@ -29,16 +29,16 @@ class Cluster:
 class Failing(Kind):
     resource = PARTICIPANTS
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
         raise FORBIDDEN
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         raise AssertionError
 
 
-def seen(namespace: str = "shop") -> Seen:
+def seen(namespace: str = "shop") -> WatchedObject:
     metadata: dict[str, Any] = {"namespace": namespace, "name": "stub", "uid": f"uid-{namespace}", "generation": 1}
-    return Seen({"metadata": metadata})
+    return WatchedObject({"metadata": metadata})
 
 
 def waits(errors: Iterable[RetryLaterError]) -> list[float]:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from kompensa.cluster.engine_client import EngineProblemError, EngineUnreachableError
+from kompensa.client.engine_client import EngineProblemError, EngineUnreachableError
 from kompensa.cluster.resources import Resource
 from kompensa.handlers.participants import Participants
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 
 
@@ -56,9 +56,9 @@ class World:
         )
 
 
-def seen(*, generation: int = 1, **spec: Any) -> Seen:
+def seen(*, generation: int = 1, **spec: Any) -> WatchedObject:
     metadata = {"namespace": "shop", "name": "payments", "uid": "u", "generation": generation}
-    return Seen({"metadata": metadata, "spec": {"url": "http://payments", **spec}})
+    return WatchedObject({"metadata": metadata, "spec": {"url": "http://payments", **spec}})
 
 
 async def test_definitions_are_looked_at_again_at_every_change_and_not_in_between() -> None:

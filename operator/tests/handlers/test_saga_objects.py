@@ -6,15 +6,15 @@ import pytest
 
 from kompensa.cluster.status import saga_status
 from kompensa.handlers.sagas import controls, is_finished, mirror_status, overdue, start_request
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.ttl import FinishedSagas, due_at
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.model.view import Condition, SagaView
 
 UID = "0d2ff2c4-0b5f-4f0e-b0fe-0f4c1d8f6c11"
 
 
-def saga(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> Seen:
-    return Seen(
+def saga(spec: dict[str, Any] | None = None, status: dict[str, Any] | None = None) -> WatchedObject:
+    return WatchedObject(
         {
             "metadata": {"name": "order-1", "namespace": "shop", "uid": UID, "generation": 2},
             "spec": {"definitionRef": {"name": "create-order"}, "input": {"customerId": "c"}} | (spec or {}),
@@ -147,6 +147,6 @@ def test_a_saga_deleted_by_hand_is_forgotten() -> None:
     seen = saga({"ttlSecondsAfterFinished": 10}, status)
     finished = FinishedSagas(NoKube())  # type: ignore[arg-type]
     finished.note(seen)
-    finished.note(Seen(seen.raw, deleted=True))
+    finished.note(WatchedObject(seen.raw, deleted=True))
     assert len(finished) == 0
     assert due_now(finished, 1_872_366_450.0) == []

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from kompensa.client.engine_client import ActiveSaga, DeclaredObject
 from kompensa.cluster.conditions import timestamp
-from kompensa.cluster.engine_client import ActiveSaga, DeclaredObject
 from kompensa.cluster.kube import KubeError, NotFoundError, Presence, RefusedError, UnavailableError
 from kompensa.cluster.resources import SAGAS, Resource
 from kompensa.handlers import sweep as sweep_module
 from kompensa.handlers.namespaces import WatchedNamespaces
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.sweep import Sweep
 from kompensa.handlers.vanished import Vanished
+from kompensa.handlers.watched_object import WatchedObject
 
 OLD = "2020-01-01T00:00:00Z"
 
@@ -75,13 +75,13 @@ class Sagas:
         self.taken: set[str] = set()
         self.repeated: list[str] = []
 
-    async def offer(self, seen: Seen) -> None:
+    async def offer(self, seen: WatchedObject) -> None:
         self.offered.append(seen.uid)
 
-    async def repeat(self, seen: Seen) -> None:
+    async def repeat(self, seen: WatchedObject) -> None:
         self.repeated.append(seen.uid)
 
-    def told(self) -> frozenset[str]:
+    def accepted(self) -> frozenset[str]:
         return frozenset(self.taken)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from kompensa.cluster.kube import RefusedError
 from kompensa.handlers import ttl
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.ttl import FinishedSagas
+from kompensa.handlers.watched_object import WatchedObject
 
 
 class Cluster:
@@ -26,10 +26,10 @@ class Cluster:
         self.done.set()
 
 
-def finished(namespace: str, name: str, *, completed: str) -> Seen:
+def finished(namespace: str, name: str, *, completed: str) -> WatchedObject:
     metadata: dict[str, Any] = {"namespace": namespace, "name": name, "uid": f"{namespace}-{name}"}
     spec, status = {"ttlSecondsAfterFinished": 0}, {"completionTime": completed}
-    return Seen({"metadata": metadata, "spec": spec, "status": status})
+    return WatchedObject({"metadata": metadata, "spec": spec, "status": status})
 
 
 async def test_a_namespace_that_refuses_deletions_is_asked_once_and_holds_up_no_other(

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from kompensa.cluster.engine_client import DeclaredObject
+from kompensa.client.engine_client import DeclaredObject
 from kompensa.cluster.kube import UnavailableError
 from kompensa.cluster.resources import DEFINITIONS, PARTICIPANTS, Resource
 from kompensa.handlers.kind import Kind
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.vanished import Vanished
+from kompensa.handlers.watched_object import WatchedObject
 
 UID = "0d2ff2c4-0b5f-4f0e-b0fe-0f4c1d8f6c11"
 
@@ -19,8 +19,8 @@ def declared(name: str, kind: str = "Participant", namespace: str = "shop", uid:
     return DeclaredObject(kind=kind, namespace=namespace, name=name, uid=uid)
 
 
-def seen(name: str, uid: str = UID) -> Seen:
-    return Seen({"metadata": {"namespace": "shop", "name": name, "uid": uid}})
+def seen(name: str, uid: str = UID) -> WatchedObject:
+    return WatchedObject({"metadata": {"namespace": "shop", "name": name, "uid": uid}})
 
 
 class Engine:
@@ -53,15 +53,15 @@ class Cluster:
 class Recorded(Kind):
     """A kind whose queue nobody works on: what it was offered can be looked at."""
 
-    def __init__(self, resource: Resource, *known: Seen) -> None:
+    def __init__(self, resource: Resource, *known: WatchedObject) -> None:
         self.resource = resource
         super().__init__(None)  # type: ignore[arg-type]
         self.known = known
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
         raise AssertionError
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         raise AssertionError
 
     def gone(self) -> dict[str, str]:

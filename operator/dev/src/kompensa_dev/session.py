@@ -10,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.apply import ObjectRefusedError
 from kompensa.manifests.documents import ManifestError
 from kompensa_dev.checkout import checkout

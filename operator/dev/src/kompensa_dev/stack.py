@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Self, TypeVar
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.apply import Say, apply_documents
 from kompensa.manifests.documents import Document, load, of_kind
 from kompensa_dev.capture import Capture

@@ -9,7 +9,7 @@ from kompensa.cli.connection import DEFAULT_URL, ApiUrl, Token, with_engine
 from kompensa.cli.failures import BAD_INPUT, CommandError
 
 if TYPE_CHECKING:
-    from kompensa.cluster.engine_client import EngineClient
+    from kompensa.client.engine_client import EngineClient
 
 
 def apply(

@@ -9,7 +9,7 @@ from kompensa.cli.failures import BAD_INPUT, CommandError
 from kompensa_common.problems import NAMESPACE
 
 if TYPE_CHECKING:
-    from kompensa.cluster.engine_client import EngineClient
+    from kompensa.client.engine_client import EngineClient
 
 DEFAULT_URL = "http://127.0.0.1:18080"
 KUBE_SECONDS = 5.0
@@ -48,7 +48,7 @@ def with_engine(url: str, token: str, work: "Callable[[EngineClient], Awaitable[
     """
     import asyncio
 
-    from kompensa.cluster.engine_client import EngineClient, EngineProblemError, TokenRefusedError
+    from kompensa.client.engine_client import EngineClient, EngineProblemError, TokenRefusedError
 
     address = _address(url)
 

@@ -62,14 +62,14 @@ def explain(error: Exception) -> Failure | None:
 
 
 _EXPECTED = (
-    ("kompensa.cluster.engine_client", "TokenRefusedError", FAILED, ""),
+    ("kompensa.client.engine_client", "TokenRefusedError", FAILED, ""),
     (
-        "kompensa.cluster.engine_client",
+        "kompensa.client.engine_client",
         "EngineUnreachableError",
         UNREACHABLE,
         "; start one with `kompensa dev` or `make up`, or name another with --api",
     ),
-    ("kompensa.cluster.engine_client", "EngineProblemError", FAILED, ""),
+    ("kompensa.client.engine_client", "EngineProblemError", FAILED, ""),
     ("kompensa.cluster.kube", "UnavailableError", UNREACHABLE, "; is the cluster up? `make up` finds or repairs it"),
     ("kompensa.cluster.kube", "KubeError", FAILED, ""),
     ("kompensa.manifests.documents", "ManifestError", BAD_INPUT, ""),

@@ -12,7 +12,7 @@ from kompensa.cli.saga_text import description, one_line, table, utc_now
 from kompensa.model.saga import RESTING
 
 if TYPE_CHECKING:
-    from kompensa.cluster.engine_client import Ask, EngineClient
+    from kompensa.client.engine_client import Ask, EngineClient
 
 app = typer.Typer(
     no_args_is_help=True, help="Look at sagas and act on them, whether a Saga object or an HTTP request started them."
@@ -159,7 +159,7 @@ def _ask(saga: str, namespace: str, what: "Ask", api: str, token: str) -> None:
 
 
 async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, Any]:
-    from kompensa.cluster.engine_client import EngineProblemError
+    from kompensa.client.engine_client import EngineProblemError
 
     if not saga or "/" in saga:
         raise CommandError(

@@ -19,7 +19,7 @@ import structlog
 from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError
 from kompensa.cluster.resources import LEASES, Object
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 DURATION = 15.0
 RENEW_EVERY = 3.0
@@ -88,17 +88,17 @@ class Lease:
         waiting = False
         while not await self._attempt():
             if not waiting:
-                log.info("standing by: another operator holds the lease", lease=f"{self._namespace}/{self._name}")
+                _log.info("standing by: another operator holds the lease", lease=f"{self._namespace}/{self._name}")
                 waiting = True
             await asyncio.sleep(RENEW_EVERY)
-        log.info("the lease is ours", lease=f"{self._namespace}/{self._name}", identity=self._identity)
+        _log.info("the lease is ours", lease=f"{self._namespace}/{self._name}", identity=self._identity)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             await self._attempt()
             if self.renewed_at is None or time.monotonic() - self.renewed_at > RENEW_DEADLINE:
-                log.error("the lease was lost; this operator stops", lease=f"{self._namespace}/{self._name}")
+                _log.error("the lease was lost; this operator stops", lease=f"{self._namespace}/{self._name}")
                 self.lost.set()
                 return
 
@@ -110,7 +110,7 @@ class Lease:
         except ConflictError:
             return False
         except KubeError as error:
-            log.warning("the lease could not be renewed, trying again", error=str(error))
+            _log.warning("the lease could not be renewed, trying again", error=str(error))
             return False
         self.renewed_at = started if held else None
         return held

@@ -6,8 +6,8 @@ Two kinds: refused for good (its spec is immutable, so it ends here), and waitin
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from kompensa.client.engine_client import EngineProblemError
 from kompensa.cluster.conditions import Condition, stalled, timestamp, working
-from kompensa.cluster.engine_client import EngineProblemError
 from kompensa.cluster.resources import Object
 
 _LONGEST_LIST = 20

@@ -23,7 +23,7 @@ from kompensa.model.saga import RESTING
 from kompensa.model.view import SagaView
 from kompensa_common.backoff import Backoff
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 PROGRESS_EVERY = 2.0
 IN_FLIGHT = 32
@@ -173,13 +173,13 @@ class KubernetesStatusPublisher:
             async with nullcontext() if due.resting else self._progress_slots:
                 shown = await self._send(due)
         except UnavailableError as error:
-            log.info("a saga's status waits for the API server", saga=due.saga, why=str(error))
+            _log.info("a saga's status waits for the API server", saga=due.saga, why=str(error))
             return max(RETRY.pause(attempts), error.retry_after)
         except RefusedError as error:
-            log.error("the engine may not write sagas/status", saga=due.saga, why=str(error))  # noqa: TRY400
+            _log.error("the engine may not write sagas/status", saga=due.saga, why=str(error))
             return RETRY.longest
         except Exception as error:
-            log.warning("a saga's status cannot be written", saga=due.saga, error=repr(error))
+            _log.warning("a saga's status cannot be written", saga=due.saga, error=repr(error))
             due.view = None
             due.settle(error)
             return None
@@ -207,10 +207,10 @@ class KubernetesStatusPublisher:
             except RefusedError as error:
                 if error.status in _NO_RIGHT:
                     raise
-                log.warning("the API server refuses details of a status", saga=view.id, why=str(error))
+                _log.warning("the API server refuses details of a status", saga=view.id, why=str(error))
             else:
                 return
-        log.error("the API server refuses a saga's status", saga=view.id)
+        _log.error("the API server refuses a saga's status", saga=view.id)
 
     async def _set_status(self, view: SagaView, status: Object, what: str) -> None:
         try:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kompensa.client.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.conditions import ready, stalled
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import DEFINITIONS
 from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 
 REPEAT = 300.0
@@ -27,7 +27,7 @@ class Definitions(Kind):
         self._engine = engine
         self._on_ready = on_ready
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float:
         last = {"revision": seen.status.get("revision")}
         try:
             revision = await self._engine.put_definition(seen.namespace, seen.name, seen.spec, uid=seen.uid)
@@ -42,7 +42,7 @@ class Definitions(Kind):
         self._on_ready(seen.namespace, seen.name)
         return REPEAT
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         try:
             await self._engine.delete_definition(seen.namespace, seen.name, uid=seen.uid)
         except EngineUnreachableError as error:

@@ -10,7 +10,7 @@ from kompensa.cluster.kube import Kube, RefusedError, UnavailableError
 from kompensa.cluster.resources import Object, Resource
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
 from kompensa_common.backoff import Backoff
 
@@ -30,9 +30,9 @@ class Kind(ABC):
 
     def __init__(self, kube: Kube, *, workers: int = 4) -> None:
         self._kube = kube
-        self.queue: WorkQueue[Seen] = WorkQueue(self.resource.plural, self._work, workers=workers)
+        self.queue: WorkQueue[WatchedObject] = WorkQueue(self.resource.plural, self._work, workers=workers)
 
-    async def offer(self, seen: Seen) -> None:
+    async def offer(self, seen: WatchedObject) -> None:
         """Take what the watch delivered. Our own status writes come back as events, too: those wake nobody."""
         metrics.EVENTS.labels(self.resource.kind).inc()
         known = self.queue.item(seen.key)
@@ -40,14 +40,14 @@ class Kind(ABC):
         await self.queue.offer(seen.key, seen, wake=news)
 
     @abstractmethod
-    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
         """Make it so; the seconds after which to look again, None for not again."""
 
     @abstractmethod
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         """The object is gone."""
 
-    async def say(self, seen: Seen, fields: Object, said: Iterable[Condition]) -> None:
+    async def say(self, seen: WatchedObject, fields: Object, said: Iterable[Condition]) -> None:
         """Write the status, if it is news. If that is refused, only the log can report what it would have said.
 
         The work itself goes on: in a namespace that is being deleted the right to write a status goes first.
@@ -64,13 +64,13 @@ class Kind(ABC):
         """Reconcile the objects of a namespace now, those of all of them for None."""
         wake_objects(self.queue, namespace)
 
-    async def _work(self, seen: Seen, attempt: int) -> float | None:
+    async def _work(self, seen: WatchedObject, attempt: int) -> float | None:
         try:
             return await self._attempt(seen, attempt)
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
 
-    async def _attempt(self, seen: Seen, attempt: int) -> float | None:
+    async def _attempt(self, seen: WatchedObject, attempt: int) -> float | None:
         try:
             if seen.deleted:
                 await self.forget(seen)
@@ -82,12 +82,12 @@ class Kind(ABC):
             raise RetryLaterError(str(error), after=REFUSED_RETRY.pause(attempt + 1)) from error
 
 
-def wake_objects(queue: WorkQueue[Seen], namespace: str | None) -> None:
+def wake_objects(queue: WorkQueue[WatchedObject], namespace: str | None) -> None:
     """Wake the keys of a namespace's objects, all keys for None."""
     for key, seen in queue.items():
         if namespace in (None, seen.namespace):
             queue.wake(key)
 
 
-def _identity(seen: Seen) -> tuple[object, ...]:
+def _identity(seen: WatchedObject) -> tuple[object, ...]:
     return seen.uid, seen.generation, seen.deleted, seen.being_deleted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import kopf
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.lease import DURATION, Lease
 from kompensa.cluster.resources import SAGAS
@@ -23,12 +23,12 @@ from kompensa.handlers.participants import Participants
 from kompensa.handlers.probes import Health, ProbeServer, overdue_finding, queue_finding
 from kompensa.handlers.replicas import Replicas
 from kompensa.handlers.sagas import Sagas
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.settings import OperatorSettings
 from kompensa.handlers.startup import wait_for_kinds, watch_registry, watch_settings
 from kompensa.handlers.sweep import Sweep
 from kompensa.handlers.ttl import FinishedSagas
 from kompensa.handlers.vanished import Vanished
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import WorkQueue
 from kompensa_common.logs import log_as_json
 
@@ -71,7 +71,7 @@ class Parts:
     namespaces: WatchedNamespaces
 
     @property
-    def queues(self) -> list[WorkQueue[Seen]]:
+    def queues(self) -> list[WorkQueue[WatchedObject]]:
         return [self.sagas.queue, *(kind.queue for kind in self.kinds)]
 
 

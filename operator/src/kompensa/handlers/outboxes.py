@@ -22,7 +22,7 @@ from kompensa.cluster.kube import ConflictError, Kube, KubeError, NotFoundError,
 from kompensa.cluster.resources import EVENTS, OUTBOXES
 from kompensa.cluster.secrets import CaptureSecret, SecretError, read_secret
 from kompensa.handlers.kind import Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 from kompensa_cdc.capture import (
     CaptureError,
@@ -43,7 +43,7 @@ from kompensa_cdc.capture import (
     remove_outbox,
 )
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 FINALIZER = "kompensa.dev/capture"
 REPEAT = 20.0
@@ -74,7 +74,7 @@ class Outboxes(Kind):
         self._last: dict[str, OutboxStatus] = {}
         self._captured: dict[str, Database] = {}
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
         if seen.being_deleted:
             await self._take_down(seen)
             return None
@@ -93,11 +93,11 @@ class Outboxes(Kind):
         await self.say(seen, status.as_status(), said)
         return REPEAT if status.ready and status.reason != "CatchingUp" else REPAIR_RETRY
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         self._last.pop(seen.uid, None)
         self._captured.pop(seen.uid, None)
 
-    async def _capture(self, seen: Seen, outbox: Outbox, owner: Database, capture: Database) -> OutboxStatus:
+    async def _capture(self, seen: WatchedObject, outbox: Outbox, owner: Database, capture: Database) -> OutboxStatus:
         known = self._last.get(seen.uid) or remembered(outbox, seen.status)
         if FINALIZER not in finalizers_of(seen):
             try:
@@ -121,29 +121,29 @@ class Outboxes(Kind):
             self._captured[seen.uid] = capture
         return status
 
-    async def _login(self, seen: Seen, field: str) -> Database:
+    async def _login(self, seen: WatchedObject, field: str) -> Database:
         reference = seen.spec[field]
         name = reference["name"]
         return database_from_secret(name, await read_secret(self._kube, seen.namespace, name), reference.get("keys"))
 
-    async def _credentials(self, seen: Seen, capture: Database) -> Credentials:
+    async def _credentials(self, seen: WatchedObject, capture: Database) -> Credentials:
         if self._site.secret is None:
             return Inline()
         await self._site.secret.put(login_key(seen), username=capture.username, password=capture.password)
         return Directory(path=self._site.folder, key=login_key(seen))
 
-    async def _take_down(self, seen: Seen) -> None:
+    async def _take_down(self, seen: WatchedObject) -> None:
         if FINALIZER not in finalizers_of(seen):
             return
         left = await self._removed(seen)
         left += await self._login_forgotten(seen)
         if left:
             message = f"capture of {seen.spec.get('table')} leaves behind: {'; '.join(left)}"
-            log.warning("capture left behind", outbox=seen.key, what=message)
+            _log.warning("capture left behind", outbox=seen.key, what=message)
             await self._warn(seen, reason="CaptureLeftBehind", message=message)
         await self._set_finalizers(seen, [name for name in finalizers_of(seen) if name != FINALIZER])
 
-    async def _removed(self, seen: Seen) -> list[str]:
+    async def _removed(self, seen: WatchedObject) -> list[str]:
         """Take capture down; what had to be left behind, a phrase for each thing."""
         try:
             outbox = outbox_from_object(seen.namespace, seen.name, seen.spec)
@@ -163,14 +163,14 @@ class Outboxes(Kind):
         left.sort(key=lambda each: each.kind != "slot")  # an Event's message is cut off, and the slot matters most
         return [left_behind(each, capture_gone if each.kind == "slot" else owner_gone) for each in left]
 
-    async def _login_if_there(self, seen: Seen, field: str) -> tuple[Database | None, str]:
+    async def _login_if_there(self, seen: WatchedObject, field: str) -> tuple[Database | None, str]:
         """The login, or why there is none."""
         try:
             return await self._login(seen, field), ""
         except (SecretError, InvalidOutboxError, RefusedError) as error:
             return None, str(error)
 
-    async def _login_in_use(self, seen: Seen, outbox: Outbox) -> Database | None:
+    async def _login_in_use(self, seen: WatchedObject, outbox: Outbox) -> Database | None:
         """The capture login as we or Connect still know it; None if neither does.
 
         Raises
@@ -186,7 +186,7 @@ class Outboxes(Kind):
             self._captured[seen.uid] = found  # removing the connector takes this knowledge away
         return self._captured[seen.uid]
 
-    async def _try_again_in_time(self, seen: Seen, left: Sequence[Leftover]) -> None:
+    async def _try_again_in_time(self, seen: WatchedObject, left: Sequence[Leftover]) -> None:
         """Say on the object what deletion waits for and how long it will, unless that is over or would not help."""
         refused = next((each.error for each in left if each.error is not None), None)
         until = gives_up_at(seen)
@@ -196,7 +196,7 @@ class Outboxes(Kind):
         await self.say(seen, {**seen.fields, "lastError": refused.message}, working(refused.reason, message))
         raise RetryLaterError(message, after=REPAIR_RETRY)
 
-    async def _login_forgotten(self, seen: Seen) -> list[str]:
+    async def _login_forgotten(self, seen: WatchedObject) -> list[str]:
         """Take the login away from Connect; a phrase when we may not."""
         if self._site.secret is None:
             return []
@@ -206,7 +206,7 @@ class Outboxes(Kind):
             return [f"the capture login in the Secret that Kafka Connect mounts ({error})"]
         return []
 
-    async def _warn(self, seen: Seen, *, reason: str, message: str) -> None:
+    async def _warn(self, seen: WatchedObject, *, reason: str, message: str) -> None:
         """Write an Event, once for each reason."""
         warning = event(
             OUTBOXES,
@@ -223,9 +223,9 @@ class Outboxes(Kind):
         except ConflictError:
             return  # written already: by an earlier pass, or before a later call of this deletion failed
         except KubeError as error:
-            log.warning("no Event could be written", outbox=seen.key, reason=reason, why=str(error))
+            _log.warning("no Event could be written", outbox=seen.key, reason=reason, why=str(error))
 
-    async def _set_finalizers(self, seen: Seen, finalizers: list[str]) -> None:
+    async def _set_finalizers(self, seen: WatchedObject, finalizers: list[str]) -> None:
         """A compare-and-set: another controller's finalizer must not be lost."""
         metadata = seen.raw["metadata"]
         body = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
@@ -242,12 +242,12 @@ class Outboxes(Kind):
         seen.raw["metadata"] = patched["metadata"]
 
 
-def login_key(seen: Seen) -> str:
+def login_key(seen: WatchedObject) -> str:
     """Under what the capture login is kept for Connect."""
     return f"{seen.namespace}.{seen.name}"
 
 
-def finalizers_of(seen: Seen) -> list[str]:
+def finalizers_of(seen: WatchedObject) -> list[str]:
     return list(seen.raw["metadata"].get("finalizers") or [])
 
 
@@ -262,7 +262,7 @@ def left_behind(left: Leftover, no_login: str) -> str:
     return f"{left.kind} {left.name} ({why}), {how[left.kind]}"
 
 
-def gives_up_at(seen: Seen) -> datetime:
+def gives_up_at(seen: WatchedObject) -> datetime:
     """Until when a deletion waits for database and Connect."""
     asked = str(seen.raw["metadata"]["deletionTimestamp"]).replace("Z", "+00:00")
     return datetime.fromisoformat(asked).astimezone(UTC) + timedelta(seconds=GIVE_UP)

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
+from kompensa.client.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.conditions import ready, stalled, working
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import PARTICIPANTS
 from kompensa.cluster.secrets import SecretError, read_key
 from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 
 # Participants are put again now and then: a journal restored from a backup may not know them. A token may be new, and
@@ -30,7 +30,7 @@ class Participants(Kind):
         self._on_change = on_change
         self._known: dict[str, tuple[str, int]] = {}
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float:
         again = TOKEN_REPEAT if seen.spec.get("tokenSecretRef") else REPEAT
         try:
             token = await self._token(seen)
@@ -51,7 +51,7 @@ class Participants(Kind):
             self._on_change(seen.namespace, seen.name)
         return again
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         self._known.pop(seen.key, None)
         try:
             await self._engine.delete_participant(seen.namespace, seen.name, uid=seen.uid)
@@ -59,7 +59,7 @@ class Participants(Kind):
             raise RetryLaterError(str(error)) from error
         self._on_change(seen.namespace, seen.name)
 
-    async def _token(self, seen: Seen) -> str | None:
+    async def _token(self, seen: WatchedObject) -> str | None:
         reference = seen.spec.get("tokenSecretRef")
         if not reference:
             return None

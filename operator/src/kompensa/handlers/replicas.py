@@ -16,7 +16,7 @@ from kompensa.cluster.status_writer import status_of
 from kompensa.cluster.worker_client import WorkerClient, WorkerUnreachableError
 from kompensa.cluster.worker_site import WorkerSite
 from kompensa.handlers.kind import Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa_cdc.replicas.spec import InvalidReplicaError, replica_from_object
 
 MANAGER = "kompensa-operator"
@@ -48,7 +48,7 @@ class Replicas(Kind):
         self._site = site
         self._known: dict[str, _Known] = {}
 
-    async def reconcile(self, seen: Seen, attempt: int) -> float | None:
+    async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
         if seen.being_deleted:
             return None
         try:
@@ -60,11 +60,11 @@ class Replicas(Kind):
         await self._pass_on(seen)
         return POLL
 
-    async def forget(self, seen: Seen) -> None:
+    async def forget(self, seen: WatchedObject) -> None:
         """The worker's objects belong to the Replica: the garbage collector takes them along."""
         self._known.pop(seen.uid, None)
 
-    async def say(self, seen: Seen, fields: Object, said: Iterable[Condition]) -> None:
+    async def say(self, seen: WatchedObject, fields: Object, said: Iterable[Condition]) -> None:
         """Write what is news; numbers alone at most every NUMBERS_EVERY seconds."""
         said, known, now = tuple(said), self._known.setdefault(seen.uid, _Known()), time.monotonic()
         wanted = status_of(seen.raw, fields, said, datetime.now(UTC))
@@ -72,7 +72,7 @@ class Replicas(Kind):
             known.written_at = now
             await super().say(seen, fields, said)
 
-    async def _keep_worker(self, seen: Seen, known: _Known) -> None:
+    async def _keep_worker(self, seen: WatchedObject, known: _Known) -> None:
         silent = seen.status.get("lagRecords") is None
         every = APPLY_WHEN_SILENT if silent else APPLY_EVERY
         if known.generation == seen.generation and time.monotonic() - known.applied_at < every:
@@ -81,7 +81,7 @@ class Replicas(Kind):
             await self._kube.apply(resource, seen.namespace, body, manager=MANAGER)
         known.generation, known.applied_at = seen.generation, time.monotonic()
 
-    async def _pass_on(self, seen: Seen) -> None:
+    async def _pass_on(self, seen: WatchedObject) -> None:
         try:
             answer = await self._workers.status(seen.namespace, worker_name(seen.name))
         except WorkerUnreachableError as error:
@@ -89,7 +89,7 @@ class Replicas(Kind):
             return
         await self.say(seen, replica_fields(answer), replica_conditions(answer))
 
-    async def _why_silent(self, seen: Seen, error: WorkerUnreachableError) -> tuple[Condition, ...]:
+    async def _why_silent(self, seen: WatchedObject, error: WorkerUnreachableError) -> tuple[Condition, ...]:
         """What its Deployment says, and whether the Secret is there that its pod cannot start without.
 
         What else keeps the pod from starting, a missing image say, shows in the pod's events.

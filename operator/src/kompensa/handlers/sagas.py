@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kompensa.cluster.engine_client import Ask, EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.client.engine_client import Ask, EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, RefusedError, UnavailableError
 from kompensa.cluster.resources import SAGAS, Object
 from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
@@ -20,7 +20,7 @@ from kompensa.cluster.status import saga_status
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
 from kompensa.handlers.kind import PATIENCE, REFUSED_RETRY
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
 from kompensa.model.saga import TERMINAL
 from kompensa.model.specs import DeletionPolicy
@@ -43,18 +43,18 @@ Controls = tuple[bool, bool]
 class Sagas:
     """Starts, controls and settles the sagas that were born of objects."""
 
-    def __init__(self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[Seen], None]) -> None:
+    def __init__(self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[WatchedObject], None]) -> None:
         """`on_finished` is called with a Saga that has ended, each time it is seen: its TTL may have changed."""
         self._kube = kube
         self._engine = engine
         self._on_finished = on_finished
-        self._told: dict[str, Controls] = {}
+        self._accepted: dict[str, Controls] = {}
         self._waiting: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self.queue: WorkQueue[Seen] = WorkQueue("sagas", self._work, workers=WORKERS)
+        self.queue: WorkQueue[WatchedObject] = WorkQueue("sagas", self._work, workers=WORKERS)
         self.delivered: dict[str, str] = {}
         """The namespaces of the objects that the watch has delivered, by uid."""
 
-    async def offer(self, seen: Seen) -> None:
+    async def offer(self, seen: WatchedObject) -> None:
         """Take what the watch delivered; most events are the engine's own status writes and need no work."""
         metrics.EVENTS.labels("Saga").inc()
         if seen.deleted:
@@ -64,37 +64,37 @@ class Sagas:
             self.delivered[seen.uid] = seen.namespace
         if is_finished(seen):
             self._finished(seen)
-        elif seen.deleted or self._told.get(seen.uid) != controls(seen):
+        elif seen.deleted or self._accepted.get(seen.uid) != controls(seen):
             known = self.queue.item(seen.uid)
             news = known is None or (known.deleted, controls(known)) != (seen.deleted, controls(seen))
             await self.queue.offer(seen.uid, seen, wake=news)
 
-    async def repeat(self, seen: Seen) -> None:
+    async def repeat(self, seen: WatchedObject) -> None:
         """Start again what the engine should know, and may not: it answers with the saga that it has, or makes it."""
-        self._told.pop(seen.uid, None)
+        self._accepted.pop(seen.uid, None)
         await self.offer(seen)
 
-    def told(self) -> frozenset[str]:
+    def accepted(self) -> frozenset[str]:
         """The uids of Sagas that the engine has taken and whose end has not been seen."""
-        return frozenset(self._told)
+        return frozenset(self._accepted)
 
     def definition_ready(self, namespace: str, name: str) -> None:
         """Start the Sagas that waited for this definition."""
         for uid in self._waiting.pop((namespace, name), ()):
             self.queue.wake(uid)
 
-    def _finished(self, seen: Seen) -> None:
-        self._told.pop(seen.uid, None)
+    def _finished(self, seen: WatchedObject) -> None:
+        self._accepted.pop(seen.uid, None)
         self.queue.drop(seen.uid)
         if not seen.deleted:
             self._on_finished(seen)
 
-    async def _work(self, seen: Seen, attempt: int) -> float | None:
+    async def _work(self, seen: WatchedObject, attempt: int) -> float | None:
         try:
             if seen.deleted:
                 await self._settle(seen)
                 return None
-            return await (self._control(seen) if seen.uid in self._told else self._start(seen))
+            return await (self._control(seen) if seen.uid in self._accepted else self._start(seen))
         except (EngineUnreachableError, EngineProblemError) as error:
             # A problem that is not about this Saga (a wrong URL, say) is no verdict on it.
             if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
@@ -105,7 +105,7 @@ class Sagas:
         except RefusedError as error:
             raise RetryLaterError(str(error), after=REFUSED_RETRY.pause(attempt + 1)) from error
 
-    async def _start(self, seen: Seen) -> float | None:
+    async def _start(self, seen: WatchedObject) -> float | None:
         if seen.being_deleted and await self._running(seen) is None:
             return None  # it has not begun, and nobody wants it to any more
         try:
@@ -117,12 +117,12 @@ class Sagas:
             view = running
         if view.id != seen.uid:
             return await self._mirror(seen, view)
-        self._told[seen.uid] = controls(seen)
+        self._accepted[seen.uid] = controls(seen)
         for what in overdue(seen, view.phase):
             await self._ask(seen, what)
         return None
 
-    async def _running(self, seen: Seen) -> SagaView | None:
+    async def _running(self, seen: WatchedObject) -> SagaView | None:
         """The saga of this object if the engine has it: a refusal to start it again is then no verdict on it.
 
         Its definition may have been deleted, or made stricter, since it was started.
@@ -134,7 +134,7 @@ class Sagas:
                 raise
             return None
 
-    async def _refused(self, seen: Seen, problem: EngineProblemError) -> float | None:
+    async def _refused(self, seen: WatchedObject, problem: EngineProblemError) -> float | None:
         if problem.slug in FINAL:
             await self._say(seen, terminated(refusal(problem)))
             return None
@@ -146,7 +146,7 @@ class Sagas:
         await self._say(seen, pending(definition, seen.namespace, known))
         return DEFINITION_RETRY
 
-    async def _mirror(self, seen: Seen, view: SagaView) -> float | None:
+    async def _mirror(self, seen: WatchedObject, view: SagaView) -> float | None:
         """Its idempotency key belongs to another run with the same input: this object shows that one, to its end."""
         status = mirror_status(seen, view)
         if status != seen.status:
@@ -156,46 +156,46 @@ class Sagas:
                 seen.raw["status"] = status
         return None if view.phase in TERMINAL else MIRROR_EVERY
 
-    async def _control(self, seen: Seen) -> float | None:
+    async def _control(self, seen: WatchedObject) -> float | None:
         """Pass on what was changed since the engine was last told."""
-        was_suspended, was_cancelled = self._told[seen.uid]
+        was_suspended, was_cancelled = self._accepted[seen.uid]
         suspend, cancel = controls(seen)
         if cancel and not was_cancelled:
             await self._ask(seen, "cancel")
         if suspend != was_suspended:
             await self._ask(seen, "suspend" if suspend else "resume")
-        self._told[seen.uid] = (suspend, cancel)
+        self._accepted[seen.uid] = (suspend, cancel)
         return None
 
-    async def _ask(self, seen: Seen, what: Ask) -> None:
+    async def _ask(self, seen: WatchedObject, what: Ask) -> None:
         reason = "its Saga object is being deleted" if what == "cancel" and seen.being_deleted else ""
         try:
             await self._engine.ask(seen.uid, what, reason=reason, generation=seen.generation)
         except EngineProblemError as problem:
             if problem.slug == "unknown-saga":
                 # A journal restored from a backup: the next attempt starts the saga again.
-                self._told.pop(seen.uid, None)
+                self._accepted.pop(seen.uid, None)
             if problem.slug != "saga-ended":
                 raise
 
-    async def _settle(self, seen: Seen) -> None:
+    async def _settle(self, seen: WatchedObject) -> None:
         await self._engine.object_deleted(seen.uid, deletion_policy(seen.spec))
-        self._told.pop(seen.uid, None)
+        self._accepted.pop(seen.uid, None)
         for waiting in self._waiting.values():
             waiting.discard(seen.uid)
         metrics.SETTLED.inc()
 
-    async def _say(self, seen: Seen, said: Refusal) -> None:
+    async def _say(self, seen: WatchedObject, said: Refusal) -> None:
         if await write_status(self._kube, SAGAS, seen.raw, said.fields(seen.status), said.conditions):
             metrics.STATUS_WRITES.labels("Saga").inc()
 
 
-def is_finished(seen: Seen) -> bool:
+def is_finished(seen: WatchedObject) -> bool:
     """Nothing is left to do for this Saga but to remove it one day."""
     return seen.status.get("phase") in TERMINAL
 
 
-def controls(seen: Seen) -> Controls:
+def controls(seen: WatchedObject) -> Controls:
     """Whether to hold, and whether to undo it.
 
     An object that somebody's finalizer keeps, or a deletion in the foreground, is undone like a cancelled one: while it
@@ -205,7 +205,7 @@ def controls(seen: Seen) -> Controls:
     return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel")) or undone
 
 
-def mirror_status(seen: Seen, view: SagaView) -> Object:
+def mirror_status(seen: WatchedObject, view: SagaView) -> Object:
     """Another object's run as the status of this one, which cannot hold or undo it: who tries is told which one can."""
     status = saga_status(view, seen.generation)
     if not (seen.spec.get("suspend") or seen.spec.get("cancel")):
@@ -222,7 +222,7 @@ def deletion_policy(spec: dict[str, Any]) -> DeletionPolicy:
     return "Orphan" if spec.get("deletionPolicy") == "Orphan" else "Compensate"
 
 
-def start_request(seen: Seen) -> Object:
+def start_request(seen: WatchedObject) -> Object:
     """The body that starts this Saga at the engine."""
     optional = {
         name: seen.spec[name]
@@ -243,7 +243,7 @@ def start_request(seen: Seen) -> Object:
     }
 
 
-def overdue(seen: Seen, phase: str) -> list[Ask]:
+def overdue(seen: WatchedObject, phase: str) -> list[Ask]:
     """What a saga found in `phase` was not told because the operator was away when its object changed."""
     suspend, cancel = controls(seen)
     if cancel and phase in ("Pending", "Running", "Suspended"):

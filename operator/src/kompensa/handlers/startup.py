@@ -16,10 +16,10 @@ import structlog
 
 from kompensa.cluster.kube import Kube, KubeError, UnavailableError, load_configuration
 from kompensa.cluster.resources import GROUP, OWN_KINDS, VERSION, Resource
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa_common.backoff import Backoff
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 KINDS_PATIENCE = 60.0
 # Bounds on one watch request and on its silence: bookmarks come once a minute.
@@ -27,7 +27,7 @@ WATCH_SECONDS = 240
 SILENCE_SECONDS = 90.0
 WATCH_RETRY = Backoff(first=0.2, longest=30.0)
 
-Offer = Callable[[Seen], Awaitable[None]]
+Offer = Callable[[WatchedObject], Awaitable[None]]
 
 
 class Endless:
@@ -104,7 +104,7 @@ def watch_registry(offers: Mapping[Resource, Offer]) -> kopf.OperatorRegistry:
 
 def _register(registry: kopf.OperatorRegistry, resource: Resource, offer: Offer) -> None:
     async def seen(*, event: kopf.RawEvent, **_: Any) -> None:
-        await offer(Seen(dict(event["object"]), deleted=event["type"] == "DELETED"))
+        await offer(WatchedObject(dict(event["object"]), deleted=event["type"] == "DELETED"))
 
     kopf.on.event(GROUP, VERSION, resource.plural, id=f"see-{resource.plural}", registry=registry)(seen)
 

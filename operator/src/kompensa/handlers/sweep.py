@@ -13,14 +13,14 @@ from datetime import datetime
 
 import structlog
 
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
+from kompensa.client.engine_client import EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import Kube, KubeError, NotFoundError, Presence
 from kompensa.cluster.resources import OWN_KINDS, SAGAS, Object
 from kompensa.handlers import metrics
 from kompensa.handlers.namespaces import Trouble, WatchedNamespaces, gone, trouble_of
 from kompensa.handlers.sagas import Sagas
-from kompensa.handlers.seen import Seen
 from kompensa.handlers.vanished import Held, Vanished
+from kompensa.handlers.watched_object import WatchedObject
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +38,7 @@ class _Before:
     """What was held before the objects were listed: an object missing from the later list was deleted."""
 
     active: dict[str, str]
-    told: frozenset[str]
+    accepted: frozenset[str]
     delivered: dict[str, str]
     held: list[Held]
 
@@ -105,7 +105,7 @@ class Sweep:
         """The engine is asked first: whatever it knows had an object at that time."""
         active = {saga.id: saga.namespace async for saga in self._engine.active_object_sagas()}
         held = await self._vanished.held()
-        return _Before(active, self._sagas.told(), dict(self._sagas.delivered), held)
+        return _Before(active, self._sagas.accepted(), dict(self._sagas.delivered), held)
 
     async def _visit(self, namespace: str | None, before: _Before) -> None:
         """Compare one namespace and note how it went."""
@@ -153,7 +153,7 @@ class Sweep:
             async for item in self._kube.each(SAGAS, namespace, metadata_only=True)
         }
         await self._settle_all(before.active_in(namespace) - live.keys())
-        for uid in before.told & live.keys() - before.active.keys():
+        for uid in before.accepted & live.keys() - before.active.keys():
             await self._bring(live[uid], self._sagas.repeat)
         self._forget_delivered(namespace, before, live)
         await self._bring_in(namespace, [meta for uid, meta in live.items() if uid not in self._sagas.delivered])
@@ -189,12 +189,12 @@ class Sweep:
             _log.error("the watch never delivered a Saga", saga=f"{meta['namespace']}/{meta['name']}")
             await self._bring(meta, self._sagas.offer)
 
-    async def _bring(self, meta: Object, take: Callable[[Seen], Awaitable[None]]) -> None:
+    async def _bring(self, meta: Object, take: Callable[[WatchedObject], Awaitable[None]]) -> None:
         try:
             raw = await self._kube.get(SAGAS, meta["namespace"], meta["name"])
         except NotFoundError:
             return
-        await take(Seen(raw))
+        await take(WatchedObject(raw))
 
 
 async def _error_of(step: Awaitable[None]) -> KubeError | None:

@@ -14,7 +14,7 @@ import structlog
 
 from kompensa.cluster.kube import Kube, KubeError, RefusedError
 from kompensa.cluster.resources import SAGAS
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa_common.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class FinishedSagas:
     def __len__(self) -> int:
         return len(self._due)
 
-    def note(self, seen: Seen) -> None:
+    def note(self, seen: WatchedObject) -> None:
         """Take a finished Saga's TTL, or its absence; forget one that is deleted."""
         due = None if seen.deleted else due_at(seen)
         if due is None:
@@ -101,7 +101,7 @@ class FinishedSagas:
         _log.warning("finished Sagas cannot be deleted here, trying again", namespace=namespace, why=str(error))
 
 
-def due_at(seen: Seen) -> float | None:
+def due_at(seen: WatchedObject) -> float | None:
     """When to delete a finished Saga, in seconds since the epoch; None keeps it."""
     ttl, completed = seen.spec.get("ttlSecondsAfterFinished"), seen.status.get("completionTime")
     if ttl is None or not completed:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import Object
 from kompensa.handlers.kind import Kind
-from kompensa.handlers.seen import Seen
+from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ class Held:
     """What is held for the objects of one kind, by key: what its queue knows, and what the engine keeps."""
 
     kind: Kind
-    queued: dict[str, Seen]
+    queued: dict[str, WatchedObject]
     declared: dict[str, Object]
 
 
@@ -73,13 +73,13 @@ class Vanished:
     async def report(self, held: Held, namespace: str | None, live: set[str]) -> None:
         """Report what is held for objects of a namespace other than the `live` ones."""
         everything = {key: seen.raw for key, seen in held.queued.items()} | held.declared
-        queue: WorkQueue[Seen] = held.kind.queue
+        queue: WorkQueue[WatchedObject] = held.kind.queue
         for key in everything.keys() - live:
             raw = everything[key]
             # What the watch has delivered since then is newer than our list.
             if namespace in (None, raw["metadata"]["namespace"]) and queue.item(key) is held.queued.get(key):
                 _log.info("an object vanished unseen", kind=held.kind.resource.kind, object=key)
-                await held.kind.offer(Seen(raw, deleted=True))
+                await held.kind.offer(WatchedObject(raw, deleted=True))
 
     async def _declared(self) -> dict[str, dict[str, Object]]:
         """By kind and key, objects that hold no more than their identity."""

@@ -18,7 +18,7 @@ import structlog
 from kompensa.handlers import metrics
 from kompensa_common.backoff import Backoff
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 Item = TypeVar("Item")
 
@@ -135,9 +135,9 @@ class WorkQueue(Generic[Item]):
         delay = RETRY.pause(entry.attempts)
         metrics.RETRIES.labels(self.name).inc()
         if isinstance(error, RetryLaterError):
-            log.info("trying again", queue=self.name, key=key, why=str(error), attempt=entry.attempts)
+            _log.info("trying again", queue=self.name, key=key, why=str(error), attempt=entry.attempts)
             return max(delay, error.after)
-        log.exception("work failed, trying again", queue=self.name, key=key, attempt=entry.attempts)
+        _log.exception("work failed, trying again", queue=self.name, key=key, attempt=entry.attempts)
         return delay
 
     def _settle(self, key: str, entry: _Entry[Item], again: float | None) -> None:

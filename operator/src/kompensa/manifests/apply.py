@@ -7,7 +7,7 @@ them itself.
 
 from collections.abc import Callable, Sequence
 
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError
+from kompensa.client.engine_client import EngineClient, EngineProblemError
 from kompensa.manifests.documents import Document, of_kind
 
 Say = Callable[[str], None]

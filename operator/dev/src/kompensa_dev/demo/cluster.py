@@ -5,8 +5,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kompensa.client.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.access import token_of_cluster, use_own_kubeconfig
-from kompensa.cluster.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEPLOYMENTS, NODES, PODS, REPLICAS, SAGAS, Object
 from kompensa_dev.console import paper

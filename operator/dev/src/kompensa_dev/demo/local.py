@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from kompensa.cluster.engine_client import EngineClient
+from kompensa.client.engine_client import EngineClient
 from kompensa_dev.demo.checks import CheckFailedError
 from kompensa_dev.demo.shop_client import ShopClient
 from kompensa_dev.demo.target import Hint, ReplicaLine, View

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from kompensa.cluster.engine_client import (
+from kompensa.client.engine_client import (
     EngineClient,
     EngineProblemError,
     EngineUnreachableError,

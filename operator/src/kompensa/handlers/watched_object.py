@@ -7,7 +7,7 @@ from kompensa.cluster.resources import Object
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class WatchedObject:
     """The newest known state of an object; `deleted` when the watch says that it is gone."""
 
     raw: Object

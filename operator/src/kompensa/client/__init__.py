@@ -1,0 +1,1 @@
+"""Programs that use the engine: its HTTP API as a client."""
