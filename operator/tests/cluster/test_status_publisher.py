@@ -49,7 +49,8 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(status_publisher, "RETRY", Backoff(first=0.0, longest=0.0))
+    for retry in ("RETRY", "REFUSED_RETRY"):
+        monkeypatch.setattr(status_publisher, retry, Backoff(first=0.0, longest=0.0))
     monkeypatch.setattr(status_publisher, "PROGRESS_EVERY", 0.01)
 
 

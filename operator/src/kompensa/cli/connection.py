@@ -1,4 +1,4 @@
-"""Where the engine's API is and how to get in."""
+"""Connects the verbs to the engine's API: its URL and its token."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar

@@ -1,6 +1,6 @@
 """Errors as a user reads them: one line that says what to do, and an exit status a script can use.
 
-What is not listed here is a defect of ours and keeps its traceback.
+An error that is not listed here is a defect of Kompensa and keeps its traceback.
 """
 
 import sys
@@ -25,7 +25,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """What to print, and the status to end with."""
+    """The text to print, and the exit status."""
 
     text: str
     status: int
@@ -50,7 +50,7 @@ class PlainGroup(TyperGroup):
 def explain(error: Exception) -> Failure | None:
     """The line and status for an expected error; None for a defect.
 
-    The error's classes are looked up only among modules that are loaded: an error of theirs cannot come from others.
+    Error classes are looked up only in loaded modules: a module that is not loaded cannot have raised.
     """
     if isinstance(error, CommandError):
         return Failure(_text(error), error.status)

@@ -1,7 +1,7 @@
 """A saga's view as text. Pure: the JSON of the API in, lines out.
 
-Participants' words and values are among it. What is no character to be seen is written as its escape (`\\x1b`, `\\n`):
-a terminal would obey it, and a table would lose its lines.
+It includes text from participants. A character that is not printable is written as its escape (`\\x1b`, `\\n`):
+a terminal would interpret it, and a table would lose its lines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def description(saga: View, log: Sequence[View]) -> str:
 
 
 def one_line(saga: View) -> str:
-    """What `watch` prints on every change."""
+    """The line that `watch` prints on every change."""
     words = [str(saga.get("phase", "")), str(saga.get("progress", "")), str(saga.get("step") or "")]
     return "  ".join(word for word in (*words, _why(saga)) if word)
 

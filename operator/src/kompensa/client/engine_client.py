@@ -1,8 +1,7 @@
-"""The engine's HTTP API as the operator uses it.
+"""The engine's HTTP API as the operator and the command line use it.
 
-Two things can go wrong, and handlers tell them apart: the engine cannot be reached (try again, nothing is lost), or it
-has answered with a problem (say so on the object). A wrong API token counts as the former: it is no fault of the
-object that happens to be worked on.
+The callers distinguish two errors: the engine cannot be reached (try again, nothing is lost), or it has answered with a
+problem (report it on the object). A wrong API token counts as the former, because the object is not at fault.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -43,7 +42,7 @@ class EngineProblemError(Exception):
 
 
 class ActiveSaga(msgspec.Struct, frozen=True, kw_only=True):
-    """An object-born saga that has not ended, as the sweep needs it."""
+    """A saga that an object started and that has not ended, as the sweep needs it."""
 
     id: str
     namespace: str
@@ -138,7 +137,7 @@ class EngineClient:
     async def object_deleted(self, saga: str, policy: DeletionPolicy | None) -> None:
         """Settle a saga whose object is gone, by this policy or by the one it was started with.
 
-        One that was never accepted needs nothing.
+        If the engine never accepted the saga, nothing happens.
         """
         try:
             await self._request(
@@ -149,7 +148,7 @@ class EngineClient:
                 raise
 
     async def active_object_sagas(self) -> AsyncIterator[ActiveSaga]:
-        """Every saga that was born of an object and has not ended, page by page."""
+        """Every saga that an object started and that has not ended, page by page."""
         after = ""
         while True:
             query = {"source": "object", "active": "true", "limit": str(_PAGE)} | ({"after": after} if after else {})

@@ -34,7 +34,7 @@ def timestamp(at: datetime | float) -> str:
 def merged(
     old: Sequence[dict[str, Any]] | None, said: Iterable[Condition], *, at: datetime | float, generation: int | None
 ) -> list[dict[str, Any]]:
-    """The conditions to write: `old` with what is `said` now, sorted as they were, new ones at the end."""
+    """The conditions to write: `old` updated by `said`, in the old order, new ones at the end."""
     known = {condition["type"]: condition for condition in old or []}
     for condition in said:
         known[condition.type] = _written(known.get(condition.type), condition, at, generation)
@@ -51,7 +51,7 @@ def ready(reason: str, message: str = "") -> tuple[Condition, ...]:
 
 
 def working(reason: str, message: str) -> tuple[Condition, ...]:
-    """Not yet as the spec asks; it is being tried again and needs nobody."""
+    """Not yet as the spec asks; the operator tries again, and no person has to act."""
     return (
         Condition(type="Ready", status="False", reason=reason, message=message),
         Condition(type="Reconciling", status="True", reason=reason, message=message),
@@ -60,7 +60,7 @@ def working(reason: str, message: str) -> tuple[Condition, ...]:
 
 
 def stalled(reason: str, message: str) -> tuple[Condition, ...]:
-    """Not as the spec asks, and trying again will not help until somebody changes something."""
+    """Not as the spec asks; a person has to change something before trying again can help."""
     return (
         Condition(type="Ready", status="False", reason=reason, message=message),
         Condition(type="Reconciling", status="False", reason=reason),

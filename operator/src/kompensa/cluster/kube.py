@@ -1,9 +1,9 @@
-"""A thin door to the API server: plain objects in and out, over the official client's connection.
+"""Requests to the API server: plain objects in and out, over the official client's connection.
 
 Only the client's transport and credentials are used, not its generated models: our kinds have none, and a dict that
 is passed through costs neither conversion nor a schema of its own. Every request has a time-out, the number in
-flight is bounded, and what can go wrong has four names: not found, conflict, refused, unavailable. Nothing is
-retried here; who calls knows whether it is worth it.
+flight is bounded, and there are four errors: not found, conflict, refused, unavailable. Nothing is retried here:
+the caller knows whether that is worth it.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class UnavailableError(KubeError):
 
 
 class Presence(enum.Enum):
-    """What is known of a namespace."""
+    """Whether a namespace exists, as far as is known."""
 
     PRESENT = "Present"
     TERMINATING = "Terminating"
@@ -74,7 +74,7 @@ class Presence(enum.Enum):
 
 
 async def load_configuration() -> Configuration:
-    """Where the API server is and who we are: the pod's ServiceAccount, else the kubeconfig of the environment."""
+    """The API server's address and our identity there: from the pod's ServiceAccount, else from the kubeconfig."""
     configuration = Configuration()
     try:
         if os.environ.get(_IN_CLUSTER):
@@ -130,7 +130,7 @@ class Kube:
             query |= {"continue": token} if token else {}
             page = await self._request("GET", resource.path(namespace), query=query, accept=accept)
             if "items" not in page:
-                # Whoever compares with a list would take everything for deleted.
+                # A caller that compares with the list would take every object for deleted.
                 raise UnavailableError(f"GET {resource.path(namespace)}: the answer is no list")
             for item in page["items"] or []:
                 yield item
@@ -151,8 +151,14 @@ class Kube:
     async def set_status(self, resource: Resource, namespace: str, name: str, uid: str, status: Object) -> Object:
         """Replace the whole status of the object with this uid.
 
-        Raises NotFoundError when no object has that name, and ConflictError when another one has taken it: a JSON Patch
-        `test` guards the uid, because a uid in a merge patch of a status is silently ignored by the API server.
+        A JSON Patch `test` guards the uid, because the API server ignores a uid in a merge patch of a status.
+
+        Raises
+        ------
+        NotFoundError
+            If no object has that name.
+        ConflictError
+            If another object has taken the name.
         """
         operations = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
@@ -235,7 +241,7 @@ class Kube:
             except TimeoutError as error:
                 raise UnavailableError(f"{method} {path}: no answer within {self._timeout.total} s") from error
             except (aiohttp.ClientError, RuntimeError) as error:
-                # RuntimeError: uvloop, when a descriptor of a connection that broke is given out anew too early.
+                # RuntimeError: uvloop, if the descriptor of a broken connection is reused too early.
                 raise UnavailableError(f"{method} {path}: {error or type(error).__name__}") from error
 
     async def _exchange(

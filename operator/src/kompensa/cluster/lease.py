@@ -1,9 +1,9 @@
 """One active operator at a time, by a Lease in coordination.k8s.io.
 
-The rules are client-go's: a lease counts as abandoned when it has not *changed* for its duration by our own
-monotonic clock, so that clocks of two nodes never have to agree; every take and every renewal is a compare-and-set
-on resourceVersion; a holder that could not renew in time says so before anyone else may take over. It is released at
-exit, so that a successor does not have to wait the duration out. This keeps two operators from doing the same work;
+The rules are client-go's. A lease counts as abandoned if it has not *changed* for its duration by our own monotonic
+clock, so the clocks of two nodes never have to agree. Every take and every renewal is a compare-and-set on
+resourceVersion. A holder that could not renew in time stops before another may take over. It releases the lease at
+exit, so that a successor does not have to wait. This keeps two operators from doing the same work;
 correctness does not hang on it, since everything an operator does is idempotent.
 """
 
@@ -36,7 +36,7 @@ class Sighting:
 
 
 def is_free(lease: Object, me: str, sighting: Sighting, now: float) -> bool:
-    """May `me` take this lease: it is mine, nobody's, or unchanged for longer than its duration."""
+    """May `me` take this lease: it is mine, it is free, or it has not changed for its duration."""
     spec = lease.get("spec") or {}
     holder = spec.get("holderIdentity")
     if not holder or holder == me:
@@ -60,7 +60,7 @@ def taken(lease: Object, me: str, at: datetime) -> Object:
 
 
 class Lease:
-    """The lease `name`, as one candidate sees it; `renewed_at` is monotonic, None while it is somebody else's."""
+    """The lease `name`, as one candidate sees it; `renewed_at` is monotonic, None while another candidate holds it."""
 
     def __init__(self, kube: Kube, *, namespace: str, name: str, identity: str) -> None:
         self._kube = kube
@@ -103,7 +103,7 @@ class Lease:
                 return
 
     async def _attempt(self) -> bool:
-        """Take or renew; False when it is somebody else's or the API server could not be asked."""
+        """Take or renew; False if another candidate holds it or the API server does not answer."""
         started = time.monotonic()
         try:
             held = await self._take(started)

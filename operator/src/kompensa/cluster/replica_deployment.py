@@ -33,7 +33,7 @@ def worker_name(replica_name: str) -> str:
 
 
 def worker_objects(replica: Object, site: WorkerSite) -> list[tuple[Resource, Object]]:
-    """What to apply, in this order: what the pod needs comes before the pod."""
+    """The objects to apply, in this order: those that the pod needs come before it."""
     spec_text = _spec_text(replica)
     return [
         (CONFIG_MAPS, _object(CONFIG_MAPS, replica) | {"data": {SPEC_FILE: spec_text}}),

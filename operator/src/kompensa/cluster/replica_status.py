@@ -17,7 +17,7 @@ def replica_fields(answer: dict[str, Any]) -> Object:
 
 
 def replica_conditions(answer: dict[str, Any]) -> tuple[Condition, ...]:
-    """Following, not yet, or following all but some keys that a person has to look at."""
+    """Following, not yet, or following except for keys that a person has to look at."""
     if not answer.get("ready"):
         problems = "; ".join(answer.get("problems") or []) or "the worker is not reading yet"
         return working("WorkerNotReady", problems)

@@ -1,6 +1,6 @@
 """The status of a Saga that the engine did not take. Pure.
 
-Two kinds: refused for good (its spec is immutable, so it ends here), and waiting for something that may still appear.
+Two kinds: rejected permanently (its spec is immutable, so it ends here), and waiting for something that may appear.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def refusal(problem: EngineProblemError) -> tuple[str, str]:
 
 
 def terminated(why: tuple[str, str]) -> Refusal:
-    """Refused for good: correcting it means creating another Saga."""
+    """Rejected permanently: to correct it, create another Saga."""
     reason, message = why
     failed = Condition(type="Succeeded", status="False", reason=reason, message=message)
     return Refusal("Terminated", reason, message, (*stalled(reason, message), failed))
@@ -55,6 +55,6 @@ def pending(definition: str, namespace: str, known: list[str]) -> Refusal:
 
 
 def waiting_for_engine() -> Refusal:
-    """Not taken yet: nobody was there to take it."""
+    """Not accepted yet, because the engine does not answer."""
     reason, message = "EngineUnreachable", "the engine cannot be reached; the Saga starts when it can"
     return Refusal("Pending", reason, message, working(reason, message))

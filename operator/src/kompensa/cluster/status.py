@@ -1,7 +1,7 @@
-"""A saga's view as the status of its Saga object. Pure: the same view gives the same status, also after a crash.
+"""A saga's view as the status of its Saga object. Pure: the same view gives the same status, even after a crash.
 
-Transition times are therefore taken from the view itself instead of from what was written before: a condition that
-stands as it did at the start has stood so since then, any other one since the last thing that happened.
+Transition times are therefore taken from the view and not from the last status. A condition with the value of the start
+has had it since the start; any other has had its value since the last change.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from kompensa.cluster.resources import Object
 from kompensa.model.view import Condition, SagaView, StepView
 
-# What an object says of itself elsewhere.
+# Fields that an object has outside of its status.
 _NOT_IN_STATUS = frozenset({"id", "namespace", "name", "definition", "conditions"})
 _AT_START = {
     "Ready": "False",
@@ -33,7 +33,7 @@ _NO_WORD = "Refused"
 
 
 def saga_status(view: SagaView, generation: int | None = None) -> Object:
-    """The whole status. What is too large for an object is left out and said to be; the journal has it."""
+    """The whole status. Values too large for an object are left out, which the status says; the journal has them."""
     view = _fitting(view)
     fields: Object = {k: v for k, v in msgspec.to_builtins(view).items() if k not in _NOT_IN_STATUS}
     if "steps" in fields:
@@ -71,7 +71,7 @@ def bare(status: Object) -> Object:
 
 
 def essence(status: Object) -> Object:
-    """The least that tells how a saga ended, for an API server that refuses the rest."""
+    """The least that shows how a saga ended, for an API server that rejects the rest."""
     kept = (
         "observedGeneration",
         "phase",
@@ -86,7 +86,7 @@ def essence(status: Object) -> Object:
 
 
 def _fitting(view: SagaView) -> SagaView:
-    """The view within the CRD's bounds. What a participant wrote must never keep an object from saying how it ended."""
+    """The view within the CRD's bounds. Text from a participant never keeps the end from being shown."""
     reason, message = _explained(view.reason, view.message)
     return msgspec.structs.replace(
         view,
@@ -108,7 +108,7 @@ def _fitting_condition(condition: Condition) -> Condition:
 
 
 def _explained(reason: str | None, message: str | None) -> tuple[str | None, str | None]:
-    """A reason that is no word for programs is told in the message instead."""
+    """A reason that is not valid in a Condition is moved to the message."""
     if reason is not None and not (len(reason) <= _LONGEST_REASON and _REASON.fullmatch(reason)):
         reason, message = _NO_WORD, f"{reason}: {message}" if message else reason
     return reason, message if message is None else message[:_LONGEST_TEXT]

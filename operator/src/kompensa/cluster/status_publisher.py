@@ -1,9 +1,9 @@
 """Writes the engine's views of sagas to the status of their Saga objects.
 
-Runs in the engine's process. A resting view (ended, or parked in front of a person) is written at once and until the
-API server has taken it, so that `publish` returning means that the object tells the truth, unless the saga has gone on
-meanwhile. Views in between are coalesced: the newest one every two seconds, and none at all for a saga that ends
-sooner. A saga costs one PATCH that way, two when it needs a person's attention.
+Runs in the engine's process. A resting view (ended, or waiting for a person) is written at once, and again until the
+API server has accepted it. So once `publish` returns, the object shows the truth, unless the saga has gone on. Views in
+between are coalesced: the newest one every two seconds, and none at all for a saga that ends sooner. A saga costs one
+PATCH that way, two when it needs a person's attention.
 """
 
 import asyncio
@@ -30,6 +30,8 @@ IN_FLIGHT = 32
 PROGRESS_IN_FLIGHT = 8
 WAITING_EVENTS = 200
 RETRY = Backoff(first=0.2, longest=5.0)
+REFUSED_RETRY = Backoff(first=5.0, longest=60.0)
+"""Many sagas of one namespace without rights must leave the API server free for the others."""
 
 # Rights can be given later, and then the status is due.
 _NO_RIGHT = (401, 403)
@@ -39,12 +41,12 @@ WRITES = Counter("kompensa_status_writes", "Writes to the API server about sagas
 
 
 async def _always() -> None:
-    """For who may write at any time."""
+    """For a caller that may write at any time."""
 
 
 @dataclass(slots=True, eq=False)
 class _Due:
-    """What is to be written on one object: the newest view, or nothing any more; and who is at it."""
+    """The newest view of one object that is still to be written, if any, and the task that writes it."""
 
     saga: str
     view: SagaView | None = None
@@ -61,7 +63,7 @@ class _Due:
         return self.view is not None and self.view.phase in RESTING
 
     def settle(self, error: Exception | None = None) -> None:
-        """Let go of whoever waits for the view that is there now."""
+        """Release the callers that wait for the current view."""
         waiting, self.settled = self.settled, None
         if waiting is not None and not waiting.done():
             if error is None:
@@ -80,7 +82,7 @@ class _Due:
 
 
 class KubernetesStatusPublisher:
-    """Writes views of object-born sagas; the object's uid is the saga's id.
+    """Writes views of sagas that objects started; the object's uid is the saga's id.
 
     A saga has one writer at a time, which writes the newest view there is: nothing older can be written last.
     """
@@ -151,7 +153,7 @@ class KubernetesStatusPublisher:
         due.writer = asyncio.create_task(self._write_newest(due))
 
     def _drop(self, due: _Due) -> None:
-        """Nothing is kept of a saga about which nothing is due; a request under way is, for what comes after it."""
+        """Keep nothing of a saga without a due view; a running request stays, since the next one must follow it."""
         if due.view is None and due.writer is None:
             del self._due[due.saga]
 
@@ -177,7 +179,7 @@ class KubernetesStatusPublisher:
             return max(RETRY.pause(attempts), error.retry_after)
         except RefusedError as error:
             _log.error("the engine may not write sagas/status", saga=due.saga, why=str(error))
-            return RETRY.longest
+            return REFUSED_RETRY.pause(attempts)
         except Exception as error:
             _log.warning("a saga's status cannot be written", saga=due.saga, error=repr(error))
             due.view = None

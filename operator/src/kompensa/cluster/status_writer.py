@@ -13,7 +13,7 @@ from kompensa.cluster.resources import Object, Resource
 
 
 def status_of(obj: Object, fields: Object, said: Iterable[Condition], at: datetime) -> Object:
-    """The status to write: `fields`, the observed generation, and the conditions that follow from what was there."""
+    """The status to write: `fields`, the observed generation, and the conditions that follow from the old ones."""
     generation = obj["metadata"].get("generation")
     old = (obj.get("status") or {}).get("conditions")
     present = {name: value for name, value in fields.items() if value is not None}
@@ -27,7 +27,7 @@ def status_of(obj: Object, fields: Object, said: Iterable[Condition], at: dateti
 async def write_status(kube: Kube, resource: Resource, obj: Object, fields: Object, said: Iterable[Condition]) -> bool:
     """Write the status if it differs from the one in `obj`, and note it there; False when nothing was written.
 
-    An object that is gone, or was made anew under the same name, is none of this writer's business any more.
+    If the object is gone, or another one has its name, nothing is written.
     """
     status = status_of(obj, fields, said, datetime.now(UTC))
     if status == obj.get("status"):

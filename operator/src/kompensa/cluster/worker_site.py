@@ -1,4 +1,4 @@
-"""What the installation gives to every worker: image, brokers, and how its pod is pulled, placed and bounded.
+"""The installation's part of every worker: image, brokers, and how its pod is pulled, placed and bounded.
 
 The pod's part comes as JSON from the chart, in the words of a Kubernetes pod. It is read once at start: the API server
 would refuse a wrong field only when the first Replica is made, and then once for each of them.
@@ -58,7 +58,7 @@ class WorkerPod(_PodField, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSite:
-    """What workers are made of."""
+    """The settings that all workers share."""
 
     image: str
     kafka: str

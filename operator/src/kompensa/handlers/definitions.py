@@ -12,7 +12,7 @@ from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
 
 REPEAT = 300.0
-# What is wrong may be a participant that is not there yet; its arrival also wakes the definition.
+# The fault may be a participant that is not there yet; its arrival wakes the definition too.
 LINT_RETRY = 15.0
 
 

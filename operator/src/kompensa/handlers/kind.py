@@ -1,4 +1,4 @@
-"""What the handlers of the four declarative kinds share: offer what was seen, reconcile it, repeat."""
+"""The common part of the handlers of the four declarative kinds: offer an object, reconcile it, repeat."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 PATIENCE = 5
 REFUSED_RETRY = Backoff(first=5.0, longest=60.0)
 """Seconds until a request that the API server refused is repeated: rights and namespaces come back."""
-WAITING_FOR_ENGINE = working("EngineUnreachable", "the engine cannot be reached; it is tried again until it can")
+WAITING_FOR_ENGINE = working("EngineUnreachable", "the engine cannot be reached; the operator keeps trying")
 
 
 class Kind(ABC):
@@ -33,7 +33,7 @@ class Kind(ABC):
         self.queue: WorkQueue[WatchedObject] = WorkQueue(self.resource.plural, self._work, workers=workers)
 
     async def offer(self, seen: WatchedObject) -> None:
-        """Take what the watch delivered. Our own status writes come back as events, too: those wake nobody."""
+        """Take an object from the watch. Our own status writes come back as events, and those cause no work."""
         metrics.EVENTS.labels(self.resource.kind).inc()
         known = self.queue.item(seen.key)
         news = known is None or _identity(known) != _identity(seen)
@@ -41,7 +41,7 @@ class Kind(ABC):
 
     @abstractmethod
     async def reconcile(self, seen: WatchedObject, attempt: int) -> float | None:
-        """Make it so; the seconds after which to look again, None for not again."""
+        """Make it so; return the seconds after which to look again, or None."""
 
     @abstractmethod
     async def forget(self, seen: WatchedObject) -> None:

@@ -1,4 +1,4 @@
-"""The operator's composition: connect, take the lease, watch, and work until told to stop."""
+"""The operator's composition: connect, take the lease, watch, and work until stopped."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -37,7 +37,7 @@ def run(settings: OperatorSettings) -> None:
     """Run the operator until SIGINT, SIGTERM or the loss of its lease.
 
     On asyncio's own loop: when the API server died under open TLS connections, uvloop was seen to take a new
-    connection's descriptor for an old one's, which ended the watches for good. The operator waits more than it works.
+    connection's descriptor for an old one's, which ended the watches. The operator waits more than it works.
     """
     log_as_json(settings.log_level, libraries=settings.log_level)
     asyncio.run(operate(settings))
@@ -97,7 +97,7 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
 
 
 def capture_site(settings: OperatorSettings, kube: Kube) -> CaptureSite:
-    """Where outboxes are captured, as the settings say."""
+    """The site of capture, from the settings."""
     secret = CaptureSecret(
         kube,
         namespace=settings.connect_namespace or settings.lease_namespace,
@@ -148,10 +148,10 @@ async def _until(operator: Coroutine[None, None, None], stop: asyncio.Event) -> 
 
 @asynccontextmanager
 async def _background(jobs: Iterable[Coroutine[None, None, None]], *, stop: asyncio.Event) -> AsyncIterator[None]:
-    """Jobs that run for ever beside kopf. They start first: kopf cancels every task younger than itself at its end.
+    """Jobs that run next to kopf, forever. They start first: kopf cancels every task younger than itself at its end.
 
-    One that ends is a defect of ours: everything stops, and the process is replaced, which is better than an operator
-    that looks alive and does half its work.
+    If a job ends, that is a defect: everything stops, and the process is replaced. That is better than an operator that
+    looks alive and does half its work.
     """
     tasks = [asyncio.create_task(job) for job in jobs]
     for task in tasks:

@@ -1,4 +1,4 @@
-"""What the operator tells Prometheus about itself; names follow what controllers usually expose."""
+"""The operator's Prometheus metrics; their names follow the usual ones of controllers."""
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 

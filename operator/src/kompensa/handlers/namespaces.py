@@ -41,7 +41,7 @@ class _Watched:
 
 @dataclass
 class WatchedNamespaces:
-    """When each namespace is to be compared next, and what is wrong with it. None is the whole cluster."""
+    """When each namespace is to be compared next, and its trouble. None is the whole cluster."""
 
     names: Sequence[str] = ()
     _states: dict[str | None, _Watched] = field(init=False)
@@ -105,7 +105,7 @@ def gone(namespace: str) -> Trouble:
 
 
 def trouble_of(error: KubeError, presence: Presence) -> Trouble:
-    """What an error of the API server says about the namespace in which it came up."""
+    """The trouble that an error of the API server shows."""
     if presence is Presence.TERMINATING:
         return Trouble("NamespaceTerminating", str(error))
     if isinstance(error, UnavailableError):

@@ -1,4 +1,4 @@
-"""Participant objects: the engine is told where a service is, and the bearer token that it asks for."""
+"""Participant objects: the operator gives the engine a service's URL and the bearer token for it."""
 
 from collections.abc import Callable
 

@@ -19,7 +19,7 @@ OLDEST_READY = 3 * DEADLINE
 
 @dataclass
 class Health:
-    """What the probes look at. `finding` of a check is empty when all is well."""
+    """The checks behind the probes. A check's `finding` is empty if all is well."""
 
     active: bool = False
     checks: list[tuple[str, Callable[[], str]]] = field(default_factory=list)

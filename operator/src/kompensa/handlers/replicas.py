@@ -22,7 +22,7 @@ from kompensa_cdc.replicas.spec import InvalidReplicaError, replica_from_object
 MANAGER = "kompensa-operator"
 POLL = 5.0
 SPEC_RETRY = 60.0
-# The worker's objects are applied again now and then, and soon when it does not answer: somebody may have changed them.
+# The worker's objects are applied again now and then, and soon if it does not answer: they may have changed.
 APPLY_EVERY = 600.0
 APPLY_WHEN_SILENT = 30.0
 NUMBERS_EVERY = 10.0
@@ -30,7 +30,7 @@ NUMBERS_EVERY = 10.0
 
 @dataclass(slots=True)
 class _Known:
-    """What this process remembers of one Replica; a restart costs one apply."""
+    """This process's memory of one Replica; a restart costs one apply."""
 
     generation: int = 0
     applied_at: float = 0.0
@@ -90,9 +90,9 @@ class Replicas(Kind):
         await self.say(seen, replica_fields(answer), replica_conditions(answer))
 
     async def _why_silent(self, seen: WatchedObject, error: WorkerUnreachableError) -> tuple[Condition, ...]:
-        """What its Deployment says, and whether the Secret is there that its pod cannot start without.
+        """The state of its Deployment, and whether the Secret exists that its pod needs to start.
 
-        What else keeps the pod from starting, a missing image say, shows in the pod's events.
+        Other causes, for example a missing image, are in the pod's events.
         """
         deployment = await self._kube.get(DEPLOYMENTS, seen.namespace, worker_name(seen.name))
         available = int((deployment.get("status") or {}).get("availableReplicas") or 0)

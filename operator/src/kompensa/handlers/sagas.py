@@ -1,8 +1,8 @@
 """Saga objects: each is a command to the engine, given once and repeated until it is understood.
 
-The engine writes a Saga's status while it runs and when it ends; this handler only where the engine never took it:
-an unknown definition, an input that does not fit, an idempotency key used twice. What an object says is sent with the
-object's uid as the saga's id, so that saying it again (after a restart, after a lost reply) starts nothing new.
+The engine writes a Saga's status while it runs and when it ends. This handler writes it only if the engine never
+accepted the Saga: an unknown definition, an input that does not fit, an idempotency key used twice. The object's uid is
+the saga's id, so a repeated request (after a restart, after a lost reply) starts nothing new.
 """
 
 from collections import defaultdict
@@ -36,12 +36,12 @@ MIRROR_EVERY = 2.0
 
 _NOT_FOUND = 404
 
-# What may change after creation, as the engine was last told.
+# The fields that may change after creation, as the engine last accepted them: suspend, cancel.
 Controls = tuple[bool, bool]
 
 
 class Sagas:
-    """Starts, controls and settles the sagas that were born of objects."""
+    """Starts, controls and settles the sagas of Saga objects."""
 
     def __init__(self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[WatchedObject], None]) -> None:
         """`on_finished` is called with a Saga that has ended, each time it is seen: its TTL may have changed."""
@@ -96,7 +96,7 @@ class Sagas:
                 return None
             return await (self._control(seen) if seen.uid in self._accepted else self._start(seen))
         except (EngineUnreachableError, EngineProblemError) as error:
-            # A problem that is not about this Saga (a wrong URL, say) is no verdict on it.
+            # A problem that is not about this Saga (for example a wrong URL) does not reject it.
             if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
                 await self._say(seen, waiting_for_engine())
             raise RetryLaterError(str(error)) from error
@@ -107,7 +107,7 @@ class Sagas:
 
     async def _start(self, seen: WatchedObject) -> float | None:
         if seen.being_deleted and await self._running(seen) is None:
-            return None  # it has not begun, and nobody wants it to any more
+            return None  # it has not begun, and its object is being deleted
         try:
             view = msgspec.convert(await self._engine.start_saga(seen.namespace, start_request(seen)), SagaView)
         except EngineProblemError as problem:
@@ -157,7 +157,7 @@ class Sagas:
         return None if view.phase in TERMINAL else MIRROR_EVERY
 
     async def _control(self, seen: WatchedObject) -> float | None:
-        """Pass on what was changed since the engine was last told."""
+        """Pass on the changes since the engine last accepted the object."""
         was_suspended, was_cancelled = self._accepted[seen.uid]
         suspend, cancel = controls(seen)
         if cancel and not was_cancelled:
@@ -198,15 +198,15 @@ def is_finished(seen: WatchedObject) -> bool:
 def controls(seen: WatchedObject) -> Controls:
     """Whether to hold, and whether to undo it.
 
-    An object that somebody's finalizer keeps, or a deletion in the foreground, is undone like a cancelled one: while it
-    is there it shows how that goes.
+    If another finalizer, or a deletion in the foreground, keeps the object, its saga is undone like a cancelled one:
+    while the object exists it shows the progress.
     """
     undone = seen.being_deleted and deletion_policy(seen.spec) == "Compensate"
     return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel")) or undone
 
 
 def mirror_status(seen: WatchedObject, view: SagaView) -> Object:
-    """Another object's run as the status of this one, which cannot hold or undo it: who tries is told which one can."""
+    """Another object's saga as the status of this one. If this one is to be held or undone, name the right one."""
     status = saga_status(view, seen.generation)
     if not (seen.spec.get("suspend") or seen.spec.get("cancel")):
         return status
@@ -244,7 +244,7 @@ def start_request(seen: WatchedObject) -> Object:
 
 
 def overdue(seen: WatchedObject, phase: str) -> list[Ask]:
-    """What a saga found in `phase` was not told because the operator was away when its object changed."""
+    """The requests that a saga in `phase` missed because the operator was away when its object changed."""
     suspend, cancel = controls(seen)
     if cancel and phase in ("Pending", "Running", "Suspended"):
         return ["cancel"]

@@ -1,4 +1,4 @@
-"""What the operator is told by its environment."""
+"""The operator's settings, from environment variables."""
 
 import os
 import socket
@@ -14,30 +14,30 @@ from kompensa_common.secrets import UnusableValueError, meant
 
 
 class InvalidSettingError(ValueError):
-    """A variable that is missing or says something impossible; the message names it and what was expected."""
+    """A variable is missing or has an invalid value; the message names it and the expected values."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorSettings:
-    """Where the neighbours are, what to watch, and what a Replica's worker is made of.
+    """Addresses of the other parts, the namespaces to watch, and the settings of Replicas' workers.
 
     Attributes
     ----------
     namespaces
         The namespaces to watch; empty means all of them.
     capture_folder
-        Where Connect mounts `capture_secret`.
+        The folder in which Connect mounts `capture_secret`.
     capture_credentials
         Directory: connectors name keys of `capture_secret`, which Connect mounts. Inline: passwords are written into
         the connector's configuration, where anyone who reaches Connect's REST API can read them.
     replica_pod
         How the pods of Replicas' workers are pulled, placed and bounded.
     replica_url
-        Where a worker's HTTP port is, with `{name}` and `{namespace}` of its Service to fill in.
+        URL of a worker's HTTP port; `{name}` and `{namespace}` are those of its Service.
     lease_name
         The Lease that operators of one release contend for; another release has another.
     identity
-        Who this process is in the Lease.
+        This process's name in the Lease.
     """
 
     engine_url: str

@@ -1,4 +1,4 @@
-"""What kopf is told: how to log in, what to watch, and what never to write.
+"""kopf's settings: how to log in, which kinds to watch, and that it writes nothing.
 
 Only `on.event` handlers are registered, so kopf sets no finalizer and no annotation and patches nothing. Scanning is
 off: the kinds are waited for before kopf starts, and no right on CRDs or namespaces is needed.

@@ -1,4 +1,4 @@
-"""Comparing the objects that exist with what is held for them, to find what the watch did not report.
+"""Compares objects with the engine's sagas and the queues, to find changes that the watch did not report.
 
 A Saga has no finalizer, so one that is deleted while the operator is away leaves only its saga in the engine. And a
 watch can be dead without an error: an object that exists and was never delivered shows it. Each namespace is compared
@@ -35,7 +35,7 @@ has lost some of those lines."""
 
 @dataclass(frozen=True)
 class _Before:
-    """What was held before the objects were listed: an object missing from the later list was deleted."""
+    """The state before the objects were listed: an object that is missing from the later list was deleted."""
 
     active: dict[str, str]
     accepted: frozenset[str]

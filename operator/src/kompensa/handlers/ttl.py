@@ -35,7 +35,7 @@ class _Refused:
 
 
 class FinishedSagas:
-    """A heap of what is due when; an entry counts only while it is the newest word about its object."""
+    """A heap of due times; only the newest entry of an object counts."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube

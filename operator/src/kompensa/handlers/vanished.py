@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is held for the objects of one kind, by key: what its queue knows, and what the engine keeps."""
+    """The objects of one kind, by key, that its queue knows and that the engine keeps declarations for."""
 
     kind: Kind
     queued: dict[str, WatchedObject]
@@ -38,7 +38,7 @@ class Vanished:
         self._kinds = tuple(kinds)
 
     async def held(self) -> list[Held]:
-        """What is held, to be read before the objects are listed.
+        """The held objects, to be read before the objects are listed.
 
         An object that is held and missing from the later list was deleted, and is not just too new to be in it.
 
@@ -57,7 +57,7 @@ class Vanished:
         """Report to a kind its objects in a namespace that no longer exist.
 
         Nothing is reported before the list is complete. A name that exists again is left to the watch, which brings the
-        new object: to withdraw the old one first would leave a moment in which running sagas have nobody to call.
+        new object: without the old one, running sagas would have no participant to call for a moment.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Vanished:
         queue: WorkQueue[WatchedObject] = held.kind.queue
         for key in everything.keys() - live:
             raw = everything[key]
-            # What the watch has delivered since then is newer than our list.
+            # An object that the watch has delivered since then is newer than our list.
             if namespace in (None, raw["metadata"]["namespace"]) and queue.item(key) is held.queued.get(key):
                 _log.info("an object vanished unseen", kind=held.kind.resource.kind, object=key)
                 await held.kind.offer(WatchedObject(raw, deleted=True))

@@ -49,5 +49,5 @@ class WatchedObject:
 
     @property
     def key(self) -> str:
-        """One key for all objects that ever bear this name, so that an old one's end cannot overtake a new one."""
+        """One key for all objects that ever have this name, so that an old one's end cannot overtake a new one."""
         return f"{self.namespace}/{self.name}"

@@ -4,7 +4,7 @@ kopf's `on.event` handlers are never retried, and its state-tracking ones cost t
 handler here only offers the object to a queue. A key is worked on by one worker at a time with the newest object
 offered; a failure is repeated with back-off, a success may ask to be repeated after a while. Nothing is written
 anywhere: after a restart the watch lists everything again. The number of keys that wait for a worker is bounded, and
-whoever offers more is made to wait, which slows the watch down instead of filling the memory.
+an offer beyond that waits, which slows the watch down instead of filling the memory.
 """
 
 import asyncio

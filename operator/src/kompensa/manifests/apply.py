@@ -1,8 +1,7 @@
-"""Handing objects to an engine over its API, in the place of the operator.
+"""Hands objects to an engine over its API, without an operator.
 
-Participants and definitions go in as they stand in the YAML, without an object's uid, so that no operator withdraws
-them; a Saga is started under its own name. Outboxes and Replicas are no business of the engine; the local stack serves
-them itself.
+Participants and definitions are declared as in the YAML, without an object's uid, so that no operator withdraws them. A
+Saga is started under its own name. The engine does not know Outboxes and Replicas; the local stack serves them itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,28 +14,28 @@ FOR_ENGINE = ("Participant", "SagaDefinition", "Saga")
 
 
 class ObjectRefusedError(Exception):
-    """The engine refuses an object; the text names it, its file and all that is wrong with it."""
+    """The engine rejects an object; the text names it, its file and every fault."""
 
 
 async def apply_documents(client: EngineClient, documents: Sequence[Document], say: Say) -> None:
-    """Apply participants, then definitions, then sagas; tell each one done in a line.
+    """Apply participants, then definitions, then sagas; report each in a line.
 
     Raises
     ------
     ObjectRefusedError
-        When the engine refuses one: the text names the object, its file and all that is wrong with it.
+        If the engine rejects one; the text names the object, its file and every fault.
     """
     for document in (document for kind in FOR_ENGINE for document in of_kind(documents, kind)):
         try:
             say(await _apply(client, document))
         except EngineProblemError as problem:
-            raise ObjectRefusedError(f"{document.source}: {document} is refused: {problem_text(problem)}") from None
+            raise ObjectRefusedError(f"{document.source}: {document} is rejected: {problem_text(problem)}") from None
 
 
 async def _apply(client: EngineClient, document: Document) -> str:
     if document.kind == "Participant":
         await client.put_participant(document.namespace, document.name, document.spec, token=None)
-        unread = ", its tokenSecretRef is not read outside of a cluster" if "tokenSecretRef" in document.spec else ""
+        unread = "; its tokenSecretRef is not read outside of a cluster" if "tokenSecretRef" in document.spec else ""
         return f"{document} at {document.spec.get('url')}{unread}"
     if document.kind == "SagaDefinition":
         revision = await client.put_definition(document.namespace, document.name, document.spec)

@@ -20,7 +20,7 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One object of ours, and the file it stands in."""
+    """One object of our kinds, and its file."""
 
     kind: str
     namespace: str
@@ -60,8 +60,8 @@ def load(places: Iterable[Path]) -> list[Document]:
     Raises
     ------
     ManifestError
-        When a file cannot be read or is not YAML, or an object of ours lacks a name or a spec; the text names file and
-        object.
+        When a file cannot be read or is not YAML, or an object of our kinds lacks a name or a spec; the text
+        names file and object.
     """
     found: dict[tuple[str, str, str], Document] = {}
     for path in yaml_files(places):
@@ -80,7 +80,7 @@ def _text(path: Path) -> str:
 
 
 def parse(text: str, *, source: str) -> list[Document]:
-    """The objects of our group in a YAML text; others are none of our business."""
+    """The objects of our group in a YAML text; other objects are ignored."""
     try:
         roots = [root for root in documents(text) if isinstance(root, dict)]
     except (yaml.YAMLError, RecursionError) as error:

@@ -1,8 +1,8 @@
 """YAML as kubectl reads it, so that a file means the same to `kompensa apply` and to a cluster.
 
-kubectl turns YAML into JSON with the rules of YAML 1.1 as Go's parser has them, and without dates: `2026-01-01` stays
-text, `yes` and `on` are true, `010` is 8, `12:30` is text, and keys become text. PyYAML's own rules differ in each of
-these. `operator/tests/manifests/golden` holds files with what kubectl makes of them.
+kubectl turns YAML into JSON by the rules of Go's parser: `2026-01-01` and `12:30` are text, `yes` and `on` are true,
+`010` is 8, and keys become text. PyYAML's own rules differ in each of these. `operator/tests/manifests/golden` holds
+files with kubectl's output.
 """
 
 from __future__ import annotations
