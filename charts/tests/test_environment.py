@@ -1,13 +1,17 @@
 """What the charts put into each process's environment, read by the very code that reads it there."""
 
-import msgspec
+import re
 
-from charts.tests.rendering import Helm, Pod
+import msgspec
+import pytest
+
+from charts.tests.rendering import CHARTS, Helm, Pod
 from kompensa.cluster.worker_site import WorkerPod
 from kompensa.engine.settings import Settings as EngineSettings
 from kompensa.handlers.settings import OperatorSettings
 from kompensa_participant.settings import from_environment
 
+REFERENCE = (CHARTS.parent / "docs/reference/environment.md").read_text()
 SECRET_VALUES = {
     "url": "postgresql://user:password@host:5432/database",
     "token": "a-token",
@@ -78,29 +82,19 @@ def test_a_service_understands_its_environment(helm: Helm) -> None:
     assert (settings.host, settings.port, settings.capture_role) == ("", 8080, "orders_capture")
 
 
-def test_no_variable_is_set_that_nobody_reads(helm: Helm) -> None:
-    """A misspelt name would be silently without effect."""
-    read: set[str] = set()
-
-    class Recorded(dict[str, str]):
-        def get(self, name: str, default: object = None) -> object:  # type: ignore[override]  # one of dict's overloads is enough
-            read.add(name)
-            return super().get(name, default)
-
-        def __getitem__(self, name: str) -> str:
-            read.add(name)
-            return super().__getitem__(name)
-
-    kompensa, shop = helm.render("kompensa"), helm.render("shop")
-    for pod, reader in (
-        (kompensa.pod("Deployment", "kompensa-engine"), EngineSettings.read),
-        (kompensa.pod("Deployment", "kompensa-operator"), OperatorSettings.from_environment),
-        (shop.pod("Deployment", "orders"), from_environment),
-    ):
-        given = environment(pod)
-        read.clear()
-        reader(Recorded(given))
-        assert given.keys() <= read | {"LOG_LEVEL"}, pod.name
+@pytest.mark.parametrize(
+    ("chart", "deployment", "heading"),
+    [
+        ("kompensa", "kompensa-engine", "Engine"),
+        ("kompensa", "kompensa-operator", "Operator"),
+        ("shop", "orders", "A service with the kit"),
+    ],
+)
+def test_every_variable_is_in_the_reference(helm: Helm, chart: str, deployment: str, heading: str) -> None:
+    """A misspelt name would have no effect. Tests compare the reference with the code that reads the variables."""
+    section = REFERENCE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `([A-Z_]+)` \|", section, re.MULTILINE))
+    assert helm.render(chart).pod("Deployment", deployment).environment().keys() <= documented
 
 
 def test_a_journals_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:

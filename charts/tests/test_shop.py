@@ -89,8 +89,8 @@ def test_a_service_with_a_database_elsewhere_gets_no_server(helm: Helm) -> None:
     assert not shop.has("StatefulSet", "orders-postgres")
     assert shop.has("StatefulSet", "payments-postgres")
     outbox = shop.one("Outbox", "orders")["spec"]
-    assert outbox["databaseSecretRef"] == {"name": "our-orders"}
-    assert outbox["captureSecretRef"] == {"name": "our-capture"}
+    assert outbox["databaseSecretRef"] == {"name": "our-orders", "keys": {"url": "uri"}}
+    assert outbox["captureSecretRef"] == {"name": "our-capture", "keys": {"url": "url"}}
     assert secret_keys(shop, "orders") == {
         "DATABASE_URL": ("our-orders", "uri"),
         "CAPTURE_ROLE": ("our-capture", "user"),
@@ -144,6 +144,19 @@ def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm
         item["metadata"]["name"]: item["spec"]["target"]["databaseSecretRef"]["name"] for item in shop.of("Replica")
     }
     assert logins == {"invoices-customers": "our-invoices", "shipping-customers": "shipping-postgres"}
+
+
+def test_custom_resources_name_the_keys_of_a_secret_without_a_url(helm: Helm) -> None:
+    keys = {"url": "", "database": "dbname", "username": "user"}
+    login = {"name": "our", "keys": keys}
+    own = {"bundled": False, "existingSecret": login}
+    services = {"orders": {"database": {**own, "existingCaptureSecret": login}}, "invoices": {"database": own}}
+    shop = helm.render("shop", {"services": services})
+    outbox = shop.one("Outbox", "orders")["spec"]
+    replica = shop.one("Replica", "invoices-customers")["spec"]["target"]
+    parts = {"host": "host", "port": "port", "database": "dbname", "username": "user", "password": "password"}
+    for reference in (outbox["databaseSecretRef"], outbox["captureSecretRef"], replica["databaseSecretRef"]):
+        assert reference == {"name": "our", "keys": parts}
 
 
 def test_the_objects_are_those_of_the_manifests(helm: Helm) -> None:

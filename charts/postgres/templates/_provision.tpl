@@ -2,8 +2,8 @@
 A Job that makes roles, databases, schemas and publications at every install and upgrade. Its SQL can run any number of
 times and only adds. It reads passwords from mounted Secrets; no other manifest holds them.
 
-A Job cannot be changed, so its name has the revision and a digest of its content: an upgrade runs it again, and
-`helm template`, whose revision is always 1, gives a changed Job a new name. Argo CD runs it at each sync and deletes
+A Job cannot be changed, so its name has the revision and a digest of its content. An upgrade runs it again. With
+`helm template`, the revision is always 1, and the digest gives a changed Job a new name. Argo CD runs it at each sync and deletes
 the one before.
 */}}
 {{- define "postgres.provision" -}}

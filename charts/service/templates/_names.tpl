@@ -35,7 +35,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component | quote }}
 {{- end -}}
 
-{{/* All labels of an object. Those of commonLabels come last and replace none of ours. */}}
+{{/* All labels of an object. Those of commonLabels come last and replace none of the chart's. */}}
 {{- define "service.labels" -}}
 {{- $ours := include "service.selectorLabels" . | fromYaml -}}
 {{- $_ := set $ours "app.kubernetes.io/part-of" "kompensa" -}}
@@ -60,7 +60,7 @@ annotations:
 
 {{/*
 Metadata of a pod template; dict: root, component, pod (its values, with podLabels and podAnnotations), and optionally
-name and annotations (ours). A value replaces neither a label that selects the pod nor an annotation of ours.
+name and annotations (ours). A value replaces neither a label that selects the pod nor an annotation of the chart.
 */}}
 {{- define "service.podMetadata" -}}
 labels:

@@ -17,8 +17,8 @@
 
 {{/*
 The name of a Secret of the user's. An install or upgrade fails if the Secret is missing, because the pods would wait
-for it without a message. `helm template` does not look into the cluster, and a namespace may not exist yet: every
-namespace that exists has a ServiceAccount `default`, which a user may read whose rights end with the namespace.
+for it without a message. `helm template` does not look into the cluster, and the namespace may not exist
+yet. Every namespace that exists has a ServiceAccount `default`, which the namespace's users may read.
 dict: root, secret, value (the value that names it).
 */}}
 {{- define "service.existingSecret" -}}

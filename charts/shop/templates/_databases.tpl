@@ -1,6 +1,6 @@
 {{/* The PostgreSQL instances that this chart makes; see databases.yaml. */}}
 
-{{/* What a service needs in a PostgreSQL: one entry of the chart postgres' `databases`, as YAML; dict: root, name. */}}
+{{/* A service's part of a PostgreSQL: one entry of the chart postgres' `databases`, as YAML; dict: root, name. */}}
 {{- define "shop.databaseEntry" -}}
 {{- $database := (get .root.Values.services .name).database -}}
 {{- $shared := eq .root.Values.isolation "schema" -}}

@@ -34,7 +34,7 @@ instance while volumes of the other isolation exist; dict: root, values (of the 
 {{- end -}}
 {{- end -}}
 {{- if $found -}}
-{{- fail (printf "isolation is %s, but namespace %s has data of the other isolation, in PersistentVolumeClaim %s, and services would start with empty databases: set isolation to %s to keep them, or move the data as the chart's README says under `How data are kept apart`" $isolation $namespace (join ", " $found) (ternary "schema" "instance" (eq $isolation "instance"))) -}}
+{{- fail (printf "isolation is %s, but namespace %s has data of the other isolation, in PersistentVolumeClaim %s. Services would start with empty databases: set isolation to %s to keep them, or move the data as the chart's README says under `How data are kept apart`" $isolation $namespace (join ", " $found) (ternary "schema" "instance" (eq $isolation "instance"))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -62,6 +62,17 @@ instance while volumes of the other isolation exist; dict: root, values (of the 
 orders-capture
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/*
+A reference to a Secret in a custom resource, with the keys of a Secret of the user's; dict: secret, own (its values).
+*/}}
+{{- define "shop.secretRef" -}}
+name: {{ .secret | quote }}
+{{- if .own.name }}
+{{- $parts := pick .own.keys "host" "port" "database" "username" "password" }}
+keys: {{ ternary (pick .own.keys "url") $parts (not (empty .own.keys.url)) | toJson }}
+{{- end }}
 {{- end -}}
 
 {{/* Name of the PostgreSQL of a service: its own, or the one of all services; dict: root, name. */}}
