@@ -75,7 +75,7 @@ JUDGED = {
     ),
     "an unknown output": (
         lambda spec: body_of(spec, 3).update(orderId="${steps['create-order'].orderNumber}"),
-        "orderNumber} is not an output of step create-order (declared: orderId); add it to that step's outputs",
+        "orderNumber} is not an output of step create-order (declared: items, orderId); add it to that step's outputs",
     ),
 }
 
