@@ -29,8 +29,9 @@ async def test_without_the_token_it_is_401_and_says_how_to_show_it(closed: Api, 
     assert refused.headers["www-authenticate"] == "Bearer"
 
 
-async def test_with_the_token_it_is_answered(closed: Api) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
+async def test_with_the_token_it_is_answered(closed: Api, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme} {TOKEN}"}
     assert (await closed.client.get("/v1/sagas", headers=headers)).status_code == 200
 
 

@@ -93,3 +93,14 @@ def test_a_schema_that_refers_to_itself_can_be_asked() -> None:
     circle = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
     assert InputSchema(node).declares(["next", "anything"])
     assert InputSchema(circle).declares(["anything"])
+
+
+@pytest.mark.parametrize(("path", "declared"), [("a", True), ("b", True), ("c", False), ("a.x", True), ("a.y", False)])
+def test_properties_next_to_a_reference_are_declared_as_well_as_those_behind_it(path: str, declared: bool) -> None:
+    inner = {"type": "object", "properties": {"x": {}}, "additionalProperties": False}
+    schema = {
+        "$ref": "#/$defs/the~1base",
+        "properties": {"b": {}},
+        "$defs": {"the/base": {"properties": {"a": {"$ref": "#/$defs/inner", "properties": {}}}}, "inner": inner},
+    }
+    assert InputSchema(schema).declares(path.split(".")) is declared

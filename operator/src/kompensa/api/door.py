@@ -25,7 +25,7 @@ class Door:
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self._app = app
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._expected = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,7 +43,9 @@ class Door:
     def _known(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         if self._expected is None or scope["path"] in _OPEN:
             return True
-        return hmac.compare_digest(headers.get(b"authorization", b""), self._expected)
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        # The scheme is written in any case, with any number of blanks after it (RFC 9110, 11.1 and 11.4).
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(b" "), self._expected)
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -58,17 +58,20 @@ class InputSchema:
         return True
 
     def _resolved(self, node: Any) -> Mapping[str, Any]:
-        """The schema a local `$ref` leads to, where it says nothing else."""
+        """The schema with what its local `$ref` leads to: both hold, so the properties of both are declared."""
+        found: dict[str, Any] = {}
         for _ in range(10):  # a circle of references is possible
             if not isinstance(node, Mapping):
-                return {}
+                return found
+            properties = {**(node.get("properties") or {}), **found.get("properties", {})}
+            found = {**node, **found, **({"properties": properties} if properties else {})}
             reference = node.get("$ref")
-            if not isinstance(reference, str) or not reference.startswith("#/") or "properties" in node:
-                return node
+            if not isinstance(reference, str) or not reference.startswith("#/"):
+                return found
             node = self.source
             for part in reference[2:].split("/"):
-                node = node.get(part) if isinstance(node, Mapping) else None
-        return {}
+                node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
+        return found
 
 
 def _is_open(node: Mapping[str, Any]) -> bool:
