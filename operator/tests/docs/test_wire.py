@@ -5,7 +5,7 @@ import pytest
 from kompensa.handlers.participants import TOKEN_REPEAT
 from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.scope import OUTPUTS_LIMIT
-from kompensa.transport import http
+from kompensa.transport import client, http
 from kompensa.transport.port import Participant
 from kompensa.transport.replies import LONGEST_RETRY_AFTER
 from tests.support.attempts import SAGA, paying
@@ -27,10 +27,10 @@ def test_the_headers_of_a_call_are_stated() -> None:
 @pytest.mark.parametrize(
     ("stated", "limit"),
     [
-        (f"{http.REPLY_LIMIT >> 20} MiB", "a reply"),
+        (f"{client.REPLY_LIMIT >> 20} MiB", "a reply"),
         (f"{OUTPUTS_LIMIT >> 10} KiB", "outputs"),
         (f"{LONGEST_RETRY_AFTER:.0f} s", "patience"),
-        (f" {http._KEEP_ALIVE:.0f} s", "an idle connection"),
+        (f" {client.KEEP_ALIVE:.0f} s", "an idle connection"),
         (f"({TOKEN_REPEAT:.0f} s)", "a token"),
     ],
 )

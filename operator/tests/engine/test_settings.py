@@ -94,3 +94,17 @@ def test_secrets_are_not_shown() -> None:
 
 def test_a_log_level_is_read_in_whatever_case() -> None:
     assert Settings.read(URL | {"LOG_LEVEL": "Warning"}).log_level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KOMPENSA_HTTP_CLIENT", "curl"),
+        ("KOMPENSA_HTTP_PROXY", "http://proxy:3128"),
+        ("KOMPENSA_TLS_CA_FILE", "/nowhere/ca.pem"),
+        ("KOMPENSA_TLS_CERTIFICATE_FILE", __file__),
+    ],
+)
+def test_a_setting_of_the_http_client_that_cannot_be_used_is_rejected_by_name(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.read({"KOMPENSA_JOURNAL_URL": "postgresql://there", name: value})

@@ -10,6 +10,8 @@ from kompensa.transport.http import HttpTransport
 from kompensa.transport.port import Participant
 from tests.support.attempts import SAGA, paying
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "GET"])
 async def test_a_kept_connection_that_breaks_costs_one_attempt(method: str) -> None:

@@ -21,6 +21,7 @@ from kompensa.engine.engine import Engine
 from kompensa.engine.settings import Settings
 from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublisher
 from kompensa.journal.postgres import PostgresJournal
+from kompensa.transport.clients import client_of
 from kompensa.transport.http import HttpTransport
 from kompensa_common.logs import log_as_json
 
@@ -52,7 +53,7 @@ async def _serve(settings: Settings) -> None:
     async with _publisher(settings) as publisher:
         engine = Engine(
             journal=PostgresJournal(settings.journal_url, application=f"kompensa-engine {settings.engine_name}"),
-            transport=HttpTransport(),
+            transport=HttpTransport(client_of(settings.http)),
             publisher=publisher,
             settings=settings,
             clock=SteadyClock(),

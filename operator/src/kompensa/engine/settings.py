@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kompensa.transport.clients import ClientOptions
 from kompensa_common.databases import database_url
 from kompensa_common.durations import EXAMPLES, seconds
 from kompensa_common.logs import level_of
@@ -57,6 +58,9 @@ class Settings:
         How long a stopping engine waits for calls that are under way.
     log_level
         debug, info, warning or error (LOG_LEVEL).
+    http
+        How participants are called: KOMPENSA_HTTP_CLIENT (own, aiohttp), KOMPENSA_HTTP_PROXY (none, environment),
+        KOMPENSA_TLS_CA_FILE, KOMPENSA_TLS_CERTIFICATE_FILE and KOMPENSA_TLS_KEY_FILE; see `ClientOptions`.
     """
 
     journal_url: str = field(repr=False)
@@ -71,6 +75,7 @@ class Settings:
     retention: float = 7 * 86_400.0
     drain: float = 5.0
     log_level: str = "info"
+    http: ClientOptions = field(default_factory=ClientOptions)
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -97,6 +102,7 @@ class Settings:
             retention=_duration(environment, "KOMPENSA_RETENTION", cls.retention),
             drain=_duration(environment, "KOMPENSA_DRAIN", cls.drain),
             log_level=_level(environment),
+            http=_http(environment),
         )
 
 
@@ -147,6 +153,34 @@ def _duration(environment: Mapping[str, str], name: str, default: float) -> floa
             f"{name} is {text!r}; expected a duration above 0 and at most 3650d, for example {EXAMPLES}"
         )
     return found
+
+
+def _http(environment: Mapping[str, str]) -> ClientOptions:
+    options = ClientOptions(
+        client="aiohttp" if _one_of(environment, "KOMPENSA_HTTP_CLIENT", ("own", "aiohttp")) == "aiohttp" else "own",
+        proxies=_one_of(environment, "KOMPENSA_HTTP_PROXY", ("none", "environment")) == "environment",
+        ca_file=_file(environment, "KOMPENSA_TLS_CA_FILE"),
+        certificate_file=_file(environment, "KOMPENSA_TLS_CERTIFICATE_FILE"),
+        key_file=_file(environment, "KOMPENSA_TLS_KEY_FILE"),
+    )
+    if (options.certificate_file is None) != (options.key_file is None):
+        raise SettingsError("KOMPENSA_TLS_CERTIFICATE_FILE and KOMPENSA_TLS_KEY_FILE belong together; set both")
+    return options
+
+
+def _one_of(environment: Mapping[str, str], name: str, choices: tuple[str, str]) -> str:
+    """One of the choices; the first is the default."""
+    chosen = environment.get(name) or choices[0]
+    if chosen not in choices:
+        raise SettingsError(f"{name} is {chosen!r}; expected {' or '.join(choices)}")
+    return chosen
+
+
+def _file(environment: Mapping[str, str], name: str) -> str | None:
+    path = environment.get(name) or None
+    if path is not None and not os.access(path, os.R_OK):
+        raise SettingsError(f"{name} is {path!r}, which is not a file that the engine can read; mount it, or unset it")
+    return path
 
 
 def _level(environment: Mapping[str, str]) -> str:

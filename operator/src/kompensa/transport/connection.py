@@ -7,27 +7,13 @@ never be taken for the beginning of the next one.
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple, cast
+from typing import cast
 
 import httptools
 
+from kompensa.transport.client import ReplyTooLargeError, Response
+
 _NO_BODY = frozenset({204, 304})
-
-
-class ReplyTooLargeError(Exception):
-    """The reply has more bytes than are read; a status of 0 is that of a reply whose head did not end."""
-
-    def __init__(self, status: int, *, limit: int) -> None:
-        what = f"a reply of status {status}" if status else "a reply whose head"
-        super().__init__(f"{what} has more than {limit} bytes")
-
-
-class Response(NamedTuple):
-    """A whole reply; header names in Train-Case, whatever case they came in."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Connection(asyncio.Protocol):

@@ -5,18 +5,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from functools import partial
-from typing import NamedTuple
 
+from kompensa.transport.client import Origin
 from kompensa.transport.connection import Connection
 from kompensa.transport.resolver import Resolver
-
-
-class Origin(NamedTuple):
-    """Where a connection leads."""
-
-    host: str
-    port: int
-    tls: bool
 
 
 class Pool:
@@ -25,12 +17,12 @@ class Pool:
     How many there are at once is bounded by what the callers do at once.
     """
 
-    def __init__(self, *, keep: float, limit: int) -> None:
+    def __init__(self, *, keep: float, limit: int, tls: ssl.SSLContext | None = None) -> None:
         self._keep = keep
         self._make = partial(Connection, limit=limit)
         self._idle: dict[Origin, list[tuple[float, Connection]]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
         self._resolver = Resolver()
 
     def kept(self, origin: Origin) -> Connection | None:

@@ -1,0 +1,56 @@
+"""Which HTTP client the engine uses, and its TLS context."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+from kompensa.transport.aiohttp_client import AiohttpClient
+from kompensa.transport.client import HttpClient
+from kompensa.transport.own_client import OwnClient
+
+ClientName = Literal["own", "aiohttp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientOptions:
+    """How participants are called.
+
+    Attributes
+    ----------
+    client
+        The HTTP client. Only aiohttp goes through proxies, so `proxies` chooses it.
+    proxies
+        Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment.
+    ca_file
+        PEM file of certificate authorities to trust, in addition to the system's.
+    certificate_file, key_file
+        PEM files of the certificate that the engine shows to participants, and of its key, which has no passphrase.
+    """
+
+    client: ClientName = "own"
+    proxies: bool = False
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+
+
+def client_of(options: ClientOptions) -> HttpClient:
+    """The client. Raises OSError if a file cannot be read or is not PEM."""
+    tls = _tls(options)
+    if options.proxies or options.client == "aiohttp":
+        return AiohttpClient(tls, proxies=options.proxies)
+    return OwnClient(tls)
+
+
+def _tls(options: ClientOptions) -> ssl.SSLContext | None:
+    """None for the system's certificate authorities alone."""
+    if options.ca_file is None and options.certificate_file is None:
+        return None
+    context = ssl.create_default_context()
+    if options.ca_file is not None:
+        context.load_verify_locations(options.ca_file)
+    if options.certificate_file is not None:
+        context.load_cert_chain(options.certificate_file, options.key_file)
+    return context
