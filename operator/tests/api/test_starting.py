@@ -2,9 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
+import httpx
 import pytest
+from fastapi import FastAPI, Request, Response
 
+from kompensa.api.app import application
+from kompensa.api.auth import Authentication
 from tests.support.api_client import Api, slug
 from tests.support.scripted_transport import REFUSED, WRONG
 
@@ -165,3 +170,20 @@ async def test_numbers_and_texts_of_an_input_arrive_as_they_were_sent(api: Api) 
     sent = {"price": "29.99", "n": 9_007_199_254_740_993, "text": "Grüße 🎈 \u2028", "list": [True, None, -1]}
     assert (await api.start(definition="echo", input=sent, wait="5s")).json()["phase"] == "Succeeded"
     assert json.loads(api.world.transport.requests[-1].message.body) == {"all": sent}
+
+
+async def test_middleware_covers_the_start_of_a_saga(api: Api) -> None:
+    """Such as one for CORS or tracing: no route may be exempt from it."""
+    app = application(api.world.first, token=None)
+    assert isinstance(app, Authentication)
+    assert isinstance(app._app, FastAPI)
+    seen: list[str] = []
+
+    async def note(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        seen.append(request.url.path)
+        return await call_next(request)
+
+    app._app.middleware("http")(note)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
+        assert (await client.post(SAGAS, json={"definition": "order", "input": {"order": "a"}})).status_code == 202
+    assert seen == [SAGAS]

@@ -1,5 +1,4 @@
 """The engine over HTTP: declare, start, list, control; health and metrics.
 
-`door` is what every request passes (token, size), `problems` what every refusal looks like, `serve` puts the process
-together.
+Every request passes `auth` (token, size). `problems` gives every refusal its shape. `serve` puts the process together.
 """

@@ -10,8 +10,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
 from kompensa.api import declarations, docs, problems, sagas
+from kompensa.api.auth import Authentication
 from kompensa.api.documents import schemas
-from kompensa.api.door import Door
 from kompensa.api.shortcut import Shortcut
 from kompensa.engine.engine import Engine
 
@@ -23,7 +23,7 @@ Refusals are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 5
 
 
 def application(engine: Engine, *, token: str | None) -> ASGIApp:
-    """The API of this engine, behind its door."""
+    """The API of this engine, behind its authentication."""
     app = FastAPI(
         title="Kompensa",
         description=_DESCRIPTION,
@@ -38,7 +38,9 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
     app.include_router(declarations.routes(engine))
     _add_health(app, engine)
     _describe(app, secured=token is not None)
-    return Door(Shortcut(app, sagas.starter(engine)), token=token)
+    # The first that is added is the innermost: any other middleware also covers the start of a saga.
+    app.add_middleware(Shortcut, start=sagas.starter(engine))
+    return Authentication(app, token=token)
 
 
 def _add_health(app: FastAPI, engine: Engine) -> None:

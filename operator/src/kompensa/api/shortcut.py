@@ -1,7 +1,8 @@
-"""The way past the framework's layers for the one request that every saga over HTTP makes: its start.
+"""The way past the framework's routing for the one request that every saga over HTTP makes: its start.
 
-FastAPI's middleware and routing cost a start a tenth of the engine's processor time and change nothing about it. The
-route is declared there all the same: that is where its documentation comes from, and it is the same function.
+FastAPI's routing and its resolving of parameters cost a start 60 microseconds of the engine's processor time, of about
+1,000 a saga. The route is declared there all the same, for its documentation, with the same function. This is the
+innermost middleware, so all others cover the start too.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ Start = Callable[[Request], Awaitable[Response]]
 
 
 class Shortcut:
-    """Calls `start` for `POST /v1/namespaces/{namespace}/sagas`, and the application for everything else."""
+    """Middleware: `POST /v1/namespaces/{namespace}/sagas` goes to `start`, everything else to the application."""
 
-    def __init__(self, app: ASGIApp, start: Start) -> None:
+    def __init__(self, app: ASGIApp, *, start: Start) -> None:
         self._app = app
         self._start = start
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -11,8 +13,10 @@ from kompensa.model.bounds import unusable
 
 FINDINGS_SHOWN = 5
 LONGEST_FINDING = 200
-LEAVES_OPEN = frozenset({"allOf", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
+LEAVES_OPEN = frozenset({"$dynamicRef", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
 """Keywords by which other members than those of `properties` may be described."""
+_ANYTHING: Mapping[str, Any] = {"additionalProperties": True}
+_OUTSIDE = re.compile(r"Resource ('.*?') is not present in a registry")
 
 
 class SchemaError(ValueError):
@@ -22,7 +26,7 @@ class SchemaError(ValueError):
 class InputSchema:
     """A compiled schema; cheap to ask, made once for each revision.
 
-    References to other documents are refused: a definition's author must not make the engine fetch addresses or read
+    References to other documents are rejected: a definition's author must not make the engine fetch addresses or read
     files.
     """
 
@@ -31,7 +35,7 @@ class InputSchema:
         try:
             self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, offline=True)
         except (ValueError, TypeError) as error:
-            raise SchemaError(str(error).splitlines()[0]) from error
+            raise SchemaError(_in_words(error)) from error
 
     def findings(self, value: Any) -> list[str]:
         """What does not fit, each as `path: what was expected`; empty when all fits. At most a handful."""
@@ -48,40 +52,68 @@ class InputSchema:
 
     def declares(self, path: Sequence[str]) -> bool:
         """Whether `input.<path>` can exist by this schema. What the schema leaves open counts as declared."""
-        node = self._resolved(self.source)
+        parts = self._parts([self.source])
         for name in path:
-            properties = node.get("properties")
-            if isinstance(properties, Mapping) and name in properties:
-                node = self._resolved(properties[name])
-            else:
-                return _is_open(node)
+            found = [part["properties"][name] for part in parts if name in _properties(part)]
+            if not found:
+                return _is_open(parts)
+            parts = self._parts(found)
         return True
 
-    def _resolved(self, node: Any) -> Mapping[str, Any]:
-        """The schema with what its local `$ref` leads to: both hold, so the properties of both are declared."""
-        found: dict[str, Any] = {}
-        for _ in range(10):  # a circle of references is possible
-            if not isinstance(node, Mapping):
-                return found
-            properties = {**(node.get("properties") or {}), **found.get("properties", {})}
-            found = {**node, **found, **({"properties": properties} if properties else {})}
-            reference = node.get("$ref")
-            if not isinstance(reference, str) or not reference.startswith("#/"):
-                return found
-            node = self.source
-            for part in reference[2:].split("/"):
-                node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
-        return found
+    def _parts(self, nodes: Sequence[Any]) -> list[Mapping[str, Any]]:
+        """All schemas that hold for one value: the nodes, where their `$ref`s lead, and the members of their `allOf`s.
+
+        References may form a circle, so each schema is taken once.
+        """
+        parts: list[Mapping[str, Any]] = []
+        waiting = list(nodes)
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, Mapping) or any(node is part for part in parts):
+                continue
+            parts.append(node)
+            waiting += node.get("allOf", ())
+            if "$ref" in node:
+                waiting.append(self._referred(node["$ref"]))
+        return parts
+
+    def _referred(self, reference: str) -> Any:
+        """The schema that a reference into this document leads to, such as `#/$defs/address`.
+
+        An anchor or a URL of this very document leaves everything open: nothing is reported rather than a wrong thing.
+        """
+        if reference != "#" and not reference.startswith("#/"):
+            return _ANYTHING
+        node: Any = self.source
+        for part in reference[1:].split("/")[1:]:
+            name = unquote(part).replace("~1", "/").replace("~0", "~")
+            node = node[int(name)] if isinstance(node, list) else node.get(name, _ANYTHING)
+        return node
 
 
-def _is_open(node: Mapping[str, Any]) -> bool:
-    """Whether a schema allows members that it does not name.
+def _properties(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties: Mapping[str, Any] = part.get("properties", {})
+    return properties
 
-    By the standard it does unless told otherwise; but whoever lists properties and reads one that is not among them
-    has almost surely misspelt it.
+
+def _is_open(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether schemas that all hold for one value allow members that none of them names.
+
+    By the standard they do unless one of them forbids it. But an author who lists properties and then reads another
+    one has almost surely misspelt it.
     """
-    if node.keys() & LEAVES_OPEN:
+    if any(part.keys() & LEAVES_OPEN or part.get("additionalProperties", False) is not False for part in parts):
         return True
-    if "additionalProperties" in node:
-        return node["additionalProperties"] is not False
-    return "properties" not in node
+    return not any("properties" in part or "additionalProperties" in part for part in parts)
+
+
+def _in_words(error: Exception) -> str:
+    """One line. A reference out of the schema is explained, as the engine never follows one."""
+    line = str(error).splitlines()[0]
+    outside = _OUTSIDE.match(line)
+    if outside is None:
+        return line
+    return (
+        f"$ref {outside[1]} leads out of this schema, and the engine fetches nothing; copy the schema that it names "
+        "into $defs, and refer to it, for example, as #/$defs/address"
+    )

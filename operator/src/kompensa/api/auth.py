@@ -16,12 +16,12 @@ from kompensa_common.problems import MEDIA_TYPE
 
 BODY_LIMIT = 1 << 20
 TOO_LARGE = f"the request has more than {BODY_LIMIT} bytes; pass a reference to what is large"
-# Kubernetes and Prometheus ask without a token, and the documentation is no secret.
+# Kubernetes and Prometheus ask without a token, and the documentation is not secret.
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"}) | docs.PATHS
 
 
-class Door:
-    """Lets in who shows the token, and no body beyond the limit."""
+class Authentication:
+    """Lets requests in that show the token, with a body within the limit. The scheme may be in any case (RFC 9110)."""
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self._app = app
@@ -43,9 +43,8 @@ class Door:
     def _known(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         if self._expected is None or scope["path"] in _OPEN:
             return True
-        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
-        # The scheme is written in any case, with any number of blanks after it (RFC 9110, 11.1 and 11.4).
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(b" "), self._expected)
+        scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(b" "), self._expected)
 
 
 def _bounded(receive: Receive) -> Receive:

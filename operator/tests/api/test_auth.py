@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kompensa.api.door import BODY_LIMIT
+from kompensa.api.auth import BODY_LIMIT
 from tests.support.api_client import Api, slug
 
 TOKEN = "a-token"
