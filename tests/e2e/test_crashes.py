@@ -54,9 +54,18 @@ def test_an_engine_killed_between_two_steps_ends_the_saga_whole(cluster: Cluster
 
 
 def test_a_participant_killed_before_its_commit_is_asked_again(cluster: Cluster) -> None:
-    """It dies while it works on the first call, of which nothing stays; the next call meets another process."""
+    """It is killed during the first call, which leaves no effect; the next call reaches another process.
+
+    The call takes far longer than a kill on a slow machine does, and no time-out cuts it off before that.
+    """
     scene = copied_scene(cluster)
-    definition = faulty_definition(cluster, "process-payment", "delay; seconds=5; attempts=1", attempts=30)
+    definition = faulty_definition(
+        cluster,
+        "process-payment",
+        "delay; seconds=60; attempts=1",
+        attempts=30,
+        timeouts={"attempt": "55s", "total": "300s"},
+    )
     name = unique("before")
     saga_id = cluster.start(name, scene.order(), definition=definition)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -99,14 +100,18 @@ def test_an_invoice_that_cannot_be_issued_undoes_all_three_steps_in_reverse(clus
     assert kept_of(cluster, saga_id) == []
 
 
-def faulty_definition(cluster: Cluster, step: str, fault: str, *, attempts: int) -> str:
-    """`create-order` with a fault at one step's action, little patience and no probe; the object's name."""
+def faulty_definition(
+    cluster: Cluster, step: str, fault: str, *, attempts: int, timeouts: Mapping[str, str] | None = None
+) -> str:
+    """`create-order` with a fault at one step's action, short retries and no probe; the object's name."""
     shipped = cluster.kubectl.json("get", "sagadefinition", "-n", cluster.namespace, "create-order")
     spec = copy.deepcopy(shipped["spec"])
     faulty = next(each for each in spec["steps"] if each["name"] == step)
     faulty["action"]["http"].setdefault("headers", {})["Kompensa-Fault"] = f"{fault}; direction=action"
     faulty.pop("probe", None)
     faulty["retryPolicy"] = {"initialInterval": "50ms", "maximumAttempts": attempts}
+    if timeouts is not None:
+        faulty["timeouts"] = dict(timeouts)
     name = unique("faulty")
     cluster.kubectl.apply(
         {

@@ -61,8 +61,8 @@ async def make_secret(scene: Scene, **values: str) -> None:
 async def test_a_missing_secret_or_key_is_named(scene: Scene, workers: StubWorkers) -> None:
     await scene.create(REPLICAS, "customers", SPEC)
     waiting = await scene.until_condition(REPLICAS, "customers", "Ready", "False", "SecretNotFound")
-    assert f"Secret invoices-postgres does not exist in namespace {scene.namespace}" in waiting["message"]
-    assert "key url" in waiting["message"]
+    assert "invoices-postgres" in waiting["message"]
+    assert scene.namespace in waiting["message"]
     await make_secret(scene, uri="postgresql://invoices")
 
     async def key_named() -> bool:
