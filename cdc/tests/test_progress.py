@@ -17,7 +17,7 @@ def progress() -> Progress:
     """A worker that reads two partitions, of which the first is at 10 after 4 records and the second at 20 after 8."""
     made = Progress("shop/customers")
     made.reading = True
-    made.hold({FIRST: Claim(next_offset=10, epoch=1, applied=4), SECOND: Claim(next_offset=20, epoch=1, applied=8)})
+    made.assign({FIRST: Claim(next_offset=10, epoch=1, applied=4), SECOND: Claim(next_offset=20, epoch=1, applied=8)})
     return made
 
 
@@ -43,12 +43,12 @@ def test_a_worker_that_does_not_read_yet_cannot_hang_and_is_not_ready() -> None:
 
 def test_a_problem_is_news_once_and_keeps_the_worker_from_being_ready_until_it_is_cleared(progress: Progress) -> None:
     assert progress.ready
-    assert progress.problem("database", "it is down")
-    assert not progress.problem("database", "it is down")
-    assert progress.problem("kafka", "it is down too")
-    progress.cleared("database")
+    assert progress.report_problem("database", "it is down")
+    assert not progress.report_problem("database", "it is down")
+    assert progress.report_problem("kafka", "it is down too")
+    progress.clear_problem("database")
     assert not progress.ready
-    progress.cleared("kafka")
+    progress.clear_problem("kafka")
     assert progress.ready
     assert progress.last_error == "it is down too"
 
@@ -102,14 +102,14 @@ def test_the_age_of_an_event_is_not_known_before_the_first_and_never_negative(pr
 
 def test_what_is_known_stays_after_a_session_and_is_no_sign_of_being_up_to_date(progress: Progress) -> None:
     progress.ends({FIRST: 13, SECOND: 20})
-    progress.let_go()
+    progress.release()
     assert progress.lag_records == 3
     progress.ends({FIRST: 10, SECOND: 20})
     assert not progress.is_up_to_date
 
 
 def test_a_move_of_a_partition_that_was_given_up_is_forgotten(progress: Progress) -> None:
-    progress.give_up([FIRST])
+    progress.revoke([FIRST])
     progress.moved([move(FIRST, 10, 11), move(SECOND, 20, 21)])
 
     assert {name: each.next_offset for name, each in progress.partitions.items()} == {SECOND: 21}
@@ -134,7 +134,7 @@ def test_a_rewind_shows_as_having_written_more_than_is_stored(
 def test_the_document_of_status_says_it_all(progress: Progress) -> None:
     progress.ends({FIRST: 13})
     progress.parked_keys = 2
-    progress.problem("kafka", "it is down")
+    progress.report_problem("kafka", "it is down")
     progress.last_applied_time = datetime(2026, 1, 31, 14, 0, 0, 500_000, tzinfo=timezone(timedelta(hours=2)))
 
     assert progress.as_json() == {

@@ -12,7 +12,7 @@ THERE: Partition = ("orders.customer-created", 1)
 def reading(*partitions: Partition, next_offset: int = 0) -> Progress:
     progress = Progress("shop/customers")
     progress.reading = True
-    progress.hold({partition: Claim(next_offset=next_offset, epoch=1) for partition in partitions})
+    progress.assign({partition: Claim(next_offset=next_offset, epoch=1) for partition in partitions})
     return progress
 
 
@@ -39,21 +39,21 @@ def test_a_session_s_end_keeps_partitions_and_lag_and_says_nothing_of_the_next_o
     progress = reading(HERE, next_offset=2)
     progress.ends({HERE: 2})
     assert progress.is_up_to_date
-    progress.let_go()
-    progress.give_up([HERE])  # the client's farewell to its group
+    progress.release()
+    progress.revoke([HERE])  # the client's farewell to its group
     assert progress.lag_records == 0
     assert not progress.is_up_to_date
     assert not progress.is_ahead_of({})
 
-    progress.hold({HERE: Claim(next_offset=1, epoch=2)})
+    progress.assign({HERE: Claim(next_offset=1, epoch=2)})
     assert progress.lag_records == 1
     assert progress.is_ahead_of({})
 
 
 def test_what_another_worker_took_over_meanwhile_is_forgotten() -> None:
     progress = reading(HERE, THERE)
-    progress.let_go()
-    progress.hold({THERE: Claim(next_offset=0, epoch=2)})
+    progress.release()
+    progress.assign({THERE: Claim(next_offset=0, epoch=2)})
     assert set(progress.partitions) == {THERE}
-    progress.give_up([THERE])
+    progress.revoke([THERE])
     assert not progress.partitions

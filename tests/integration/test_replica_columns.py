@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kompensa_cdc.replicas import replica_from_object, retry_parked
-from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
+from kompensa_cdc.replicas.batch_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError
 from kompensa_dev.postgres import Login
 
@@ -106,7 +106,7 @@ async def test_keys_that_are_no_text_become_no_row_and_each_is_parked_under_its_
     assert ids(things) == ["a", "b"]
     assert parked(things).keys() == {"\ufffdn\\x00", "\ufffd\\x80", "\ufffd\\x81"}
     retried = await retry_parked(replica_from_object(replica), database_url=things.url)
-    assert retried.refused.keys() == parked(things).keys()
+    assert retried.rejected.keys() == parked(things).keys()
     assert ids(things) == ["a", "b"]
 
 

@@ -161,11 +161,11 @@ async def test_a_retry_applies_what_fits_and_keeps_only_what_is_newer_and_does_n
 
     retried = await retry_parked(spec, database_url=target.url)
     assert retried.applied == (BIA,)
-    assert retried.refused.keys() == {ANA}
-    assert "field email" in retried.refused[ANA]
+    assert retried.rejected.keys() == {ANA}
+    assert "field email" in retried.rejected[ANA]
     assert parked_versions(target) == [(ANA, 3)]
     mended = [Change(key=key, version=2, payload=TOO_LONG) for key in (ANA, BIA)]
     assert read_rows(target.url) == expected_rows(mended)
 
     unknown = await retry_parked(spec, database_url=target.url, key="00000000-0000-4000-8000-000000000001")
-    assert (unknown.applied, unknown.refused) == ((), {})
+    assert (unknown.applied, unknown.rejected) == ((), {})

@@ -2,9 +2,9 @@
 
 import pytest
 
-from kompensa_cdc.replicas import Progress, applier, target
-from kompensa_cdc.replicas.applier import Applier
+from kompensa_cdc.replicas import Progress, retrying_writer, target
 from kompensa_cdc.replicas.metrics import Metrics
+from kompensa_cdc.replicas.retrying_writer import RetryingWriter
 from kompensa_dev.postgres import Login
 
 from .copies import Change, execute, query
@@ -22,7 +22,7 @@ CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTI
     ("module", "limit", "told"),
     [
         (target, "STATEMENT_TIMEOUT_SECONDS", "canceling statement due to statement timeout"),
-        (applier, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
+        (retrying_writer, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
     ],
     ids=["a statement", "a transaction"],
 )
@@ -36,8 +36,10 @@ async def test_a_batch_that_takes_too_long_is_written_in_parts_and_told(
     async with desk(things, replica=copy_of("name")) as writing:
         progress = Progress("shop/things")
         metrics = Metrics(progress)
-        async with Applier(writing.writer, database_url=things.url, progress=progress, metrics=metrics) as applying:
-            applied = await applying.apply(writing.batch(changes))
+        async with RetryingWriter(
+            writing.writer, database_url=things.url, progress=progress, metrics=metrics
+        ) as retrying:
+            applied = await retrying.write(writing.batch(changes))
 
     assert (applied.records, applied.written, len(applied.parked)) == (20, 19, 1)
     assert len(ids(things)) == 19

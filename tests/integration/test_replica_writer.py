@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.apply import COPY_FROM_ROWS
+from kompensa_cdc.replicas.batch_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, FencedError
 from kompensa_cdc.replicas.table import TargetError, read_table
 from kompensa_cdc.replicas.target import connect
@@ -63,11 +63,11 @@ async def test_every_order_of_arrival_gives_the_same_row(target: Login, life: Se
 async def test_a_writer_without_the_version_guard_would_be_noticed(target: Login) -> None:
     async with desk(target) as writing:
         guard = ' WHERE coalesce(c."source_version", 0) < excluded."source_version"'
-        text = writing.writer.statements.live_from_arrays.as_string(writing.connection)
+        text = writing.writer.statements.upsert_from_arrays.as_string(writing.connection)
         assert guard in text
         mutated = sql.Composed([sql.SQL(text.replace(guard, ""))])
         writing.writer = replace(
-            writing.writer, statements=replace(writing.writer.statements, live_from_arrays=mutated)
+            writing.writer, statements=replace(writing.writer.statements, upsert_from_arrays=mutated)
         )
         await writing.write([Change(key=ANA, version=2)])
         await writing.write([Change(key=ANA, version=1, type=CREATED)])

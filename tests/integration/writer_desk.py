@@ -11,12 +11,12 @@ from psycopg import AsyncConnection
 
 from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Batch
+from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Advance, Bookkeeping, Claim
 from kompensa_cdc.replicas.changes import Change as Prepared
 from kompensa_cdc.replicas.prepare import preparer
-from kompensa_cdc.replicas.statements import statements
+from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 from kompensa_dev.postgres import Login
@@ -58,7 +58,7 @@ class Record:
 class Desk:
     """A writer with a connection, and a claim on one partition that it moves along."""
 
-    def __init__(self, connection: AsyncConnection, writer: Writer, prepare: object) -> None:
+    def __init__(self, connection: AsyncConnection, writer: BatchWriter, prepare: object) -> None:
         self.connection = connection
         self.writer = writer
         self._prepare = prepare
@@ -70,7 +70,7 @@ class Desk:
     async def write(self, changes: Sequence[Change]) -> None:
         """Apply the changes as one batch at our offset."""
         batch = self.batch(changes)
-        await self.writer.apply(self.connection, batch)
+        await self.writer.write(self.connection, batch)
         self.claim = replace(self._claimed, next_offset=batch.moves[0].next_offset)
 
     def batch(self, changes: Sequence[Change]) -> Batch:
@@ -107,8 +107,8 @@ async def desk(
     async with await connect(login.url) as connection:
         await books.create_tables(connection)
         table = await read_table(connection, spec.target)
-        writer = Writer(books, statements(spec, table, books), table.may_stage)
-        await writer.prepare(connection)
+        writer = BatchWriter(books, compose_statements(spec, table, books), table.may_stage)
+        await writer.prepare_connection(connection)
         made = Desk(connection, writer, preparer(spec, table))
         await made.take_over()
         yield made

@@ -72,9 +72,9 @@ def retry(
         _fail(trouble(database_url, error))
     except TargetError as error:
         _fail(str(error))
-    for parked, reason in retried.refused.items():
+    for parked, reason in retried.rejected.items():
         typer.echo(f"{parked} stays parked: {reason}")
-    typer.echo(f"{loaded.replica}: {len(retried.applied)} keys applied, {len(retried.refused)} still parked")
+    typer.echo(f"{loaded.replica}: {len(retried.applied)} keys applied, {len(retried.rejected)} still parked")
 
 
 async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: str, port: int) -> None:

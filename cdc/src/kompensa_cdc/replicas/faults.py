@@ -50,6 +50,6 @@ def fault_of(error: psycopg.Error) -> Fault:
     return Fault.UNCLEAR if code.startswith("XX") else Fault.EVENT
 
 
-def is_an_events(error: psycopg.Error) -> bool:
+def may_blame_event(error: psycopg.Error) -> bool:
     """Whether it may be one event's fault, so that it is worth looking for that event."""
     return fault_of(error) in (Fault.EVENT, Fault.UNCLEAR)

@@ -15,14 +15,14 @@ from kompensa_cdc.replicas.changes import Waiting
 
 
 @dataclass(frozen=True)
-class Standing:
+class KeyState:
     """What is known of a batch's keys: which have parked events, and the version of each one's deletion."""
 
     parked: frozenset[str]
     deleted: Mapping[str, int]
 
 
-async def standing_of(connection: AsyncConnection, books: Bookkeeping, keys: Collection[str]) -> Standing:
+async def look_up_keys(connection: AsyncConnection, books: Bookkeeping, keys: Collection[str]) -> KeyState:
     """Look up both in one round trip; the keys go as one JSON text, which is far cheaper to form than an array."""
     rows = await connection.execute(
         books.compose(
@@ -40,7 +40,7 @@ async def standing_of(connection: AsyncConnection, books: Bookkeeping, keys: Col
             parked.add(key)
         else:
             deleted[key] = version
-    return Standing(frozenset(parked), deleted)
+    return KeyState(frozenset(parked), deleted)
 
 
 async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence[Waiting]) -> None:

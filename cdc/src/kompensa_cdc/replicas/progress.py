@@ -82,7 +82,7 @@ class Progress:
         """Whether this worker reads and nothing waits; what is left over from an ended session says nothing."""
         return self.lag_records == 0 and all(partition.held for partition in self.partitions.values())
 
-    def problem(self, thing: str, text: str) -> bool:
+    def report_problem(self, thing: str, text: str) -> bool:
         """Note what is wrong with a thing (database, kafka, session); return whether that is news."""
         with self._lock:
             is_news = self.problems.get(thing) != text
@@ -90,7 +90,7 @@ class Progress:
             self.last_error = text
         return is_news
 
-    def cleared(self, thing: str) -> None:
+    def clear_problem(self, thing: str) -> None:
         with self._lock:
             self.problems = {name: text for name, text in self.problems.items() if name != thing}
 
@@ -98,7 +98,7 @@ class Progress:
         """Keep a text for `last_error` that does not stop the work."""
         self.last_error = text
 
-    def hold(self, claims: Mapping[Partition, Claim]) -> None:
+    def assign(self, claims: Mapping[Partition, Claim]) -> None:
         """The session holds these too now; what an earlier session left is known better or has another owner."""
         with self._lock:
             held = {name: progress for name, progress in self.partitions.items() if progress.held}
@@ -110,7 +110,7 @@ class Progress:
                 )
             self.partitions = held
 
-    def give_up(self, partitions: Iterable[Partition]) -> None:
+    def revoke(self, partitions: Iterable[Partition]) -> None:
         """Another worker has these now; what an ended session left behind stays."""
         gone = set(partitions)
         with self._lock:
@@ -118,7 +118,7 @@ class Progress:
                 name: progress for name, progress in self.partitions.items() if name not in gone or not progress.held
             }
 
-    def let_go(self, partitions: Iterable[Partition] | None = None) -> None:
+    def release(self, partitions: Iterable[Partition] | None = None) -> None:
         """Nobody is known to hold these (or any, at a session's end): what is known of them stays until a new claim."""
         gone = set(self.partitions if partitions is None else partitions)
         with self._lock:

@@ -29,36 +29,36 @@ class Statements:
     table: TargetTable
     create_staged: sql.Composed
     copy_staged: sql.Composed
-    live_from_staged: sql.Composed
-    live_from_arrays: sql.Composed
-    bury: sql.Composed
-    after_burial: tuple[sql.Composed, ...]
-    late: tuple[sql.Composed, ...]
-    versions: sql.Composed
+    upsert_from_staged: sql.Composed
+    upsert_from_arrays: sql.Composed
+    write_tombstones: sql.Composed
+    apply_tombstones: tuple[sql.Composed, ...]
+    upsert_late: tuple[sql.Composed, ...]
+    row_versions: sql.Composed
 
 
-def statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
+def compose_statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
     """Compose them; TargetError where a soft deletion could not blank what is personal."""
     soft = spec.on_delete is OnDelete.SOFT_DELETE
     if soft:
         check_blanks(spec.target, table)
-    writer = _Writer(spec.target, table, books)
+    build = _StatementBuilder(spec.target, table, books)
     return Statements(
         target=spec.target,
         table=table,
-        create_staged=writer.create_staged(),
+        create_staged=build.create_staged(),
         copy_staged=sql.SQL("COPY {} FROM STDIN").format(STAGED),
-        live_from_staged=writer.live(STAGED),
-        live_from_arrays=writer.live(writer.arrays()),
-        bury=writer.bury(),
-        after_burial=(writer.remember_state(), writer.mark()) if soft else (writer.delete(),),
-        late=(writer.late(), writer.remember_late()) if soft else (),
-        versions=writer.versions(),
+        upsert_from_staged=build.upsert(STAGED),
+        upsert_from_arrays=build.upsert(build.arrays()),
+        write_tombstones=build.write_tombstones(),
+        apply_tombstones=(build.remember_shown_versions(), build.soft_delete()) if soft else (build.hard_delete(),),
+        upsert_late=(build.upsert_late(), build.remember_late_versions()) if soft else (),
+        row_versions=build.row_versions(),
     )
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _StatementBuilder:
     target: Target
     table: TargetTable
     books: Bookkeeping
@@ -76,7 +76,7 @@ class _Writer:
             casts=_comma(casts), arrays=_comma([sql.SQL("%s::text[]")] * len(names)), names=_comma(names)
         )
 
-    def live(self, source: Part) -> sql.Composed:
+    def upsert(self, source: Part) -> sql.Composed:
         """Insert or update, but never with an older version: that is what makes duplicates and disorder harmless."""
         names, values = self._assignments(blank_personal=False, deleted_at=sql.SQL("NULL"), version=sql.SQL("s.v1"))
         return sql.SQL(
@@ -93,7 +93,7 @@ class _Writer:
             version=self._version,
         )
 
-    def bury(self) -> sql.Composed:
+    def write_tombstones(self) -> sql.Composed:
         """Keep the newest deletion of each key, so that an older state that comes late cannot bring it back."""
         return self.books.compose(
             "INSERT INTO {tombstones} AS t (replica, key, version, deleted_at) "
@@ -104,14 +104,14 @@ class _Writer:
             "WHERE t.version < excluded.version"
         )
 
-    def remember_state(self) -> sql.Composed:
+    def remember_shown_versions(self) -> sql.Composed:
         """Before a row is marked: which state its columns show, for a later state that is still below the tombstone."""
         return sql.SQL(
             "UPDATE {tombstones} t SET state_version = greatest(t.state_version, c.{version}) FROM {table} c "
-            "WHERE {buried} AND c.{deleted_at} IS NULL"
-        ).format(deleted_at=self._deleted_at, **self._burial())
+            "WHERE {below_tombstone} AND c.{deleted_at} IS NULL"
+        ).format(deleted_at=self._deleted_at, **self._below_tombstone())
 
-    def mark(self) -> sql.Composed:
+    def soft_delete(self) -> sql.Composed:
         """Soft deletion: the row stays for what refers to it, without what is personal."""
         personal = [
             sql.SQL("{} = {}").format(sql.Identifier(column.name), self._blank(column.name))
@@ -124,14 +124,16 @@ class _Writer:
             *([sql.SQL("{} = now()").format(self._synced_at)] if self.target.synced_at_column else []),
             *personal,
         ]
-        return sql.SQL("UPDATE {table} c SET {settings} FROM {tombstones} t WHERE {buried}").format(
-            settings=_comma(settings), **self._burial()
+        return sql.SQL("UPDATE {table} c SET {settings} FROM {tombstones} t WHERE {below_tombstone}").format(
+            settings=_comma(settings), **self._below_tombstone()
         )
 
-    def delete(self) -> sql.Composed:
-        return sql.SQL("DELETE FROM {table} c USING {tombstones} t WHERE {buried}").format(**self._burial())
+    def hard_delete(self) -> sql.Composed:
+        return sql.SQL("DELETE FROM {table} c USING {tombstones} t WHERE {below_tombstone}").format(
+            **self._below_tombstone()
+        )
 
-    def late(self) -> sql.Composed:
+    def upsert_late(self) -> sql.Composed:
         """A state older than its key's deletion: it shows only what a soft deletion would have left of it."""
         names, values = self._assignments(
             blank_personal=True, deleted_at=sql.SQL("t.deleted_at"), version=sql.SQL("t.version")
@@ -152,13 +154,13 @@ class _Writer:
             version=self._version,
         )
 
-    def remember_late(self) -> sql.Composed:
+    def remember_late_versions(self) -> sql.Composed:
         return sql.SQL(
             "UPDATE {tombstones} t SET state_version = s.v1 FROM {source} s "
             "WHERE t.key = s.v0::text AND t.replica = %s AND t.state_version < s.v1"
         ).format(tombstones=self.books.compose("{tombstones}"), source=self.arrays())
 
-    def versions(self) -> sql.Composed:
+    def row_versions(self) -> sql.Composed:
         return sql.SQL(
             "SELECT s.key, {held} FROM unnest(%s::text[]) AS s (key) JOIN {table} c ON c.{key} = s.key::{kind}"
         ).format(table=self._table, key=self._key, held=self._held, kind=self._types()[0])
@@ -176,15 +178,15 @@ class _Writer:
             pairs.append((column.name, self._blank(column.name) if blank_personal and column.personal else value))
         return [sql.Identifier(name) for name, _ in pairs], [value for _, value in pairs]
 
-    def _burial(self) -> dict[str, Part]:
-        buried = sql.SQL(
+    def _below_tombstone(self) -> dict[str, Part]:
+        below_tombstone = sql.SQL(
             "t.replica = %(replica)s AND t.key = ANY(%(keys)s) AND c.{key} = t.key::{kind} AND {held} < t.version"
         ).format(key=self._key, kind=self._types()[0], held=self._held)
         return {
             "table": self._table,
             "tombstones": self.books.compose("{tombstones}"),
             "version": self._version,
-            "buried": buried,
+            "below_tombstone": below_tombstone,
         }
 
     def _blank(self, name: str) -> Part:

@@ -16,19 +16,19 @@ import structlog
 from confluent_kafka import KafkaException
 
 from kompensa_cdc.events import Event, Poison
-from kompensa_cdc.replicas.applier import Applier
-from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.batch_reader import BatchReader
+from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
 from kompensa_cdc.replicas.broker import BrokerError, consumer_config, group_config, missing_topics
 from kompensa_cdc.replicas.changes import Change
-from kompensa_cdc.replicas.intake import Intake
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.progress import Progress
+from kompensa_cdc.replicas.retrying_writer import RetryingWriter
 from kompensa_cdc.replicas.spec import ReplicaSpec
-from kompensa_cdc.replicas.statements import statements
+from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 from kompensa_common.backoff import Backoff
@@ -67,7 +67,7 @@ class Worker:
                 await self._session()
             except _SESSION_TROUBLE as error:
                 failures = failures + 1 if time.monotonic() - began < GOOD_SESSION_SECONDS else 1
-                self._tell("session", self._in_words(error))
+                self._report("session", self._in_words(error))
                 await self._rest(SESSION_RETRY.pause(failures))
 
     async def _session(self) -> None:
@@ -81,28 +81,28 @@ class Worker:
             raise BrokerError(
                 f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that makes it Ready?"
             )
-        writer = Writer(self._books, statements(self._spec, table, self._books), table.may_stage)
-        await self._read_and_apply(await self._intake(table), writer)
+        writer = BatchWriter(self._books, compose_statements(self._spec, table, self._books), table.may_stage)
+        await self._read_and_apply(await self._reader(table), writer)
 
-    async def _read_and_apply(self, intake: Intake, writer: Writer) -> None:
-        reading = asyncio.create_task(asyncio.to_thread(intake.run))
-        applying = asyncio.create_task(self._apply_all(intake, writer))
+    async def _read_and_apply(self, reader: BatchReader, writer: BatchWriter) -> None:
+        reading = asyncio.create_task(asyncio.to_thread(reader.run))
+        applying = asyncio.create_task(self._apply_all(reader, writer))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait((reading, applying, stopping), return_when=asyncio.FIRST_COMPLETED)
-            intake.stop(drain=not applying.done())
+            reader.stop(drain=not applying.done())
             await asyncio.wait((reading,))  # bounded by its own: one poll, the drain, the client's socket time-out
         finally:
-            intake.stop(drain=False)
+            reader.stop(drain=False)
             for task in (applying, stopping):
                 task.cancel()
         for ended in await asyncio.gather(reading, applying, return_exceptions=True):
             if isinstance(ended, Exception):
                 raise ended
 
-    async def _intake(self, table: TargetTable) -> Intake:
+    async def _reader(self, table: TargetTable) -> BatchReader:
         group = await asyncio.to_thread(group_config, self._bootstrap)
-        return Intake(
+        return BatchReader(
             consumer_config={**consumer_config(self._bootstrap, self._spec), **group},
             topics=self._spec.topics,
             max_records=self._spec.max_records,
@@ -116,23 +116,23 @@ class Worker:
         async with await connect(self._database_url) as connection:
             return await self._books.claim(connection, partitions)
 
-    async def _apply_all(self, intake: Intake, writer: Writer) -> None:
-        async with Applier(
+    async def _apply_all(self, reader: BatchReader, writer: BatchWriter) -> None:
+        async with RetryingWriter(
             writer, database_url=self._database_url, progress=self.progress, metrics=self.metrics
-        ) as applier:
+        ) as retrying:
             count_at = 0.0
             began = time.monotonic()
             while True:
-                batch = await _next(intake.queue)
+                batch = await _next(reader.queue)
                 if batch is not None:
-                    self._applied(batch, await applier.apply(batch))
-                    intake.queue.task_done()
+                    self._applied(batch, await retrying.write(batch))
+                    reader.queue.task_done()
                 if batch is not None or self._is_good(time.monotonic() - began):
-                    self.progress.cleared("session")
+                    self.progress.clear_problem("session")
                 if time.monotonic() >= count_at:
                     # `retry` and `rewind`, in other processes, change both.
-                    self.progress.parked_keys = await applier.count_parked()
-                    if self.progress.is_ahead_of(await applier.offsets()):
+                    self.progress.parked_keys = await retrying.count_parked()
+                    if self.progress.is_ahead_of(await retrying.offsets()):
                         raise FencedError(f"replica {self._spec.replica} was rewound: its topics are read again")
                     count_at = time.monotonic() + LOOK_SECONDS
 
@@ -152,12 +152,12 @@ class Worker:
             self.progress.last_event_time = max(times)
             self.metrics.delay.observe(max(0.0, (now - min(times)).total_seconds()))
         if applied.parked:
-            self._tell_parked(applied.parked)
+            self._report_parked(applied.parked)
         for key in applied.superseded:
             _log.info("events that do not fit are superseded", replica=self._spec.replica, key=key)
         self._log_applied(batch, applied)
 
-    def _tell_parked(self, parked: Sequence[Poison]) -> None:
+    def _report_parked(self, parked: Sequence[Poison]) -> None:
         self.metrics.parked.inc(len(parked))
         for event in parked:
             place = f"{event.topic}/{event.partition}@{event.offset}"
@@ -179,8 +179,8 @@ class Worker:
         for event in _synced(batch, applied):
             _log.debug(f"{event.key} synced to {table}", version=event.aggregate_version)
 
-    def _tell(self, thing: str, text: str) -> None:
-        if self.progress.problem(thing, text):
+    def _report(self, thing: str, text: str) -> None:
+        if self.progress.report_problem(thing, text):
             _log.warning(text, replica=self._spec.replica)
 
     def _in_words(self, error: Exception) -> str:

@@ -18,8 +18,8 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from kompensa_cdc.replicas.apply import Writer
 from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Partition
 from kompensa_cdc.replicas.faults import Fault, fault_of
 from kompensa_cdc.replicas.metrics import Metrics
@@ -40,10 +40,10 @@ class _TimedOutError(Exception):
     """So many records at once take too long."""
 
 
-class Applier:
+class RetryingWriter:
     """Used as an async context manager, by one task."""
 
-    def __init__(self, writer: Writer, *, database_url: str, progress: Progress, metrics: Metrics) -> None:
+    def __init__(self, writer: BatchWriter, *, database_url: str, progress: Progress, metrics: Metrics) -> None:
         self._writer = writer
         self._database_url = database_url
         self._progress = progress
@@ -59,7 +59,7 @@ class Applier:
     ) -> None:
         await self._close()
 
-    async def apply(self, batch: Batch) -> Applied:
+    async def write(self, batch: Batch) -> Applied:
         """Apply a batch, however long that takes; in parts, if as a whole it takes too long.
 
         Raises
@@ -74,7 +74,7 @@ class Applier:
         while rest is not None:
             part, later = rest.cut(self._at_once)
             try:
-                applied += await self._write(part)
+                applied += await self._write_part(part)
             except _TimedOutError:
                 self._at_once = len(part.items) // 2
             else:
@@ -84,16 +84,18 @@ class Applier:
 
     async def count_parked(self) -> int:
         """Count the parked keys; in idle times this is also how trouble with the database is noticed."""
-        return await self._patiently(lambda connection: count_parked_keys(connection, self._writer.books))
+        return await self._with_retries(lambda connection: count_parked_keys(connection, self._writer.books))
 
     async def offsets(self) -> dict[Partition, int]:
         """What the database holds as next offsets; in idle times this is how a rewind is noticed."""
-        return await self._patiently(self._writer.books.offsets)
+        return await self._with_retries(self._writer.books.offsets)
 
-    async def _write(self, part: Batch) -> Applied:
-        return await self._patiently(lambda connection: self._writer.apply(connection, part), records=len(part.items))
+    async def _write_part(self, part: Batch) -> Applied:
+        return await self._with_retries(
+            lambda connection: self._writer.write(connection, part), records=len(part.items)
+        )
 
-    async def _patiently(self, work: Callable[[AsyncConnection], Awaitable[Result]], *, records: int = 0) -> Result:
+    async def _with_retries(self, work: Callable[[AsyncConnection], Awaitable[Result]], *, records: int = 0) -> Result:
         """Try until it is done. `records`: how many it writes; where these can be fewer, a time-out is raised."""
         attempt = 0
         while True:
@@ -106,14 +108,14 @@ class Applier:
                 attempt += 1
                 self._metrics.retries.inc()
                 text = self._in_words(error, records)
-                if self._progress.problem("database", text):
+                if self._progress.report_problem("database", text):
                     _log.warning(text, replica=self._progress.replica)
                 await self._close()
                 if records > 1 and isinstance(error, TIME_OUTS):
                     raise _TimedOutError from error
                 await asyncio.sleep(RETRY.pause(attempt))
             else:
-                self._progress.cleared("database")
+                self._progress.clear_problem("database")
                 return result
 
     def _in_words(self, error: psycopg.Error | OSError, records: int) -> str:
@@ -130,7 +132,7 @@ class Applier:
     async def _open(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._database_url)
-            await self._writer.prepare(self._connection)
+            await self._writer.prepare_connection(self._connection)
         return self._connection
 
     async def _close(self) -> None:

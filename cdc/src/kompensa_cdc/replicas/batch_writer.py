@@ -16,8 +16,8 @@ from kompensa_cdc.events import Poison, poisoned
 from kompensa_cdc.replicas.batch import Applied, Batch
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, Folded, Settled, fold, key_of, settle
-from kompensa_cdc.replicas.faults import Fault, fault_of, is_an_events
-from kompensa_cdc.replicas.parking import drop_superseded, park, standing_of
+from kompensa_cdc.replicas.faults import Fault, fault_of, may_blame_event
+from kompensa_cdc.replicas.parking import drop_superseded, look_up_keys, park
 from kompensa_cdc.replicas.statements import Statements
 from kompensa_cdc.replicas.table import TargetError, read_table
 
@@ -37,7 +37,7 @@ Items = Sequence[Change | Poison]
 
 
 @dataclass(frozen=True)
-class Refused:
+class Rejected:
     """A change that the table does not take, and why."""
 
     change: Change
@@ -45,7 +45,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Writer:
+class BatchWriter:
     """Writes batches of one replica through connections that `prepare` has seen.
 
     `may_stage`: whether the service's role may make temporary tables; without, arrays carry large batches too.
@@ -55,12 +55,12 @@ class Writer:
     statements: Statements
     may_stage: bool
 
-    async def prepare(self, connection: AsyncConnection) -> None:
+    async def prepare_connection(self, connection: AsyncConnection) -> None:
         """What a fresh connection needs once."""
         if self.may_stage:
             await connection.execute(self.statements.create_staged)
 
-    async def apply(self, connection: AsyncConnection, batch: Batch) -> Applied:
+    async def write(self, connection: AsyncConnection, batch: Batch) -> Applied:
         """Apply a batch in one transaction.
 
         Raises
@@ -73,12 +73,12 @@ class Writer:
             For trouble that is not the fault of one event; nothing was written.
         """
         try:
-            return await self._apply(connection, batch, halving=False)
+            return await self._write(connection, batch, halving=False)
         except psycopg.Error as error:
-            if not is_an_events(error):
+            if not may_blame_event(error):
                 raise
             # Rare, so that the usual batch is spared the savepoints.
-            return await self._apply(connection, batch, halving=True)
+            return await self._write(connection, batch, halving=True)
 
     async def write_parked(self, connection: AsyncConnection, items: Items) -> Settled:
         """Write parked events, prepared anew, outside of any batch: in the caller's transaction and under its lock.
@@ -86,12 +86,12 @@ class Writer:
         What the copy holds afterwards, and what still waits and why, is in the answer; the parked rows are not touched.
         """
         keys = {key_of(item) for item in items}
-        deleted = (await standing_of(connection, self.books, keys)).deleted
+        deleted = (await look_up_keys(connection, self.books, keys)).deleted
         held = await self._held(connection, keys, deleted)
-        _, refused = await self._write_what_fits(connection, _changes(items), deleted)
-        return settle(_with_refused(items, refused), held)
+        _, rejected = await self._write_what_fits(connection, _changes(items), deleted)
+        return settle(_with_rejected(items, rejected), held)
 
-    async def _apply(self, connection: AsyncConnection, batch: Batch, *, halving: bool) -> Applied:
+    async def _write(self, connection: AsyncConnection, batch: Batch, *, halving: bool) -> Applied:
         keys = {key_of(item) for item in batch.items}
         changes = _changes(batch.items)
         poisoned_keys = {item.key for item in batch.items if isinstance(item, Poison)}
@@ -99,22 +99,22 @@ class Writer:
         async with connection.transaction():
             await self.books.advance(connection, batch.moves)
             await self.books.lock(connection, alone=halving or deletes or bool(poisoned_keys))
-            standing = await standing_of(connection, self.books, keys)
-            unsettled = keys if halving else poisoned_keys | standing.parked
-            held = await self._held(connection, unsettled, standing.deleted)
-            refused: list[Refused] = []
+            state = await look_up_keys(connection, self.books, keys)
+            unsettled = keys if halving else poisoned_keys | state.parked
+            held = await self._held(connection, unsettled, state.deleted)
+            rejected: list[Rejected] = []
             if halving:
-                written, refused = await self._write_what_fits(connection, changes, standing.deleted)
+                written, rejected = await self._write_what_fits(connection, changes, state.deleted)
                 if not written:
-                    _raise_unclear(refused)
+                    _raise_unclear(rejected)
             else:
-                written = await self._write_whole(connection, changes, standing.deleted)
-            items = _with_refused(batch.items, refused)
+                written = await self._write_whole(connection, changes, state.deleted)
+            items = _with_rejected(batch.items, rejected)
             settled = settle([item for item in items if key_of(item) in unsettled], held)
             if settled.waiting:
                 await self._check_unchanged(connection)
             freed: set[str] = set()
-            if standing.parked:
+            if state.parked:
                 freed = await drop_superseded(connection, self.books, settled.newest)
             await park(connection, self.books, settled.waiting)
         return Applied(
@@ -140,10 +140,10 @@ class Writer:
             return {}
         try:
             async with connection.transaction():
-                rows = await connection.execute(self.statements.versions, (list(keys),))
+                rows = await connection.execute(self.statements.row_versions, (list(keys),))
                 return {key: version async for key, version in rows}
         except psycopg.Error as error:
-            if not is_an_events(error):
+            if not may_blame_event(error):
                 raise
             if len(keys) == 1:
                 return {}
@@ -157,17 +157,17 @@ class Writer:
 
     async def _write_what_fits(
         self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
-    ) -> tuple[int, list[Refused]]:
+    ) -> tuple[int, list[Rejected]]:
         """Write by halving, and then once more, one by one as they came, the changes that collided with another row.
 
         That row may have been written since: it has let go of the unique value that was wanted, say.
         """
-        written, refused = await self._write_halving(connection, _in_order(changes), deleted)
-        collided = {each.change.event.place for each in refused if isinstance(each.error, COLLISIONS)}
+        written, rejected = await self._write_halving(connection, _in_order(changes), deleted)
+        collided = {each.change.event.place for each in rejected if isinstance(each.error, COLLISIONS)}
         if not written or not collided:
-            return written, refused
-        final = [each for each in refused if each.change.event.place not in collided]
-        aside = {each.change.event.place for each in refused}
+            return written, rejected
+        final = [each for each in rejected if each.change.event.place not in collided]
+        aside = {each.change.event.place for each in rejected}
         gone = _with_deletions(deleted, [each for each in changes if each.event.place not in aside])
         for change in changes:
             if change.event.place in collided:
@@ -179,7 +179,7 @@ class Writer:
 
     async def _write_halving(
         self, connection: AsyncConnection, changes: Sequence[Change], deleted: Deletions
-    ) -> tuple[int, list[Refused]]:
+    ) -> tuple[int, list[Rejected]]:
         """Write what the table takes; return the number of rows, and the changes that it refuses.
 
         Constraints are looked at before each savepoint ends: the deferred ones would else fail at the commit, where
@@ -196,14 +196,14 @@ class Writer:
                 await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 return written, []
         except psycopg.Error as error:
-            if not is_an_events(error):
+            if not may_blame_event(error):
                 raise
             if len(changes) == 1:
-                return 0, [Refused(changes[0], error)]
+                return 0, [Rejected(changes[0], error)]
         middle = len(changes) // 2
-        first, refused_first = await self._write_halving(connection, changes[:middle], deleted)
-        second, refused_second = await self._write_halving(connection, changes[middle:], deleted)
-        return first + second, refused_first + refused_second
+        first, rejected_first = await self._write_halving(connection, changes[:middle], deleted)
+        second, rejected_second = await self._write_halving(connection, changes[middle:], deleted)
+        return first + second, rejected_first + rejected_second
 
     async def _write_all(
         self, connection: AsyncConnection, folded: Sequence[Folded], deleted: Deletions, *, copy: bool
@@ -213,11 +213,11 @@ class Writer:
         states = [each.state for each in folded if each.state]
         live = [state for state in states if state.event.aggregate_version > tombstones.get(state.event.key, 0)]
         late = [state for state in states if state.event.aggregate_version <= tombstones.get(state.event.key, 0)]
-        written = await self._bury(connection, deletions)
-        written += await self._live(connection, live, copy=copy)
-        return written + await self._late(connection, late)
+        written = await self._write_deletions(connection, deletions)
+        written += await self._upsert(connection, live, copy=copy)
+        return written + await self._upsert_late(connection, late)
 
-    async def _bury(self, connection: AsyncConnection, deletions: Sequence[Change]) -> int:
+    async def _write_deletions(self, connection: AsyncConnection, deletions: Sequence[Change]) -> int:
         if not deletions:
             return 0
         values = {
@@ -226,27 +226,27 @@ class Writer:
             "versions": [deletion.event.aggregate_version for deletion in deletions],
             "times": [deletion.event.occurred_at for deletion in deletions],
         }
-        await connection.execute(self.statements.bury, values)
+        await connection.execute(self.statements.write_tombstones, values)
         rows = 0
-        for statement in self.statements.after_burial:
+        for statement in self.statements.apply_tombstones:
             rows = (await connection.execute(statement, values)).rowcount
         return rows
 
-    async def _live(self, connection: AsyncConnection, states: Sequence[Change], *, copy: bool) -> int:
+    async def _upsert(self, connection: AsyncConnection, states: Sequence[Change], *, copy: bool) -> int:
         if not states:
             return 0
         if not copy:
-            return (await connection.execute(self.statements.live_from_arrays, _arrays(states))).rowcount
+            return (await connection.execute(self.statements.upsert_from_arrays, _arrays(states))).rowcount
         async with connection.cursor() as cursor:
             async with cursor.copy(self.statements.copy_staged) as stream:
                 for state in states:
                     await stream.write_row((state.event.key, state.event.aggregate_version, *(state.row or ())))
-            await cursor.execute(self.statements.live_from_staged)
+            await cursor.execute(self.statements.upsert_from_staged)
             return cursor.rowcount
 
-    async def _late(self, connection: AsyncConnection, states: Sequence[Change]) -> int:
+    async def _upsert_late(self, connection: AsyncConnection, states: Sequence[Change]) -> int:
         rows = 0
-        for statement in self.statements.late if states else ():
+        for statement in self.statements.upsert_late if states else ():
             rows = (await connection.execute(statement, [*_arrays(states), self.books.replica])).rowcount
         return rows
 
@@ -284,18 +284,18 @@ def _with_deletions(deleted: Deletions, changes: Sequence[Change]) -> Deletions:
     return tombstones
 
 
-def _raise_unclear(refused: Sequence[Refused]) -> None:
+def _raise_unclear(rejected: Sequence[Rejected]) -> None:
     """Where nothing fits, raise what may be the table's fault: a session that reads on may bring the proof."""
-    for each in refused:
+    for each in rejected:
         if fault_of(each.error) is Fault.UNCLEAR:
             raise each.error
 
 
-def _with_refused(items: Items, refused: Sequence[Refused]) -> Items:
-    """Put the refused events, as Poison, into the places where they were read."""
-    if not refused:
+def _with_rejected(items: Items, rejected: Sequence[Rejected]) -> Items:
+    """Put the rejected events, as Poison, into the places where they were read."""
+    if not rejected:
         return items
-    poison = {each.change.event.place: poisoned(each.change.event, explain(each.error)) for each in refused}
+    poison = {each.change.event.place: poisoned(each.change.event, explain(each.error)) for each in rejected}
     return [poison.get(item.event.place, item) if isinstance(item, Change) else item for item in items]
 
 

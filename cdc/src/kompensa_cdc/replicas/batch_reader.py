@@ -26,14 +26,14 @@ DRAIN_SECONDS = 10.0
 POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 1.0
 LAG_EVERY_SECONDS = 1.0
-TELL_KAFKA_EVERY_SECONDS = 5.0
+COMMIT_EVERY_SECONDS = 5.0
 
 Prepare = Callable[[Message], Change | Poison]
 ClaimAll = Callable[[Sequence[Partition]], Coroutine[Any, Any, dict[Partition, Claim]]]
 Result = TypeVar("Result")
 
 
-class Intake:
+class BatchReader:
     """One consumer's life: `run` in a thread until `stop`; batches come out of `queue`."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Intake:
                 self._turn(consumer)
         finally:
             self._progress.reading = False
-            self._progress.let_go()
+            self._progress.release()
             consumer.close()
 
     def _turn(self, consumer: Consumer) -> None:
@@ -99,8 +99,8 @@ class Intake:
             self._hand_over(consumer, batch)
         if self._is_due("lag", LAG_EVERY_SECONDS):
             self._measure_lag(consumer, cached=True)
-        if self._is_due("tell kafka", TELL_KAFKA_EVERY_SECONDS):
-            self._tell_kafka(consumer)
+        if self._is_due("commit", COMMIT_EVERY_SECONDS):
+            self._commit_to_kafka(consumer)
             self._look_for_topics(consumer)
 
     def _read(self, consumer: Consumer) -> list[Message]:
@@ -169,7 +169,7 @@ class Intake:
             record = consumer.poll(POLL_SECONDS)
             if record is not None:
                 self._left.append(record)
-            if self._is_due("lag", TELL_KAFKA_EVERY_SECONDS):
+            if self._is_due("lag", COMMIT_EVERY_SECONDS):
                 self._measure_lag(consumer, cached=False)
         else:
             handed.cancel()
@@ -185,7 +185,7 @@ class Intake:
             self._failure = error
             return
         self._claims.update(claims)
-        self._progress.hold(claims)
+        self._progress.assign(claims)
         consumer.incremental_assign(
             [TopicPartition(topic, number, claim.next_offset) for (topic, number), claim in claims.items()]
         )
@@ -200,11 +200,11 @@ class Intake:
                 self._from_loop(self.queue.join(), DRAIN_SECONDS)
         except TimeoutError:
             self._progress.note("partitions were given up before the last batch was written; it will be read again")
-        self._progress.give_up(_names(partitions))
+        self._progress.revoke(_names(partitions))
         self._release(consumer, partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._progress.let_go(_names(partitions))
+        self._progress.release(_names(partitions))
         self._release(consumer, partitions)
 
     def _release(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -241,7 +241,7 @@ class Intake:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._failure = KafkaException(error)
-        self._progress.problem("kafka", f"Kafka at {self._config['bootstrap.servers']}: {error.str()}")
+        self._progress.report_problem("kafka", f"Kafka at {self._config['bootstrap.servers']}: {error.str()}")
 
     def _measure_lag(self, consumer: Consumer, *, cached: bool) -> None:
         """Ask where the topics end; while there is a problem with Kafka this is also how its end is noticed."""
@@ -263,10 +263,10 @@ class Intake:
             self._on_error(error.args[0])
             return
         if ask:
-            self._progress.cleared("kafka")
+            self._progress.clear_problem("kafka")
         self._progress.ends(ends)
 
-    def _tell_kafka(self, consumer: Consumer) -> None:
+    def _commit_to_kafka(self, consumer: Consumer) -> None:
         """Commit to Kafka what the database holds: nobody reads on from there, but lag tools look there."""
         offsets = [
             TopicPartition(topic, number, progress.next_offset)

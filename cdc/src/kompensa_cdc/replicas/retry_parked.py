@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from psycopg import AsyncConnection
 
 from kompensa_cdc.events import Headers, Poison
-from kompensa_cdc.replicas.apply import Writer
+from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, key_of
 from kompensa_cdc.replicas.parking import drop_superseded
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.spec import ReplicaSpec
-from kompensa_cdc.replicas.statements import statements
+from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 
 
 @dataclass(frozen=True)
 class Retried:
-    """`applied` keys are free again; `refused` ones have events that stay parked, with the reason of the oldest."""
+    """`applied` keys are free again; `rejected` ones have events that stay parked, with the reason of the oldest."""
 
     applied: tuple[str, ...]
-    refused: dict[str, str]
+    rejected: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None 
     """Try the parked events of one key, or of all, by the Replica as it is declared now."""
     books = Bookkeeping(spec.target.schema_name, spec.replica)
     applied: list[str] = []
-    refused: dict[str, str] = {}
+    rejected: dict[str, str] = {}
     async with await connect(database_url) as connection:
         await books.create_tables(connection)
         table = await read_table(connection, spec.target)
-        writer = Writer(books, statements(spec, table, books), may_stage=False)
+        writer = BatchWriter(books, compose_statements(spec, table, books), may_stage=False)
         prepare = preparer(spec, table)
         for parked_key in [key] if key else await _parked_keys(connection, books):
             async with connection.transaction():
@@ -80,14 +80,14 @@ async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None 
                 records = await _records(connection, books, parked_key)
                 reasons = await _retry(connection, writer, records, [prepare(record) for record in records])
             if reasons:
-                refused[parked_key] = reasons[0]
+                rejected[parked_key] = reasons[0]
             elif records:
                 applied.append(parked_key)
-    return Retried(tuple(applied), refused)
+    return Retried(tuple(applied), rejected)
 
 
 async def _retry(
-    connection: AsyncConnection, writer: Writer, records: Sequence[ParkedRecord], items: Sequence[Change | Poison]
+    connection: AsyncConnection, writer: BatchWriter, records: Sequence[ParkedRecord], items: Sequence[Change | Poison]
 ) -> list[str]:
     """Write one key's events, free what is applied or superseded, and return why the others stay, oldest first."""
     if not records:

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from kompensa_cdc.events import Event
-from kompensa_cdc.replicas.apply import _in_order, explain
+from kompensa_cdc.replicas.batch_writer import _in_order, explain
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.table import TargetColumn
 
