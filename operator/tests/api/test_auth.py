@@ -1,4 +1,4 @@
-"""What every request passes: its token and its size; and what stays open to Kubernetes and Prometheus."""
+"""The token and the size of each request are checked. Kubernetes and Prometheus need no token for their paths."""
 
 import asyncio
 import re

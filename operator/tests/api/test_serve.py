@@ -1,4 +1,4 @@
-"""The process around an engine: it ends when the engine cannot go on, so that whoever started it starts it anew."""
+"""The process around an engine ends when the engine cannot go on, so that Kubernetes restarts it."""
 
 import pytest
 

@@ -25,7 +25,7 @@ spec:
   steps:
   - name: charge
     kind: Retriable
-    participantRef: {name: nobody}
+    participantRef: {name: unknown}
     action: {http: {method: POST, path: /charge}}
 """
 
@@ -201,7 +201,7 @@ def test_lint_tells_every_finding_and_fails(tmp_path: Path) -> None:
     path.write_text(DEFINITION)
     status, text = run("lint", str(path))
     assert status == 1
-    assert "SagaDefinition shop/broken: step charge: Participant nobody does not exist" in text
+    assert "SagaDefinition shop/broken: step charge: Participant unknown does not exist" in text
     assert "1 objects checked, 1 findings" in text
 
 

@@ -1,4 +1,4 @@
-"""What `kompensa engine migrate` says, also of a journal that cannot be migrated."""
+"""The output of `kompensa engine migrate`, even for a journal that cannot be migrated."""
 
 import pytest
 from typer.testing import CliRunner

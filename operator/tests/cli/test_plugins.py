@@ -1,4 +1,4 @@
-"""Verbs that other distributions bring, and what is said when they are not installed."""
+"""Verbs that other distributions bring, and the messages if those are not installed."""
 
 from importlib.metadata import EntryPoint, EntryPoints
 

@@ -1,4 +1,4 @@
-"""What the engine's answers become: unreachable (try again) or a problem (say so)."""
+"""The engine's answers become one of two errors: unreachable (try again) or a problem (report it)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the API server's answers become: four kinds of error, and pages put together."""
+"""The API server's answers become four kinds of error, and pages are put together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

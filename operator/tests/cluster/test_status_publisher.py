@@ -1,7 +1,6 @@
 """When the publisher writes, and what it does when the API server is away or refuses.
 
-A recorder stands in for the API server, so that each kind of failure can be ordered; the real one is met in
-tests/integration.
+A recorder replaces the API server, so that a test can ask for each kind of failure. tests/integration uses a real one.
 """
 
 import asyncio
@@ -130,7 +129,7 @@ async def test_the_end_is_written_until_the_api_server_takes_it() -> None:
     assert recorder.asked == 4
 
 
-@pytest.mark.parametrize("gone", [NotFoundError("no such Saga"), ConflictError("another one bears its name")])
+@pytest.mark.parametrize("gone", [NotFoundError("no such Saga"), ConflictError("another one has its name")])
 async def test_an_object_that_is_gone_or_another_needs_no_status(gone: Exception) -> None:
     recorder = Recorder(gone)
     await publisher_on(recorder).publish(view("Succeeded"))

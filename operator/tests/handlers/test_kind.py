@@ -1,4 +1,4 @@
-"""What happens to an object whose requests the API server refuses."""
+"""An object whose requests the API server refuses."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -48,7 +48,7 @@ class World:
     def __init__(self) -> None:
         self.engine, self.cluster = Engine(), Cluster()
         self.changed: list[tuple[str, bool]] = []
-        """What the definitions are told, and whether the engine knew the participant by then."""
+        """The notifications to definitions, and whether the engine knew the participant by then."""
         self.participants = Participants(
             self.cluster,  # type: ignore[arg-type]
             self.engine,  # type: ignore[arg-type]
@@ -81,9 +81,9 @@ async def test_definitions_are_looked_at_again_once_their_participant_is_gone() 
     assert world.changed == [("payments", True), ("payments", False)]
 
 
-async def test_a_participant_that_the_engine_refuses_says_so_and_wakes_nobody() -> None:
+async def test_a_participant_that_the_engine_refuses_says_so_and_wakes_no_definition() -> None:
     world = World()
-    world.engine.fails = EngineProblemError(422, "participant-invalid", "spec.url: its port is no number", {})
+    world.engine.fails = EngineProblemError(422, "participant-invalid", "spec.url: its port is not a number", {})
     await world.participants.reconcile(seen(), 1)
     assert (world.cluster.said, world.changed) == (["SpecInvalid"], [])
 

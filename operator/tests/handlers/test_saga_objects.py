@@ -1,4 +1,4 @@
-"""What a Saga object asks of the engine."""
+"""The requests that a Saga object makes to the engine."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What keeps the watches alive."""
+"""The watches stay alive."""
 
 from itertools import islice
 

@@ -1,4 +1,4 @@
-"""What the comparison of objects and engine settles, and what it must leave alone."""
+"""The comparison of objects and engine: which sagas it settles, and which it must leave alone."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime

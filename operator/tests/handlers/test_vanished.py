@@ -51,7 +51,7 @@ class Cluster:
 
 
 class Recorded(Kind):
-    """A kind whose queue nobody works on: what it was offered can be looked at."""
+    """A kind without workers, so that a test can look at its queue."""
 
     def __init__(self, resource: Resource, *known: WatchedObject) -> None:
         self.resource = resource

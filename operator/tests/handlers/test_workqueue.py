@@ -1,4 +1,4 @@
-"""What handlers rely on: newest wins, one worker a key, retries that end in success, bounds that hold."""
+"""Guarantees for handlers: the newest item wins, one worker for each key, retries until success, limits that hold."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

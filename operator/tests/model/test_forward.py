@@ -86,7 +86,7 @@ def test_outputs_that_are_no_finite_number_are_refused_and_compensated_with_the_
     run.done("a", rate="inf")
     assert run.asked == ["undo a#1"]
     assert run.saga.reason == "OutputsMissing"
-    assert "${double(reply.rate)} cannot be written as JSON: inf is no finite number" in (run.saga.message or "")
+    assert "${double(reply.rate)} cannot be written as JSON: inf is not a finite number" in (run.saga.message or "")
 
 
 def test_outputs_too_large_to_keep_are_refused() -> None:
@@ -278,9 +278,9 @@ def test_what_kept_a_probe_from_an_answer_is_told() -> None:
 
 def test_why_a_reply_has_no_outputs_is_told() -> None:
     run = Run(definition(step("a", outputs={"id": Template("${reply.id}")})))
-    said = "the reply is no JSON object"
+    said = "the reply is not a JSON object"
     run.feed(Replied(step=0, direction=Direction.ACTION, attempt=1, outcome=Outcome.SUCCEEDED, message=said))
-    assert run.saga.message == "a: the reply does not fit: the reply is no JSON object"
+    assert run.saga.message == "a: the reply does not fit: the reply is not a JSON object"
 
 
 def test_a_probe_that_finds_nothing_still_compensates_as_the_request_may_arrive_late() -> None:

@@ -1,4 +1,4 @@
-"""What people may do to a saga, and what time does: suspend, resume, cancel, deadline."""
+"""Requests of users and the passing of time: suspend, resume, cancel, deadline."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is wrong with a definition: every finding, each with the place and what to do."""
+"""The linter reports every mistake in a definition, each with its place and its remedy."""
 
 from typing import Any
 
@@ -53,14 +53,14 @@ def test_a_sound_definition_has_no_findings() -> None:
     ("steps", "said"),
     [
         (
-            [step("a", participantRef={"name": "nobody"})],
-            "step a: Participant nobody does not exist in this namespace (known: keyed, plain); create it or correct "
+            [step("a", participantRef={"name": "unknown"})],
+            "step a: Participant unknown does not exist in this namespace (known: keyed, plain); create it or correct "
             "participantRef",
         ),
         ([step("a"), step("b"), step("a")], "step a: the name is used twice; give each step its own"),
         (
             [step("a"), step("b", dependsOn=["x"])],
-            "step b: dependsOn names x, which is no step of this definition (known: a)",
+            "step b: dependsOn names x, which is not a step of this definition (known: a)",
         ),
         (
             [step("a", dependsOn=["b"]), step("b", dependsOn=["a"])],
@@ -168,7 +168,7 @@ def test_the_result_may_name_every_step_and_no_reply() -> None:
 
 def test_all_findings_are_told_at_once() -> None:
     found = findings(
-        step("a", participantRef={"name": "nobody"}, action=call("/a", "${input.totl}")),
+        step("a", participantRef={"name": "unknown"}, action=call("/a", "${input.totl}")),
         step("b", compensation=None, action=call("/b", "${steps.z.id}")),
         result={"x": "${input.nope}"},
     )
@@ -176,7 +176,7 @@ def test_all_findings_are_told_at_once() -> None:
 
 
 def test_findings_about_the_order_do_not_hide_those_about_single_steps() -> None:
-    found = findings(step("a", dependsOn=["x"], compensation=None), step("b", participantRef={"name": "nobody"}))
+    found = findings(step("a", dependsOn=["x"], compensation=None), step("b", participantRef={"name": "unknown"}))
     assert len(found) == 3
 
 

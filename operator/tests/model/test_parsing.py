@@ -1,4 +1,4 @@
-"""Reading specs: what is wrong is said in one line, with the field and what was expected."""
+"""Decoding specs: an error is one line with the field and the expected form."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever is lost, delayed, repeated or killed: a saga ends whole or undone, or parked in front of a person.
+"""If calls are lost, delayed or repeated and engines are killed, a saga still ends whole or undone, or parked.
 
 The world and its rules are in tests/support/saga_world.py. A failing example is shrunk to a short tape; paste it as
 an `@example` to keep it.

@@ -1,4 +1,4 @@
-"""What the input of a saga may be, and which of its fields are known to exist."""
+"""The input schema of a saga: which inputs it accepts, and which fields it declares."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What people see of a saga in each of its phases."""
+"""The view of a saga in each of its phases."""
 
 from kompensa.model.events import CancelAsked, ResumeAsked, SuspendAsked
 from kompensa.model.policies import RetryPolicy

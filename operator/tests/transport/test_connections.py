@@ -1,4 +1,4 @@
-"""Connections that are kept: which are used again, and what must never be taken for a reply."""
+"""Kept connections: which are used again, and which data must never count as a reply."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""One attempt over a real socket: what a participant gets, and what becomes of each way to answer or not to."""
+"""One attempt over a real socket: the request that a participant gets, and the outcome of each kind of answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,7 +45,7 @@ def saying(*parts: bytes) -> Answer:
 
 
 def going_on(beginning: bytes, part: bytes) -> Answer:
-    """Sends the part again and again, until nobody listens."""
+    """Sends the part again and again, until the connection is closed."""
 
     async def answer(writer: asyncio.StreamWriter) -> None:
         writer.write(beginning)
@@ -229,7 +229,7 @@ async def test_a_head_that_grows_too_large_is_dropped() -> None:
     assert reply.reason in ("ReplyTooLarge", "ConnectionFailed")
 
 
-async def test_a_change_of_protocol_that_nobody_asked_for_is_unknown_and_no_fault() -> None:
+async def test_a_change_of_protocol_that_was_not_requested_is_unknown() -> None:
     faults: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     reply = await replied(saying(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nxyz"))
@@ -241,7 +241,7 @@ async def test_a_compressed_reply_is_not_unfolded() -> None:
     bomb = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\x00" * 64
     reply = await replied(response("200 OK", bomb, "Content-Encoding: gzip"))
     assert (reply.outcome, reply.reply) == (Outcome.SUCCEEDED, {})
-    assert "no JSON object" in (reply.message or "")
+    assert "not a JSON object" in (reply.message or "")
 
 
 def test_a_token_is_not_shown() -> None:

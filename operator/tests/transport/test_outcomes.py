@@ -1,4 +1,4 @@
-"""What a status and a probe say about an effect."""
+"""The outcome of each HTTP status, and of each answer to a probe."""
 
 import pytest
 

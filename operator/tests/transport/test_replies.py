@@ -1,4 +1,4 @@
-"""What a participant's response means: outcome, reason, sentence and patience, by status and body."""
+"""The meaning of a participant's response: outcome, reason, message and Retry-After, by status and body."""
 
 import re
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ def test_a_success_whose_body_is_no_json_object_is_one_without_fields_and_says_w
     reply = action(200, body)
     assert (reply.outcome, reply.reply, reply.reason) == (Outcome.SUCCEEDED, {}, None)
     assert reply.message is not None
-    assert reply.message.startswith(f"200 whose body is no JSON object: {why}")
+    assert reply.message.startswith(f"200 whose body is not a JSON object: {why}")
     assert reply.message.isprintable()
     assert len(reply.message) < 250
 

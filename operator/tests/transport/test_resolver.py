@@ -1,4 +1,4 @@
-"""Names of participants: one that nobody answers for holds up no other, and none is asked for more than it must be."""
+"""Lookups of participants' names: one without an answer does not delay others, and no name is looked up too often."""
 
 import asyncio
 import socket

@@ -1,4 +1,5 @@
-"""The engine over HTTP: declare, start, list, control; health and metrics.
+"""The engine over HTTP: declare definitions, start, list and control sagas, health and metrics.
 
-Every request passes `auth` (token, size). `problems` gives every refusal its shape. `serve` puts the process together.
+`serve` puts the process together, `app` the application. Each request passes `auth` (token and size), then reaches a
+route in `sagas` or `declarations`. `documents` has the bodies of requests and responses, `problems` those of errors.
 """

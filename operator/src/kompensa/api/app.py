@@ -1,4 +1,4 @@
-"""The application: routes, refusals, health, metrics, and its OpenAPI document."""
+"""The application: routes, errors, health, metrics, and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from kompensa.api.shortcut import Shortcut
 from kompensa.engine.engine import Engine
 
 _DESCRIPTION = """
-Sagas across services: each ends Succeeded, Compensated, or parked in front of a person.
+Sagas across services. Each ends Succeeded or Compensated, or waits for a person in InterventionRequired.
 
-Refusals are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 503 carry Retry-After.
+Errors are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 503 have a Retry-After header.
 """
 
 
@@ -30,7 +30,7 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
         version="v1",
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # it would lead to whatever host the request names
+        redirect_slashes=False,  # a redirect would go to the host that the request names, which may be any
     )
     problems.install(app)
     docs.install(app)
@@ -38,19 +38,19 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
     app.include_router(declarations.routes(engine))
     _add_health(app, engine)
     _describe(app, secured=token is not None)
-    # The first that is added is the innermost: any other middleware also covers the start of a saga.
+    # The first one added is the innermost, so any other middleware also covers the start of a saga.
     app.add_middleware(Shortcut, start=sagas.starter(engine))
     return Authentication(app, token=token)
 
 
 def _add_health(app: FastAPI, engine: Engine) -> None:
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", tags=["health"], summary="The process turns its loop")
+    @app.get("/healthz", tags=["health"], summary="The process responds")
     async def healthz() -> Response:
         return Response("ok\n", media_type="text/plain")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["health"], summary="Sagas are taken", responses=problems.documented(503))
+    @app.get("/readyz", tags=["health"], summary="The engine accepts sagas", responses=problems.documented(503))
     async def readyz() -> Response:
         trouble = engine.trouble
         if trouble is None:
@@ -74,4 +74,4 @@ def _describe(app: FastAPI, *, secured: bool) -> None:
             app.openapi_schema = made
         return app.openapi_schema
 
-    app.openapi = document  # type: ignore[method-assign]  # how FastAPI is told of a document of one's own
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to replace its document

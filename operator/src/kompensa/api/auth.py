@@ -1,6 +1,7 @@
-"""What every request passes before it reaches a route: its token and its size.
+"""Checks the token and the size of each request before it reaches a route.
 
-Plain ASGI: it runs on the hot path, and the size is enforced while the body arrives, not after it is in memory.
+This is plain ASGI, since every request pays for it. The size is checked while the body arrives, so a body that is too
+large is never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from kompensa_common.problems import MEDIA_TYPE
 
 BODY_LIMIT = 1 << 20
 TOO_LARGE = f"the request has more than {BODY_LIMIT} bytes; pass a reference to what is large"
-# Kubernetes and Prometheus ask without a token, and the documentation is not secret.
+# Kubernetes and Prometheus send no token, and the documentation is not secret.
 _OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"}) | docs.PATHS
 
 
 class Authentication:
-    """Lets requests in that show the token, with a body within the limit. The scheme may be in any case (RFC 9110)."""
+    """Admits requests with the token and a body within the limit. The scheme may be in any case (RFC 9110)."""
 
     def __init__(self, app: ASGIApp, *, token: str | None) -> None:
         self._app = app
@@ -32,15 +33,15 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        if not self._known(scope, headers):
-            detail = "show the token of KOMPENSA_API_TOKEN as 'Authorization: Bearer <token>'"
+        if not self._has_token(scope, headers):
+            detail = "send the token of KOMPENSA_API_TOKEN as 'Authorization: Bearer <token>'"
             await _refuse(send, 401, "unauthorized", detail)
         elif int(headers.get(b"content-length", b"0") or 0) > BODY_LIMIT:
             await _refuse(send, 413, "body-too-large", TOO_LARGE)
         else:
             await self._app(scope, _bounded(receive), send)
 
-    def _known(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+    def _has_token(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
         if self._expected is None or scope["path"] in _OPEN:
             return True
         scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")

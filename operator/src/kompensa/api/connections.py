@@ -1,7 +1,8 @@
-"""A connection on which a request does not arrive as a whole within a while is closed.
+"""Closes a connection on which a request is not complete after `REQUEST_TIMEOUT` seconds.
 
-Whoever sends half a head, or a body byte by byte, would otherwise hold a connection for ever, and needs no token for
-it: the token is looked at once the head is there. uvicorn itself only ends connections that are idle after an answer.
+Otherwise a client that sends half a head, or a body byte by byte, could hold connections forever. It would not even
+need a token, which is checked only when the head is complete. uvicorn by itself closes connections only while they are
+idle between requests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ REQUEST_TIMEOUT = 20.0
 
 
 class PromptConnection(HttpToolsProtocol):
-    """Counts from the connection's beginning for its first request, and from a request's first byte for each."""
+    """The time counts from the start of the connection for its first request, and then from a request's first byte."""
 
     _late: asyncio.TimerHandle | None = None
 

@@ -1,4 +1,4 @@
-"""Routes about participants and definitions: what the operator, or a person without one, declares."""
+"""Routes for participants and definitions. The operator declares them, or a user if there is no operator."""
 
 from __future__ import annotations
 
@@ -40,19 +40,23 @@ _DEFINITION = {
 Name = Annotated[str, Path(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 DeclaredBy = Annotated[
     str | None,
-    Query(alias="objectUid", pattern=UUID, description="Only if the object with this uid declared it; else it is 404"),
+    Query(
+        alias="objectUid",
+        pattern=UUID,
+        description="Delete only if the object with this uid declared it. Otherwise the answer is 404",
+    ),
 ]
 
 
 def routes(engine: Engine) -> APIRouter:
-    """The routes, for this engine."""
+    """The routes for this engine."""
     router = APIRouter(prefix="/v1", tags=["declarations"])
     declarations = engine.declarations
 
     @router.get(
         "/declared-objects",
-        summary="The Kubernetes objects that declared something, in all namespaces",
-        responses={200: replies(DeclaredObjects, "What a person or a file declared is not in it"), **documented(401)},
+        summary="List the Kubernetes objects that declared participants and definitions, in all namespaces",
+        responses={200: replies(DeclaredObjects, "Without declarations by users and files"), **documented(401)},
     )
     async def declared_objects() -> Response:
         return answer(DeclaredObjects(declarations.objects()))
@@ -107,7 +111,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.put(
         "/namespaces/{namespace}/definitions/{name}",
         openapi_extra=body_of(PutDefinition, _DEFINITION),
-        responses={200: replies(Revision, "Taken on"), **documented(400, 401, 422, 503)},
+        responses={200: replies(Revision, "Declared"), **documented(400, 401, 422, 503)},
     )
     async def put_definition(namespace: Name, name: Name, request: Request) -> Response:
         engine.ready()

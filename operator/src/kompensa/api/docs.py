@@ -1,4 +1,4 @@
-"""The page /docs: Swagger UI out of an installed package, so that it needs no Internet and asks nobody there."""
+"""The page /docs: Swagger UI from an installed package, so that a browser needs no Internet access."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 _FILES = "/docs/files"
 _SCRIPT, _STYLE, _ICON = "swagger/swagger-ui-bundle.js", "swagger/swagger-ui.css", "fastapi/favicon.png"
 PATHS = frozenset({"/docs", *(f"{_FILES}/{file}" for file in (_SCRIPT, _STYLE, _ICON))})
-"""Of the page and of all that it loads besides the OpenAPI document."""
+"""The page and all files that it loads, except the OpenAPI document."""
 
 
 def install(app: FastAPI) -> None:
@@ -18,7 +18,7 @@ def install(app: FastAPI) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        # Relative, so that the page also works behind a proxy that takes a prefix away.
+        # Relative, so that the page works behind a proxy that removes a prefix.
         files = _FILES.removeprefix("/")
         return get_swagger_ui_html(
             openapi_url="openapi.json",

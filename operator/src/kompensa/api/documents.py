@@ -1,7 +1,7 @@
-"""What goes in and out as JSON: decoded and encoded by msgspec, described for OpenAPI.
+"""The bodies of requests and responses: decoded and encoded by msgspec, and described for OpenAPI.
 
-Routes take the raw body: pydantic would cost the hot path more than the engine itself, and the same types give the
-schemas of the documentation.
+Routes take the raw body, since pydantic would cost more than the engine itself. msgspec makes the schemas of the
+OpenAPI document from the same types.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class PutDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A request to a saga: why, and the generation of its object."""
+    """A request to cancel, suspend or resume a saga: the reason, and the generation of the object that asks, if any."""
 
     reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     generation: Generation | None = None
 
 
 class ObjectDeleted(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """How to settle a saga whose object is gone; by default as it was started with."""
+    """How to settle a saga whose object is gone. The default is the policy that it was started with."""
 
     deletion_policy: DeletionPolicy | None = None
 
@@ -83,7 +83,7 @@ class SagaList(msgspec.Struct, frozen=True):
 
 
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a saga's history; `version` counts durable writes, `epoch` is the lease it was written under."""
+    """One line of a saga's history. `version` counts durable writes, `epoch` is that of the lease at the time."""
 
     at: str
     event: str
@@ -117,7 +117,13 @@ TYPES: tuple[type, ...] = (
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
-    """Read a body. Raises BadRequestError that names the field."""
+    """Decode a body.
+
+    Raises
+    ------
+    BadRequestError
+        The body is not JSON, or does not fit. The message names the field.
+    """
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:

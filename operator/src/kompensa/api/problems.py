@@ -1,6 +1,6 @@
-"""Refusals as problem details (RFC 9457): one shape for everything, down to a body that is not JSON.
+"""Errors as problem documents (RFC 9457). All errors have this form, even those about a body that is not JSON.
 
-`type` ends in a slug that programs may rely on; `detail` is a sentence for people: what is wrong, and what to do.
+`type` ends in a slug that programs may rely on. `detail` says to people what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _TRY_AGAIN = frozenset({429, 503})
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem document, as the OpenAPI document describes it; `findings` lists all that is wrong if it is several."""
+    """A problem document. `findings` lists all faults if there may be more than one."""
 
     type: str
     title: str
@@ -62,7 +62,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BadRequestError(Exception):
-    """The request itself cannot be read. `slug` names how."""
+    """The request itself is not valid. `slug` is the kind of fault."""
 
     def __init__(self, detail: str, *, status: int = 400, slug: str = "bad-request") -> None:
         super().__init__(detail)
@@ -77,19 +77,19 @@ def problem_bytes(status: int, slug: str, detail: str, findings: tuple[str, ...]
 
 
 def problem_response(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> Response:
-    """A refusal."""
+    """A response with a problem document."""
     headers = {"Retry-After": _RETRY_AFTER} if status in _TRY_AGAIN else None
     return Response(problem_bytes(status, slug, detail, findings), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Have every refusal of this application be a problem document."""
+    """Make every error of this application a problem document."""
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
 
 
 async def refusal(request: Request, error: Exception) -> Response:
-    """What the application answers to this error."""
+    """The application's response to this error."""
     handler = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
     return await handler(request, error)
 
@@ -121,7 +121,7 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _fault(_request: Request, error: Exception) -> Response:
-    _log.error("a request failed by a fault of ours", error=repr(error), exc_info=error)
+    _log.error("a request failed because of a fault in the engine", error=repr(error), exc_info=error)
     return problem_response(500, "internal-error", "the engine failed to answer; its log says why")
 
 
@@ -136,7 +136,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: which refusals it gives."""
+    """The errors of a route, for its `responses`."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,4 +1,4 @@
-"""Routes about sagas."""
+"""Routes for sagas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kompensa.model.saga import RESTING
 from kompensa.model.view import SagaView, timestamp
 from kompensa_common.durations import seconds
 
-# Of the whole body: what is beside the input is small.
+# Bytes of the whole body. The rest of the body is small next to the input.
 INPUT_LIMIT = 256 * 1024
 LONGEST_WAIT = 60.0
 _MAX_LISTED = 500
@@ -54,7 +54,7 @@ _START_PARAMETERS = [
     {
         "name": "wait",
         "in": "query",
-        "description": f"Answer when the saga has ended, or after this duration, at most {LONGEST_WAIT:g}s",
+        "description": f"Answer when the saga ends or needs a person, or after this time, at most {LONGEST_WAIT:g}s",
         "schema": {"type": "string", "example": "5s"},
     },
 ]
@@ -68,7 +68,7 @@ Phase = Literal[
 
 
 def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    """Starting a saga, for this engine. `Shortcut` calls it; the route is there for the documentation."""
+    """The function that starts a saga. `Shortcut` calls it; the route exists for the OpenAPI document."""
 
     async def start(request: Request) -> Response:
         patience = _wait(request.scope["query_string"])
@@ -83,7 +83,7 @@ def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]
 
 
 def routes(engine: Engine) -> APIRouter:
-    """The routes, for this engine."""
+    """The routes for this engine."""
     router = APIRouter(prefix="/v1", tags=["sagas"])
     router.add_api_route(
         "/namespaces/{namespace}/sagas",
@@ -93,8 +93,8 @@ def routes(engine: Engine) -> APIRouter:
         status_code=202,
         openapi_extra={**body_of(StartRequest, _EXAMPLE), "parameters": _START_PARAMETERS},
         responses={
-            202: replies(SagaView, "Accepted, durably"),
-            200: replies(SagaView, "It existed (same id or key, and same input), or it has ended within `wait`"),
+            202: replies(SagaView, "Accepted and written to the journal"),
+            200: replies(SagaView, "The saga existed (same id or key, and same input), or ended within `wait`"),
             **documented(400, 401, 404, 409, 413, 422, 429, 503),
         },
     )
@@ -129,7 +129,7 @@ def routes(engine: Engine) -> APIRouter:
     @router.get(
         "/sagas/{saga_id}",
         summary="Show a saga with its history",
-        responses={200: replies(SagaView, "The saga; `history` as in its log"), **documented(401, 404, 422, 503)},
+        responses={200: replies(SagaView, "The saga, with its history"), **documented(401, 404, 422, 503)},
     )
     async def get(saga_id: SagaId) -> Response:
         view = await engine.sagas.view(saga_id)
@@ -138,7 +138,7 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.get(
         "/sagas/{saga_id}/log",
-        summary="The saga's history",
+        summary="Show a saga's history",
         responses={200: replies(History, "Every line, in order"), **documented(401, 404, 422, 503)},
     )
     async def log(saga_id: SagaId) -> Response:
@@ -149,7 +149,7 @@ def routes(engine: Engine) -> APIRouter:
         summary="Settle a saga whose object is gone",
         status_code=202,
         openapi_extra=body_of(ObjectDeleted, {"deletionPolicy": "Compensate"}),
-        responses={202: replies(SagaView, "Noted"), **documented(401, 404, 422, 503)},
+        responses={202: replies(SagaView, "Accepted"), **documented(401, 404, 422, 503)},
     )
     async def object_deleted(saga_id: SagaId, request: Request) -> Response:
         policy = decoded(await request.body(), ObjectDeleted).deletion_policy
@@ -157,10 +157,13 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.post(
         "/sagas/{saga_id}/{what}",
-        summary="Cancel (that is: compensate), suspend or resume",
+        summary="Cancel (that is, compensate), suspend or resume a saga",
         status_code=202,
         openapi_extra=body_of(Ask, {"reason": "asked by the customer"}),
-        responses={202: replies(SagaView, "Noted, durably"), **documented(401, 404, 409, 422, 503)},
+        responses={
+            202: replies(SagaView, "Accepted and written to the journal"),
+            **documented(401, 404, 409, 422, 503),
+        },
     )
     async def ask(saga_id: SagaId, what: Literal["cancel", "suspend", "resume"], request: Request) -> Response:
         wanted = decoded(await request.body(), Ask)
@@ -181,7 +184,7 @@ async def _input_bounded(request: Request) -> bytes:
     return body
 
 
-# Every start asks for the same: reading it anew each time would cost a hundredth of the engine.
+# Most starts have the same query. Parsing it each time would cost a hundredth of the engine's processor time.
 @lru_cache(maxsize=256)
 def _wait(query: bytes) -> float | None:
     text = QueryParams(query).get("wait")

@@ -1,6 +1,6 @@
-"""The engine's process, put together: journal, transport, publisher, engine and API on one event loop.
+"""Puts the engine's process together: journal, transport, publisher, engine and API on one event loop.
 
-SIGTERM lets requests and calls under way finish, within bounds, then gives the engine's shards back.
+After SIGTERM, requests and calls under way may finish within a few seconds. Then the engine releases its shards.
 """
 
 from __future__ import annotations
@@ -25,26 +25,32 @@ from kompensa.transport.clients import client_of
 from kompensa.transport.http import HttpTransport
 from kompensa_common.logs import log_as_json
 
-# Requests that wait for a saga's end are cut short when the engine stops.
+# Seconds. When the engine stops, requests that wait for the end of a saga are answered early.
 _GRACE = 3
 
 
 def serve(settings: Settings | None = None) -> None:
-    """Run the engine and its API until SIGTERM or SIGINT. Raises SettingsError."""
+    """Run the engine and its API until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    SettingsError
+        A setting in the environment is missing or not valid.
+    """
     chosen = settings or Settings.read()
     log_as_json(chosen.log_level, libraries=chosen.log_level)
-    _spare_the_collector()
+    _relax_garbage_collection()
     uvloop.run(_serve(chosen))
 
 
 def migrate(settings: Settings | None = None) -> list[str]:
-    """Bring the journal to this version; return the migrations applied now."""
+    """Migrate the journal to this version, and return the migrations that were applied."""
     chosen = settings or Settings.read()
     return asyncio.run(PostgresJournal(chosen.journal_url).migrate())
 
 
-def _spare_the_collector() -> None:
-    """Sagas are trees without cycles: looking through all of them for cycles every few hundred objects is waste."""
+def _relax_garbage_collection() -> None:
+    """Collect less often. Sagas contain no cycles, so searching for cycles every few hundred objects is a waste."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
 
@@ -71,7 +77,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _end_with(engine: Engine, server: uvicorn.Server) -> None:
-    """Whoever started the process starts it anew; a deaf API would only hide what happened."""
+    """End the process if the engine has failed. Then Kubernetes restarts it. An API alone would hide the failure."""
     await engine.fallen.wait()
     server.should_exit = True
 

@@ -274,7 +274,7 @@ def _parsed(method: str, path: str, status: int, raw: bytes, retry_after: str | 
         document = None
     if status in _SUCCESS:
         if not isinstance(document, dict):
-            raise UnavailableError(f"{method} {path}: {status}, but the body is no JSON object: {raw[:80]!r}")
+            raise UnavailableError(f"{method} {path}: {status}, but the body is not a JSON object: {raw[:80]!r}")
         return document
     document = document if isinstance(document, dict) else {}
     said = document.get("message")

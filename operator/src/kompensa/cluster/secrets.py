@@ -13,7 +13,7 @@ _SYNCED = "kompensa.dev/capture-synced"
 
 
 class SecretError(Exception):
-    """A Secret or a key in it is missing; the message names it, where it was looked for, and never a value."""
+    """A Secret or a key in it is missing. The message names it and its namespace, and never shows a value."""
 
 
 async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ class CaptureSecret:
         return await self._set({f"{key}.username": _encoded(username), f"{key}.password": _encoded(password)})
 
     async def login(self, key: str) -> tuple[str, str] | None:
-        """Username and password held as `key`; None when there are none, or we may not see them."""
+        """Username and password stored as `key`. None if there are none, or the operator has no right to read them."""
         try:
             values = await read_secret(self._kube, self._namespace, self._name)
         except (SecretError, RefusedError):
@@ -67,7 +67,7 @@ class CaptureSecret:
         return (username, password) if username and password else None
 
     async def remove(self, key: str) -> None:
-        """Hold these logins no longer; a Secret that is gone holds none."""
+        """Remove these logins. A Secret that is gone has none."""
         with suppress(SecretError):
             await self._set({f"{key}.username": None, f"{key}.password": None})
 
@@ -77,7 +77,7 @@ class CaptureSecret:
         except NotFoundError:
             raise SecretError(
                 f"Secret {self._name} does not exist in namespace {self._namespace}: it comes with the chart of "
-                "Kafka Connect; create it empty for a Connect of your own, and mount it there"
+                "Kafka Connect; if you run your own Connect, create the Secret empty and mount it there"
             ) from None
         present = secret.get("data") or {}
         if all(present.get(key) == value for key, value in wanted.items()):

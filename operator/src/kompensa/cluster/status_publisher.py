@@ -202,7 +202,15 @@ class KubernetesStatusPublisher:
         return view
 
     async def _write(self, view: SagaView, status: Object, what: str) -> None:
-        """Write the status, or as much of it as the API server takes. Raises UnavailableError, or RefusedError."""
+        """Write the status, or as much of it as the API server accepts.
+
+        Raises
+        ------
+        UnavailableError
+            The API server did not answer.
+        RefusedError
+            The engine has no right to write the status.
+        """
         for form in (status, essence(status), bare(status)):
             try:
                 await self._set_status(view, form, what)

@@ -1,11 +1,25 @@
-"""What a saga is, and what it does next. Pure: no clock, no I/O, no framework.
+"""The rules of a saga, as plain functions on plain data: no clock, no I/O, no framework.
 
-Read in this order:
+One function decides everything: `transition.advance(definition, saga, event, now)`. It takes the state of a saga and
+an event, for example a participant's reply. It returns the next state and commands, for example "call step 2". The
+engine carries the commands out, and their results come back as events.
 
-- `specs` what users write; `parsing` how it is read; `linter` what is refused and why; `definition` what it becomes;
-- `expressions` and `scope` what `${...}` means and sees; `requests` the call that comes out;
-- `saga` the state of one run; `events` what can happen to it; `commands` what it can ask for;
-- `transition.advance` the one function that decides, split by direction into `forward` and `undo`; `draft` is its pen;
-- `durability` which of its decisions must be durable before they are acted on;
-- `view` what people see of it.
+Begin with this loop, in this order:
+
+1. `definition`: the steps of a saga, and how each of them is called and retried.
+2. `saga`: the state of one saga and of its steps.
+3. `outcomes`: success, failure, and the case that makes sagas difficult: unknown.
+4. `events` and `commands`: the input and the output of `advance`.
+5. `transition`: finds the rule for an event.
+6. `forward` and `undo`: the rules for making effects and for undoing them. They write the next state into a `draft`.
+
+Then read as you need:
+
+- From YAML to a definition: `specs` (the fields), `linter` and `template_linter` (the checks), `parsing` (decoding and
+  compiling), `order` (which step waits for which), `revision` (the hash that names a version of a definition).
+- From a command to a request: `requests`, `expressions` (`${...}`), `scope` (the values that `${...}` sees), `calls`
+  and `http_call` (the ways of calling a participant), `policies` (how long to wait between attempts).
+- Limits of values: `schema` (a saga's input), `bounds`, `encoding`.
+- Writing to the journal before acting: `durability`.
+- The saga as users see it: `view`.
 """

@@ -1,4 +1,4 @@
-"""What JSON can hold, but nothing beyond here could bear: depth, NUL characters, integers beyond 64 bits."""
+"""Values that are valid JSON and would still fail later: deep nesting, NUL characters, integers beyond 64 bits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from msgspec import json
 
 DEEPEST = 64
-"""Levels of nesting. Whatever is done with a value goes through it level by level, and a stack has an end."""
+"""Levels of nesting. Recursive functions walk through values, and the stack is limited."""
 
 _DIGITS_ALIKE = bytes.maketrans(b"0123456789", b"0" * 10)
 _LONG_NUMBER = b"0" * 19
 
 
 def unusable(value: Any) -> str | None:
-    """Why a value would fail far from here, or None: CEL cuts text off after a NUL and has integers of 64 bits.
+    """Why the value would fail later, or None. CEL cuts text off after a NUL, and its integers have 64 bits.
 
-    Counting and searching the text are a quick look that may err; the walk decides. A pattern would take four times as
-    long.
+    Searching the encoded text is quick, but may raise a false alarm: the digits may be in a string, for example. Only
+    then is the value walked through, which decides. A regular expression would take four times as long.
     """
     text = json.encode(value)
     if text.count(b"[") + text.count(b"{") > DEEPEST and is_deeper(value, DEEPEST):
@@ -33,7 +33,7 @@ def unusable(value: Any) -> str | None:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether mappings and lists are nested in more levels than that."""
+    """Whether mappings and lists are nested in more than `levels` levels."""
     layer = [value]
     for _ in range(levels + 1):
         layer = [m for v in layer for m in (v.values() if isinstance(v, Mapping) else v if isinstance(v, list) else ())]

@@ -1,7 +1,7 @@
-"""The ways of calling a participant, each a member of every union here.
+"""The ways of calling a participant: HTTP today. Each way has one member in each union here.
 
-To add one: its members in these unions, its field in `CallSpec` (and in the CRDs), and a transport that sends its
-messages. `Transport` implementations match on the union, so mypy shows where a member is not handled yet.
+To add a way, add its members to these unions, its field to `CallSpec` and the CRDs, and a transport that sends its
+messages. Implementations of `Transport` match on the union, so mypy shows each place that does not handle it yet.
 """
 
 from __future__ import annotations
@@ -16,24 +16,30 @@ from kompensa.model.http_call import HttpCall, HttpEndpoint, HttpMessage, HttpSp
 Call: TypeAlias = HttpCall
 """A compiled action, compensation or probe. It renders itself to a message."""
 Message: TypeAlias = HttpMessage
-"""What one saga sends by a call."""
+"""A call with the values of one saga, ready to be sent."""
 Endpoint: TypeAlias = HttpEndpoint
-"""Where a participant is called."""
+"""The address of a participant."""
 
 
 class CallSpec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """An action, compensation or probe as it is declared: the name of its only field says how the call is made."""
+    """An action, compensation or probe as declared. The name of its only field, `http`, says how the call is made."""
 
     http: HttpSpec
 
     def compiled(self) -> Call:
-        """Raises ExpressionError if a template is wrong."""
+        """The call with its templates compiled.
+
+        Raises
+        ------
+        ExpressionError
+            A template is not valid.
+        """
         return self.http.compiled()
 
     def templates(self) -> Iterator[tuple[str, Any]]:
-        """Each field that may have `${...}`, by its path, with what is written there."""
+        """Each field that may contain `${...}`: its path and its declared value."""
         return ((f"http.{field}", source) for field, source in self.http.templates())
 
     def findings(self) -> Iterator[str]:
-        """What the linter reports, each with the path of its field."""
+        """The mistakes in this call, each with the path of its field."""
         return (f"http.{finding}" for finding in self.http.findings())

@@ -1,6 +1,6 @@
-"""A compiled SagaDefinition: what a running saga keeps, frozen, until it ends.
+"""A compiled SagaDefinition. A running saga keeps the revision that it was started with until it ends.
 
-`parsing` turns a spec into these; templates and the input schema are compiled once for each revision.
+`parsing` makes these from a spec. Templates and the input schema are compiled once for each revision.
 """
 
 from __future__ import annotations
@@ -17,19 +17,24 @@ from kompensa.model.schema import InputSchema
 
 
 class StepKind(StrEnum):
-    """Whether a step can be undone (Compensatable) or only be completed (Retriable)."""
+    """Compensatable: the step can be undone. Retriable: it can only be repeated until it succeeds."""
 
     COMPENSATABLE = "Compensatable"
     RETRIABLE = "Retriable"
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One step. `depends_on` holds indexes into the definition's steps; time-outs are seconds.
+    """One step. Time-outs are in seconds.
 
-    `depth` is the length of the longest chain of steps that it waits for, which orders steps topologically.
-
-    `keyed` says that the participant declared idempotency by key when this revision was made: it stores replies and
-    leaves tombstones, which is what lets its calls be journalled lazily (see `durability`).
+    Attributes
+    ----------
+    depends_on
+        Indexes of the steps that this step waits for.
+    depth
+        Length of the longest chain of steps that this step waits for. Sorted by depth, steps are in topological order.
+    keyed
+        When this revision was made, the participant declared idempotency by key: it stores its replies by key and
+        leaves tombstones. Its calls may therefore be journalled lazily (see `durability`).
     """
 
     index: int
@@ -54,7 +59,7 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """One immutable revision of a SagaDefinition. `deadline` is seconds after acceptance, or None."""
+    """One immutable revision of a SagaDefinition. `deadline` is in seconds after the saga was accepted, or None."""
 
     namespace: str
     name: str

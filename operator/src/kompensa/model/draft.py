@@ -1,7 +1,7 @@
-"""A saga in the making: the one mutable thing of the model, alive only inside a single call of `advance`.
+"""The next state of a saga while `advance` works on it. A draft lives for one call and is the only mutable object here.
 
-It collects the new state, the commands and the log lines, so that the rules in `forward` and `undo` read as
-sentences instead of threading tuples.
+It collects the new state, the commands and the lines of the history. The rules in `forward` and `undo` write into it,
+so they need not return and merge tuples.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from kompensa.model.definition import Definition, Step
 from kompensa.model.saga import Explanation, Phase, Saga, SagaChanges, StepChanges, StepPhase, StepState
 
 MESSAGE_LIMIT = 500
-"""Characters. A message is for people; what a participant writes into an error may be a page."""
+"""Characters. Messages are for people, and a participant may put a whole page into an error."""
 
 
 def clipped(message: str) -> str:
-    """The message, bounded."""
+    """The message, cut off after `MESSAGE_LIMIT` characters."""
     return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"
 
 
 class Draft:
-    """The next state of `saga`, with what goes with it."""
+    """The next state of `saga`, and the commands and the history that go with it."""
 
     __slots__ = ("commands", "definition", "log", "now", "saga", "steps")
 
@@ -68,7 +68,7 @@ class Draft:
         )
 
     def call_action(self, step: Step) -> None:
-        """Record the intent to call, then ask for the call."""
+        """Record that the action may have been called, and ask for the call."""
         state = self.steps[step.index]
         attempt = state.attempts + 1
         self.set_step(
@@ -84,31 +84,31 @@ class Draft:
         self.commands.append(CallAction(step.index, attempt))
 
     def call_probe(self, step: Step) -> None:
-        """Ask what became of the action: changes nothing at the participant, so it needs no intent of its own."""
+        """Ask the participant whether the action took place. The question changes nothing, so it needs no intent."""
         state = self.set_step(step, phase=StepPhase.PROBING, due=None)
         self.note("StepProbed", step, attempt=state.attempts)
         self.commands.append(CallProbe(step.index, state.attempts))
 
     def call_compensation(self, step: Step) -> None:
-        """Record the intent to undo, then ask for the call."""
+        """Record that the compensation may have been called, and ask for the call."""
         attempt = self.steps[step.index].undo_attempts + 1
         self.set_step(step, phase=StepPhase.UNDOING, undo_attempts=attempt, due=None)
         self.note("CompensationStarted", step, attempt=attempt)
         self.commands.append(CallCompensation(step.index, attempt))
 
     def park(self, step: Step, phase: StepPhase, *, reason: str, message: str) -> None:
-        """Stop in front of a person. What is under way settles; nothing new starts."""
+        """Wait for a person. Calls under way still finish, and no new call starts."""
         self.set_step(step, phase=phase, due=None, reason=reason, message=clipped(message))
         self.note("InterventionRequired", step, reason=reason, message=message)
         self.set(phase=Phase.INTERVENTION_REQUIRED)
         self.commands.append(Finish(Phase.INTERVENTION_REQUIRED))
 
     def finish(self, phase: Phase, **explanation: Unpack[Explanation]) -> None:
-        """End the saga, once and for all."""
+        """End the saga in a terminal phase."""
         self.set(phase=phase, ended_at=self.now, deadline_at=None, stopping=False, suspended=False, **explanation)
         self.note(f"Saga{phase}", reason=self.saga.reason)
         self.commands.append(Finish(phase))
 
     def sealed(self) -> Saga:
-        """The finished state."""
+        """The new state, immutable again."""
         return replace(self.saga, steps=tuple(self.steps))

@@ -1,32 +1,36 @@
-"""Which decisions must be in the journal before they are acted on.
+"""Which decisions must be in the journal before the engine acts on them.
 
-The rule of safety: before a participant is called, durable state says that it may have been called. After a crash,
-"may have been called" means unknown, never "not started".
+The rule of safety: before the engine calls a participant, durable state says that the call may have been made. After a
+crash, "may have been made" means unknown, never "not started".
 
-Eager. For a participant without idempotency by key, every call waits for its own write.
+**Eager.** If the participant has no idempotency by key, each call waits for its own write.
 
-Lazy. For a `Keyed` participant the acceptance of the saga is that statement, for all its steps at once. After a
-crash the saga is replayed from its last durable state: a step that ran answers from its stored reply, one that was
-refused is refused again, one that never arrived runs now. Three things must nevertheless be durable first:
+**Lazy.** If the participant is `Keyed`, the acceptance of the saga already says "may have been made" for all its steps.
+After a crash the saga is replayed from its last durable state. A step that ran answers from its stored reply. A step
+that was refused is refused again. A step that never arrived runs now. Three kinds of decision must still be durable
+first:
 
-- *turning back*. Otherwise: step 2 times out, step 1 is compensated, the engine dies; the replay calls step 1, gets
-  the stored success of an effect that is gone, step 2 answers this time, and the saga succeeds without step 1;
-- *the first Retriable step*. Otherwise a replay could meet a deadline, a cancellation or a participant that does not
-  answer any more, and undo a saga whose last step, which nobody undoes, has happened. One write is enough for all
-  Retriable steps: once the first is declared, no replay turns back;
-- *whatever a person was told or asked for*: terminal phases, parking, suspension, a wait for the next attempt.
+- *Turning back.* Suppose that it were not written: step 2 times out, step 1 is compensated, the engine dies. The replay
+  calls step 1 and gets the stored success of an effect that is gone. Step 2 answers this time, and the saga succeeds
+  without step 1.
+- *The first Retriable step.* Suppose that it were not written: the replay meets a deadline, a cancellation or a
+  participant that no longer answers. It undoes the saga although a step that cannot be undone has run. One write is
+  enough for all Retriable steps: after the first one is recorded, no replay turns back.
+- *Anything that a person sees or asked for*: terminal phases, parking, suspension, a wait for the next attempt.
 
-A replay may also stop earlier than the life before it did, so steps that the journal calls waiting may have run.
-`Saga.replayed` remembers that, and `undo` compensates them too, with the step that stopped it: that it was refused in
-the replay does not prove what it was told before. A participant that never saw them leaves a tombstone,
-which also refuses a request of the earlier life that is still on its way. A saga whose durable state is suspended needs
-none of this: suspending writes down every call made so far, resuming is written before the next, so that one that was
-accepted suspended is known to have called nobody. A Retriable step or one of a participant
-without keys cannot have run unrecorded: its own write came first. For the same reason a step of a Keyed participant
-must be compensable without any step's outputs (the linter sees to it): the replay may never learn them.
+**Steps that ran without a record.** A replay may stop earlier than the run before it. Then steps that the journal shows
+as waiting may have run. `Saga.replayed` remembers this, and `undo` compensates those steps too. It also compensates the
+step that stopped the replay: its refusal in the replay does not prove that its first call was refused. If the
+participant never saw a step, its compensation leaves a tombstone. The tombstone also refuses a request of the earlier
+run that still is on its way. Compensations of a Keyed participant must therefore not use outputs of steps, which a
+replay may never learn; the linter checks this.
 
-Two duties of the engine make this enough: the commands of a transition wait for that transition's own write, and the
-writes of one saga land in their order. Events may still be handled while a write is under way.
+Some steps cannot have run without a record. A Retriable step and a step of a participant without keys cannot, since
+their own writes came first. No step can, if the durable state is suspended: suspending writes each call made so far,
+and resuming is written before the next call.
+
+The engine has two duties. The commands of a transition wait for the write of that transition. The writes of one saga
+reach the journal in their order. The engine may handle further events while a write is under way.
 """
 
 from __future__ import annotations
@@ -41,24 +45,29 @@ from kompensa.model.saga import Saga
 
 
 def must_commit_first(definition: Definition, before: Saga, after: Saga, commands: Sequence[Command]) -> bool:
-    """Whether `after` must be durable before `commands` are carried out and people are told.
+    """Whether `after` must be durable before the engine carries out `commands` and shows the new state.
 
-    `before` is the state that the event found, be its own write under way still or not.
+    Parameters
+    ----------
+    before
+        The state that the event found. Its own write may still be under way.
+    after
+        The state that the event led to.
     """
     if after.phase is not before.phase or after.stopping != before.stopping or after.suspended != before.suspended:
         return True
-    # Loops, as generators would double the cost, and this runs at each transition.
+    # Loops instead of any(): generators would double the cost, and this runs at each transition.
     for old, new in zip(before.steps, after.steps, strict=True):
         if new.due is not None and new.due != old.due:
             return True
     for command in commands:
-        if not _declared(definition, before, command):
+        if not _is_recorded(definition, before, command):
             return True
     return False
 
 
-def _declared(definition: Definition, before: Saga, command: Command) -> bool:
-    """Whether an earlier write already says that this may have been done."""
+def _is_recorded(definition: Definition, before: Saga, command: Command) -> bool:
+    """Whether an earlier write already says that the command may have been carried out."""
     match command:
         case CallAction(step=index):
             step = definition.steps[index]
@@ -66,7 +75,7 @@ def _declared(definition: Definition, before: Saga, command: Command) -> bool:
         case CallCompensation(step=index):
             return definition.steps[index].keyed
         case CallProbe():
-            return True  # asking changes nothing
+            return True  # the question changes nothing
         case Finish():
             return False
         case _:

@@ -1,4 +1,4 @@
-"""Values that CEL made, as JSON."""
+"""Values of expressions as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from kompensa.model.expressions import ExpressionError
 
 
 def encoded_json(value: Any, *, limit: int | None = None) -> bytes:
-    """The value as JSON. Raises ExpressionError if JSON cannot say it, or if it has more than `limit` bytes."""
+    """The value as JSON.
+
+    Raises
+    ------
+    ExpressionError
+        JSON has no form for the value, or the text is longer than `limit` bytes.
+    """
     try:
         text = json.encode(value)
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""What can happen to a saga. Everything that reaches `advance` is one of these."""
+"""The events of a saga: the input of `advance`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from kompensa.model.outcomes import Direction, Outcome
 
 
 class Accepted(Struct, frozen=True):
-    """The saga was taken on."""
+    """The engine accepted the saga."""
 
 
 class Replied(Struct, frozen=True, kw_only=True):
-    """A call ended. `attempt` is the number the call was made with; a reply to an older attempt is ignored.
+    """A call of an action or a compensation ended.
 
-    `retry_after` is what the participant asked for, in seconds.
+    Attributes
+    ----------
+    attempt
+        The number of the attempt that this reply belongs to. `advance` ignores replies to older attempts.
+    retry_after
+        Seconds for which the participant asked not to be called again.
     """
 
     step: int
@@ -30,7 +35,7 @@ class Replied(Struct, frozen=True, kw_only=True):
 
 
 class Probed(Struct, frozen=True, kw_only=True):
-    """The participant was asked what became of an action."""
+    """A probe ended. `outcome` is that of the action it asked about."""
 
     step: int
     attempt: int
@@ -41,26 +46,26 @@ class Probed(Struct, frozen=True, kw_only=True):
 
 
 class TimerDue(Struct, frozen=True):
-    """`Saga.wake_at` has come."""
+    """The time `Saga.wake_at` is reached."""
 
 
 class Recovered(Struct, frozen=True):
-    """The saga was loaded from the journal by a new owner: what was under way may have been called."""
+    """A new owner loaded the saga from the journal. Calls that were under way may have been made."""
 
 
 class CancelAsked(Struct, frozen=True):
-    """Somebody wants the saga undone."""
+    """A user asked to undo the saga."""
 
     reason: str = "Cancelled"
     message: str = "cancelled on request"
 
 
 class SuspendAsked(Struct, frozen=True):
-    """No new call until resumed."""
+    """A user asked to make no new call until the saga is resumed."""
 
 
 class ResumeAsked(Struct, frozen=True):
-    """Go on; a parked step is tried again with a fresh retry budget."""
+    """A user asked to go on. A parked step is tried again with a fresh retry budget."""
 
 
 Event = Accepted | Replied | Probed | TimerDue | Recovered | CancelAsked | SuspendAsked | ResumeAsked

@@ -1,17 +1,18 @@
 """`${...}` in definitions: CEL, compiled once for each revision.
 
-A string that is one single `${expression}` keeps the expression's type (a list stays a list); any other string is
-text with the values put in. Mappings and lists are templates of their members. Only the declared roots exist, so a
-misspelt root is found when the definition is read, not when a customer's order is half-way.
+A string that consists of one `${expression}` takes the type of the expression: a list stays a list. Any other string
+becomes text with the values put in. In a mapping or a list, each member is a template. Only the roots in `ROOTS` exist,
+so a misspelt root is reported when the definition is declared, not in the middle of a customer's order.
 
-Most expressions only name a place (`input.items`, `steps['create-order'].orderId`). Those are looked up directly:
-ten times cheaper than CEL, and the value stays exactly what it was, where the CEL library refuses integers beyond
-64 bits and cuts a string at a NUL. Other expressions are given what they name and nothing else, so that a member that
-CEL cannot bear is an error of the expressions that name it alone. That library also returns evaluation errors as
-values of type ERROR; they are raised here as `ExpressionError`.
+Most expressions only name a place, for example `input.items` or `steps['create-order'].orderId`. Those are looked up
+without CEL. That is ten times cheaper, and the value stays as it is; the CEL library rejects integers beyond 64 bits
+and cuts strings off at a NUL.
+
+Any other expression gets only the values that it names. So a value that CEL cannot hold is an error only in the
+expressions that name it. The CEL library returns some errors as values of type ERROR; here they are raised.
 
 The same values must give the same result, byte by byte, since each attempt of a call must send the same body. CEL's
-maps have no order: those it makes are sorted, and to make a list of a map that is named is an error.
+maps have no order. So maps in a result are sorted, and an expression that makes a list from a map is an error.
 """
 
 from __future__ import annotations
@@ -28,29 +29,29 @@ from msgspec import json
 from kompensa.model.bounds import unusable
 
 ROOTS = ("input", "saga", "steps", "reply", "operation")
-"""What an expression may name. `reply` only in outputs; `operation` has key, step and direction."""
+"""The names that an expression may begin with. `template_linter` says which of them each field may use."""
 
 _ENVIRONMENT = cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _TOKEN = re.compile(rf"{_STRING.pattern}|[{{}}]", re.DOTALL)
-# A name with an escape in it is left to CEL, which knows what it says.
+# Names with an escape in them are left to CEL, which can decode them.
 _MEMBER = re.compile(r"""\.([A-Za-z_]\w*)|\[\s*'([^'\\]*)'\s*\]|\[\s*"([^"\\]*)"\s*\]""")
 _REFERENCE = re.compile(rf"""(?<![\w.'"])(?P<root>{"|".join(ROOTS)})\b(?P<path>(?:{_MEMBER.pattern})*)""")
 _ORDERED = frozenset({"map", "filter"})
-"""CEL's macros that make a list, in the order of what they go through."""
+"""CEL's macros whose result is a list in the order of their source."""
 _PATH_LITERAL = "/?&=:@,;+$!*'()~-._%"
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be compiled, or that has no value for this saga. The message shows the expression."""
+    """An expression does not compile, or has no value for this saga. The message shows the expression."""
 
 
 class Reference(tuple[str, ...]):
-    """A path an expression names, root first: ("steps", "create-order", "orderId")."""
+    """A path in an expression, root first: ("steps", "create-order", "orderId")."""
 
 
 class Scope:
-    """The values expressions see."""
+    """The values that expressions see."""
 
     __slots__ = ("values",)
 
@@ -58,7 +59,13 @@ class Scope:
         self.values = values
 
     def at(self, place: Sequence[str]) -> Any:
-        """What lies at a place. Raises LookupError, with the name that is missing, where there is nothing."""
+        """The value at a place.
+
+        Raises
+        ------
+        LookupError
+            There is none. Its argument is the missing name.
+        """
         found: Any = self.values
         for name in place:
             if not isinstance(found, Mapping) or name not in found:
@@ -68,7 +75,7 @@ class Scope:
 
 
 class _Expression:
-    """One compiled `${...}`; `place` is set where it only names a place."""
+    """One compiled `${...}`. `place` is set if it only names a place."""
 
     __slots__ = ("_compiled", "_named", "_ranges", "place", "source")
 
@@ -86,7 +93,13 @@ class _Expression:
         self._ranges = {reference for reference, function in called if function in _ORDERED}
 
     def value(self, scope: Scope) -> Any:
-        """What it comes to in this scope. Raises ExpressionError."""
+        """The value in this scope.
+
+        Raises
+        ------
+        ExpressionError
+            There is none, or JSON cannot hold it.
+        """
         if self.place is None:
             return self._evaluated(scope)
         try:
@@ -95,7 +108,7 @@ class _Expression:
             raise ExpressionError(f"${{{self.source}}} has no value: there is no {error.args[0]!r}") from error
 
     def _evaluated(self, scope: Scope) -> Any:
-        activation = _ENVIRONMENT.Activation(self._what_it_names(scope))
+        activation = _ENVIRONMENT.Activation(self._named_values(scope))
         try:
             result = self._compiled.eval(activation)
         except RuntimeError as error:
@@ -107,8 +120,8 @@ class _Expression:
         except (TypeError, ValueError, RecursionError) as error:
             raise ExpressionError(f"${{{self.source}}} cannot be written as JSON: {error}") from error
 
-    def _what_it_names(self, scope: Scope) -> dict[str, Any]:
-        """All roots, with the named places in them as far as they exist."""
+    def _named_values(self, scope: Scope) -> dict[str, Any]:
+        """All roots, reduced to the places that the expression names and that exist."""
         values: dict[str, Any] = {root: {} for root in ROOTS}
         for place in self._named:
             value = _copied(place, scope.values, values)
@@ -123,7 +136,7 @@ class _Expression:
         return (reference for reference, _ in self._called())
 
     def _called(self) -> Iterator[tuple[Reference, str | None]]:
-        """Each place that is named, with the function that is called on it, if one is."""
+        """Each named place, and the function that the expression calls on it, if any."""
         strings = [(found.start(), found.end()) for found in _STRING.finditer(self.source)]
         for match in _REFERENCE.finditer(self.source):
             if any(start < match.start() < end for start, end in strings):
@@ -138,12 +151,12 @@ class _Expression:
 
 
 def _widest(places: set[Reference]) -> list[Reference]:
-    """The places that lie in none of the others."""
+    """The places that are not inside another of them."""
     return sorted(place for place in places if not any(place[:length] in places for length in range(1, len(place))))
 
 
 def _copied(place: Reference, source: Mapping[str, Any], target: dict[str, Any]) -> Any:
-    """Put what lies at a place, and the maps that lead to it, into `target`; return what was put last, or None."""
+    """Copy the value at a place, and the maps around it, into `target`. Return the last value copied, or None."""
     for name in place[:-1]:
         if name not in source:
             return None
@@ -158,16 +171,20 @@ def _copied(place: Reference, source: Mapping[str, Any], target: dict[str, Any])
 
 
 def _as_json(value: Any) -> Any:
-    """A value of CEL as it is after having been written as JSON and read again: bytes and times become text.
+    """A value of CEL as it would be after writing it as JSON and reading it again: bytes and times become text.
 
-    Maps are sorted: CEL's own order differs between two evaluations.
-    Raises ValueError for a number that JSON has no word for; its encoder would write null.
+    Maps are sorted, since CEL's own order differs between two evaluations.
+
+    Raises
+    ------
+    ValueError
+        The value contains a number that is not finite. The encoder would write null for it.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         if not isfinite(value):
-            raise ValueError(f"{value} is no finite number")
+            raise ValueError(f"{value} is not a finite number")
         return value
     if isinstance(value, list):
         return [_as_json(member) for member in value]
@@ -194,13 +211,19 @@ class Template:
         self._as_path = _escaped(source) if self.constant and isinstance(source, str) else None
 
     def render(self, scope: Scope) -> Any:
-        """The value for this scope. Raises ExpressionError where an expression has none."""
+        """The value in this scope.
+
+        Raises
+        ------
+        ExpressionError
+            An expression has no value.
+        """
         return self.source if self.constant else _render(self._compiled, scope)
 
     def render_path(self, scope: Scope) -> str:
-        """A URL path. Values are percent-encoded, so none of them can lead to another resource than was meant.
+        """A URL path. Values are percent-encoded, so that no value can change which resource the path names.
 
-        Only `operation.key` keeps its slashes, since it is made of three names of ours.
+        Only `operation.key` keeps its slashes, since the engine makes it.
         """
         if self._as_path is not None:
             return self._as_path
@@ -210,7 +233,7 @@ class Template:
         return text
 
     def references(self) -> list[Reference]:
-        """Every path its expressions name."""
+        """Every path that the expressions name."""
         return [reference for expression in _expressions(self._compiled) for reference in expression.references()]
 
 
@@ -242,10 +265,7 @@ def _compile_text(source: str) -> Any:
 
 
 def _end_of_placeholder(source: str, start: int) -> int:
-    """The index after the brace that closes the `${` at `start`; braces in strings do not count.
-
-    Raises ExpressionError.
-    """
+    """The index after the brace that closes the `${` at `start`. Braces in strings do not count."""
     open_braces = 0
     for token in _TOKEN.finditer(source, start + 1):
         open_braces += {"{": 1, "}": -1}.get(token[0], 0)
@@ -278,7 +298,7 @@ def _render(compiled: Any, scope: Scope) -> Any:
 
 
 def spelled(value: Any) -> str:
-    """A value inside text. A list or map has no spelling there; asking for one is a mistake worth an error."""
+    """A value inside text. Lists and maps are rejected: putting one into text is almost surely a mistake."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):

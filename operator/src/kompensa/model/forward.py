@@ -1,7 +1,7 @@
-"""Making effects: which step starts, what an action's outcome means, and when to turn back.
+"""The rules for making effects: which step starts, what an action's outcome means, and when the saga turns back.
 
-Turning back is decided at once but begun only when every call under way has an outcome (`stopping`): undoing around
-a moving call would be a guess.
+The decision to turn back takes effect in two stages. `stopping` is set immediately, and no new step starts.
+Compensation begins when no call is under way any more, since a call with no outcome yet cannot be undone safely.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from kompensa.model.scope import outputs_of_reply, result_of_saga
 
 
 def go_on(draft: Draft) -> None:
-    """Finish, turn back, or start every step that may start."""
+    """Finish, turn back, or start every step that is ready."""
     if not draft.saga.stopping and all_succeeded(draft.steps):
         _succeed(draft)
         return
-    _mind_the_deadline(draft)
+    _check_deadline(draft)
     if draft.saga.stopping:
         _turn_back_when_settled(draft)
     elif not draft.saga.suspended:
-        _start_what_may_start(draft)
+        _start_ready_steps(draft)
 
 
-def _start_what_may_start(draft: Draft) -> None:
+def _start_ready_steps(draft: Draft) -> None:
     for step in draft.definition.steps:
         state = draft.steps[step.index]
         if state.phase is StepPhase.WAITING:
@@ -43,8 +43,8 @@ def _start_what_may_start(draft: Draft) -> None:
 
 
 def all_succeeded(steps: Sequence[StepState]) -> bool:
-    """Whether an effect of each of them is there."""
-    for state in steps:  # a generator would cost a tenth of the whole transition
+    """Whether each of the steps succeeded."""
+    for state in steps:  # all() with a generator would cost a tenth of the whole transition
         if state.phase is not StepPhase.SUCCEEDED:
             return False
     return True
@@ -54,7 +54,7 @@ def _succeed(draft: Draft) -> None:
     try:
         draft.finish(Phase.SUCCEEDED, result=result_of_saga(draft.definition, draft.saga, draft.steps))
     except ExpressionError as error:
-        # Every effect is there: a result that cannot be told is no reason to undo them.
+        # Every effect is there. A result that cannot be computed is not a reason to undo them.
         draft.finish(Phase.SUCCEEDED, reason="ResultUnavailable", message=clipped(str(error)))
 
 
@@ -64,10 +64,10 @@ def _turn_back_when_settled(draft: Draft) -> None:
         draft.note("SagaCompensating", reason=draft.saga.reason, message=draft.saga.message)
 
 
-def _mind_the_deadline(draft: Draft) -> None:
-    """Before the point of no return: undo. Beyond it: tell, once, and go on.
+def _check_deadline(draft: Draft) -> None:
+    """If the deadline has passed, note it once. Before the point of no return, also decide to undo.
 
-    A saga that a person holds is left alone: if its time has run out by then, that is seen when it is resumed.
+    A suspended saga is left alone. When it is resumed, its deadline is checked again.
     """
     deadline = draft.saga.deadline_at
     if deadline is None or draft.now < deadline or draft.saga.suspended or draft.saga.stopping:
@@ -80,12 +80,12 @@ def _mind_the_deadline(draft: Draft) -> None:
 
 
 def beyond_return(definition: Definition, steps: Sequence[StepState]) -> bool:
-    """Whether a Retriable step has been started: from there a saga only goes forward."""
+    """Whether a Retriable step has been started. From then on, the saga only goes forward."""
     return any(step.retriable and steps[step.index].phase is not StepPhase.WAITING for step in definition.steps)
 
 
 def stop(draft: Draft, step: Step | None, *, reason: str, message: str) -> None:
-    """Decide to undo. The first cause is the one people are shown; nothing is tried again from here on."""
+    """Decide to undo. From now on no action is repeated. Only the first cause is recorded, and users see that one."""
     if draft.saga.stopping:
         return
     text = f"{step.name}: {message}" if step else message
@@ -105,9 +105,9 @@ def stop(draft: Draft, step: Step | None, *, reason: str, message: str) -> None:
 
 
 def cancel(draft: Draft, event: CancelAsked) -> None:
-    """Undo on request, where that is still possible. Who asks for undoing wants calls made: suspension ends.
+    """Undo on request, if that is still possible.
 
-    So does waiting for a person: a compensation that is parked is tried again, as `resume` does.
+    Undoing needs calls. So the request ends a suspension, and a parked compensation is tried again as by `resume`.
     """
     if beyond_return(draft.definition, draft.steps):
         draft.note("CancelRefused", reason="BeyondReturn", message="a step that cannot be undone has been started")
@@ -121,13 +121,13 @@ def cancel(draft: Draft, event: CancelAsked) -> None:
 
 
 def recovered(draft: Draft, step: Step) -> None:
-    """What was under way when the owner died may have been called, and its outcome is unknown.
+    """Go on with a step that was under way when the last owner died. Its call may have been made.
 
-    A participant that keeps replies by key is simply asked again. To any other one the retry policy applies: with one
-    attempt allowed, a crash must not make it two.
+    If the participant stores replies by key, it is called again. Otherwise the retry policy decides: if it allows one
+    attempt, a crash must not lead to a second one.
 
-    The retry of a keyed step is not written before it is sent. So a step that waits for its next attempt may have made
-    it already, in the life before.
+    The retry of a keyed step is not written before it is sent. So a step that waits for its next attempt may already
+    have made it before the crash.
     """
     state = draft.steps[step.index]
     if state.phase is StepPhase.RETRYING and draft.saga.replayed and step.keyed:
@@ -141,7 +141,7 @@ def recovered(draft: Draft, step: Step) -> None:
 
 
 def replied(draft: Draft, step: Step, event: Replied) -> None:
-    """What an action's outcome means."""
+    """Apply the outcome of an action."""
     match event.outcome:
         case Outcome.SUCCEEDED:
             _succeeded(draft, step, event)
@@ -165,10 +165,11 @@ def replied(draft: Draft, step: Step, event: Replied) -> None:
 
 
 def probed(draft: Draft, step: Step, event: Probed) -> None:
-    """What the participant says became of an action whose outcome was unknown.
+    """Apply the answer to a probe, about an action whose outcome was unknown.
 
-    Absent is no proof: the request may still be on its way. Compensating leaves a tombstone that will refuse it. Failed
-    is one where the participant keeps replies by key: it speaks of all attempts, and of those still on their way.
+    Absent does not prove that there is no effect: the request may still be on its way. The compensation leaves a
+    tombstone that refuses it. Failed is a proof if the participant stores replies by key. The stored reply is then the
+    answer to all attempts, even to those that are still on their way.
     """
     match event.outcome:
         case Outcome.SUCCEEDED:
@@ -183,7 +184,7 @@ def probed(draft: Draft, step: Step, event: Probed) -> None:
 
 
 def _succeeded(draft: Draft, step: Step, event: Replied | Probed) -> None:
-    """The effect is there. `event.message`, if any, says why its reply is no JSON object."""
+    """Record that the effect is there. `event.message`, if any, says why the reply is not a JSON object."""
     try:
         outputs = outputs_of_reply(draft.saga, step, event.reply or {})
     except ExpressionError as error:
@@ -205,10 +206,11 @@ def _succeeded(draft: Draft, step: Step, event: Replied | Probed) -> None:
 
 
 def _failed(draft: Draft, step: Step, *, reason: str, message: str, proven: bool) -> None:
-    """A refusal proves that nothing was kept, unless an attempt before it may have had its effect unseen.
+    """Turn back after a refusal. A Retriable step cannot turn back, so it is parked.
 
-    It may be refused because of that attempt: as "already exists", or by a participant that compares the bodies sent
-    under one key and finds, rightly or not, that this one differs. Undoing what is not there costs one call.
+    `proven`: no earlier attempt can have had an effect. Otherwise the refusal may be a consequence of that effect, for
+    example "already exists". Or the participant compared the bodies of two attempts and found a difference. Then the
+    step is compensated too, which costs one call if there is nothing to undo.
     """
     state = draft.steps[step.index]
     if step.retriable:
@@ -235,11 +237,11 @@ def _misconfigured(draft: Draft, step: Step, event: Replied) -> None:
     elif draft.steps[step.index].maybe:
         _give_up(draft, step)
     else:
-        _failed(draft, step, reason=reason, message=message, proven=True)  # not taken up, and it was the only attempt
+        _failed(draft, step, reason=reason, message=message, proven=True)  # rejected, and it was the only attempt
 
 
 def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: float, sent: bool = True) -> None:
-    """Try again if the policy allows it. Only a call that was sent may have had an effect."""
+    """Try again if the retry policy allows it. `sent`: the call was sent, so it may have had an effect."""
     maybe = sent or draft.steps[step.index].maybe
     outcome = Outcome.UNKNOWN if maybe else Outcome.NOT_SENT
     state = draft.set_step(step, maybe=maybe, outcome=outcome, reason=reason, message=clipped(message))
@@ -258,11 +260,11 @@ def _unknown(draft: Draft, step: Step, *, reason: str, message: str, at_least: f
 
 
 def _budget_is_spent(step: Step, state: StepState, *, at: float) -> bool:
-    """No attempt left, or none that would start within the step's total time-out."""
+    """Whether no attempt is left, or the next one would start after the step's total time-out."""
     if state.attempts - state.budget_start >= step.retry_policy.maximum_attempts:
         return True
     if step.total_timeout is None or state.started_at is None or state.budget_start > 0:
-        return False  # who resumes a parked step gives it another chance, however late it is
+        return False  # a person resumed the parked step, which allows new attempts even after the time-out
     return at > state.started_at + step.total_timeout
 
 
@@ -276,7 +278,7 @@ def _ask_or_give_up(draft: Draft, step: Step) -> None:
 
 
 def _never_sent(draft: Draft, step: Step) -> None:
-    """No attempt, of any life, left this engine: there is nothing to undo."""
+    """Give up on a step of which no attempt was sent, before or after a crash. There is nothing to undo."""
     state = draft.steps[step.index]
     message = f"not sent in {state.attempts} attempts: {state.message}"
     _cannot_be_completed(draft, step, reason=state.reason or "NotSent", message=message, effect=False)
@@ -291,7 +293,7 @@ def _give_up(draft: Draft, step: Step, *, said_by_probe: str | None = None) -> N
 
 
 def _cannot_be_completed(draft: Draft, step: Step, *, reason: str, message: str, effect: bool = True) -> None:
-    """Turn back, or park a step that cannot be undone. If the action may have had its effect, it is undone too."""
+    """Turn back, or park a step that cannot be undone. `effect`: the action may have had its effect, so undo it too."""
     if step.retriable:
         draft.park(step, StepPhase.PARKED, reason=reason, message=message)
         return

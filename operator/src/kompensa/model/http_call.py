@@ -1,7 +1,7 @@
-"""Calls over HTTP: as a definition declares them, compiled, and ready to be sent.
+"""Calls over HTTP, in three forms: as declared (`HttpSpec`), compiled (`HttpCall`), ready to be sent (`HttpMessage`).
 
-This is one member of the unions in `calls`. The rules of a saga, its journal and the engine know only the unions, so
-another way of calling a participant is added by a module like this one and a transport for it.
+These are members of the unions in `calls`. The rules of a saga, its journal and the engine know only the unions. So a
+module like this one and a transport add another way of calling a participant.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 
 
 class HttpSpec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """A request, with `${...}` in path, headers and body."""
+    """A request as declared. Path, headers and body may contain `${...}`."""
 
     method: Method = "POST"
     path: Path
@@ -30,14 +30,14 @@ class HttpSpec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
     body: Any | UnsetType = UNSET
 
     def templates(self) -> Iterator[tuple[str, Any]]:
-        """Each field that may have `${...}`, with what is written there."""
+        """Each field that may contain `${...}`: its name and its declared value."""
         yield "path", self.path
         yield "headers", self.headers
         if self.body is not UNSET:
             yield "body", self.body
 
     def findings(self) -> Iterator[str]:
-        """What no participant would understand."""
+        """The mistakes that make the request invalid HTTP."""
         for name in self.headers:
             if not _TOKEN.fullmatch(name):
                 yield (
@@ -46,7 +46,13 @@ class HttpSpec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
                 )
 
     def compiled(self) -> HttpCall:
-        """Ready to be rendered for each saga. Raises ExpressionError if a template is wrong."""
+        """The request with its templates compiled.
+
+        Raises
+        ------
+        ExpressionError
+            A template is not valid.
+        """
         return HttpCall(
             method=self.method,
             path=Template(self.path),
@@ -64,7 +70,13 @@ class HttpCall(Struct, frozen=True, kw_only=True):
     body: Template | None = None
 
     def rendered(self, scope: Scope) -> HttpMessage:
-        """The request of one saga. Raises ExpressionError if a template has no value for it."""
+        """The request with the values of one saga.
+
+        Raises
+        ------
+        ExpressionError
+            A template has no value for this saga.
+        """
         return HttpMessage(
             method=self.method,
             path=self.path.render_path(scope),
@@ -73,13 +85,13 @@ class HttpCall(Struct, frozen=True, kw_only=True):
         )
 
     def _rendered_headers(self, scope: Scope) -> dict[str, str]:
-        """A header whose value comes out empty is not sent, so that an expression can leave it out."""
+        """The headers. One with an empty value is left out, so that an expression can decide whether to send it."""
         values = {name: _one_line(spelled(template.render(scope))) for name, template in self.headers.items()}
         return {name: value for name, value in values.items() if value}
 
 
 class HttpMessage(Struct, frozen=True, kw_only=True):
-    """What is sent. `body` is encoded JSON, empty for none."""
+    """A request ready to be sent. `body` is encoded JSON, or empty."""
 
     method: str
     path: str
@@ -88,7 +100,7 @@ class HttpMessage(Struct, frozen=True, kw_only=True):
 
 
 class HttpEndpoint(Struct, frozen=True):
-    """Where a participant is called over HTTP: the URL that the paths of its calls are appended to."""
+    """The address of a participant that is called over HTTP. The paths of its calls are appended to `url`."""
 
     url: str
 

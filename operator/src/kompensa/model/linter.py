@@ -1,7 +1,7 @@
-"""What is wrong with a definition, all of it at once, before any saga runs by it.
+"""All mistakes in a definition, found before a saga runs by it.
 
-Each finding names the place, what is wrong and what to do. How the steps hang together is judged here; what their
-templates may name, in `template_linter`, as far as the order of the steps is known.
+Each finding names the place, the mistake and the remedy. This module checks the steps and the order between them.
+`template_linter` checks their `${...}`, which is possible only if the order of the steps is valid.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from kompensa_common.durations import seconds
 
 
 def lint(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> list[str]:
-    """Every finding; empty when the definition can be run."""
-    order = [*_names(spec)] or [*_dependencies(spec)]  # a name used twice says nothing about the order
+    """Return every finding. There is none if the definition can be run."""
+    order = [*_names(spec)] or [*_dependencies(spec)]  # dependsOn is ambiguous while a name is used twice
     alone = [
         *_participants(spec, participants),
         *_compensations(spec),
@@ -25,7 +25,7 @@ def lint(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) 
         *_intervals(spec),
     ]
     if order:
-        return [*order, *alone]  # what ran before a step cannot be told, so nothing is said that depends on it
+        return [*order, *alone]  # the other checks need to know which steps run before a step
     before = ancestors(dependencies(spec))
     keyed = {name for name, participant in participants.items() if participant.idempotency == "Keyed"}
     return [*alone, *_returns(spec, before), *TemplateLinter(spec, before, keyed).findings()]
@@ -45,7 +45,7 @@ def _dependencies(spec: SagaDefinitionSpec) -> Iterator[str]:
         for parent in parents:
             if parent not in waits:
                 known = ", ".join(other for other in waits if other != name)
-                yield f"step {name}: dependsOn names {parent}, which is no step of this definition (known: {known})"
+                yield f"step {name}: dependsOn names {parent}, which is not a step of this definition (known: {known})"
     try:
         TopologicalSorter(waits).prepare()
     except CycleError as error:
@@ -71,7 +71,7 @@ def _compensations(spec: SagaDefinitionSpec) -> Iterator[str]:
 
 
 def _returns(spec: SagaDefinitionSpec, before: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    """Once a Retriable step has started nothing may fail any more, so all that can fail comes before it."""
+    """After a Retriable step has started, the saga cannot turn back. So all steps that may fail come before it."""
     compensatable = [step.name for step in spec.steps if step.kind == "Compensatable"]
     for step in spec.steps:
         not_awaited = [name for name in compensatable if name not in before[step.name]]

@@ -1,4 +1,4 @@
-"""Which step waits for which: by name, from a spec."""
+"""Which step waits for which other step, by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kompensa.model.specs import SagaDefinitionSpec
 
 
 def dependencies(spec: SagaDefinitionSpec) -> dict[str, list[str]]:
-    """For each step what it waits for: as declared, or the step before it in the list."""
+    """For each step, the steps that it waits for: those in dependsOn, or else the step before it in the list."""
     found: dict[str, list[str]] = {}
     before: list[str] = []
     for step in spec.steps:
@@ -21,7 +21,13 @@ def dependencies(spec: SagaDefinitionSpec) -> dict[str, list[str]]:
 
 
 def ancestors(waits: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
-    """For each step, every step that has surely succeeded when it starts. Raises graphlib.CycleError."""
+    """For each step, every step that has succeeded by the time it starts.
+
+    Raises
+    ------
+    graphlib.CycleError
+        Steps wait for each other.
+    """
     found: dict[str, frozenset[str]] = {}
     for name in TopologicalSorter(waits).static_order():
         found[name] = frozenset(waits[name]).union(*(found[parent] for parent in waits[name]))
@@ -29,7 +35,13 @@ def ancestors(waits: Mapping[str, Sequence[str]]) -> dict[str, frozenset[str]]:
 
 
 def chain_lengths(waits: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """For each step, the length of the longest chain of steps it waits for. Raises graphlib.CycleError."""
+    """For each step, the length of the longest chain of steps that it waits for.
+
+    Raises
+    ------
+    graphlib.CycleError
+        Steps wait for each other.
+    """
     found: dict[str, int] = {}
     for name in TopologicalSorter(waits).static_order():
         found[name] = max((found[parent] + 1 for parent in waits[name]), default=0)

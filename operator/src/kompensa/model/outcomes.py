@@ -1,7 +1,9 @@
-"""What is known of an effect after a call. A transport turns replies into outcomes; the rules read nothing else.
+"""Outcomes: how much is known about an effect after a call.
 
-The whole point is `UNKNOWN`: a time-out, a reset connection, a 5xx or a 429 says nothing about whether the effect
-took place, so neither "done" nor "not done" may be concluded from it.
+A transport turns each reply into an outcome, and the rules of a saga read nothing else.
+
+The important one is `UNKNOWN`. After a time-out, a reset connection, a 5xx or a 429, the effect may or may not have
+taken place. The rules must then assume neither.
 """
 
 from __future__ import annotations
@@ -10,23 +12,24 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What is known of an effect after a call."""
+    """How much is known about an effect after a call."""
 
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
-    """Refused by the business; the participant kept nothing."""
+    """The participant refused the call for a business reason. There is no effect."""
     UNKNOWN = "Unknown"
+    """The call may or may not have had its effect, for example after a time-out."""
     MISCONFIGURED = "Misconfigured"
-    """The call itself is wrong (address, credentials). Repeating it would only hammer the participant."""
+    """The call itself is wrong, for example its path or its token. Repeating it cannot help."""
     NOT_SENT = "NotSent"
-    """Nothing of the request left this engine (connection refused, name unknown): this call had no effect. Whatever
-    may have been sent is UNKNOWN, for example when a connection that is already open is reset."""
+    """Nothing of the request left this engine, for example because the connection was refused or the name is unknown.
+    This call had no effect. If a part may have been sent, the outcome is UNKNOWN."""
     ABSENT = "Absent"
-    """Only from a probe: the participant has never seen the call."""
+    """Only as the answer to a probe: the participant has not seen the call."""
 
 
 class Direction(StrEnum):
-    """Whether a call makes an effect or undoes it. Part of the idempotency key."""
+    """Whether a call makes an effect or undoes it. The idempotency key contains the direction."""
 
     ACTION = "action"
     COMPENSATION = "compensation"

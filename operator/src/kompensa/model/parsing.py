@@ -1,8 +1,9 @@
-"""From YAML to the model: decode a spec, then compile a definition with what its participants declare.
+"""From YAML to the model: decode a spec, then compile a definition.
 
-A spec that cannot be decoded is refused in one line: which field, what was expected, an example. A definition is
-compiled with the participants as they are declared at that moment: their idempotency and time-outs become part of
-the revision, so a running saga keeps them.
+If a spec cannot be decoded, the error names the field, what was expected and an example, in one line.
+
+A definition is compiled together with its participants as they are declared at that moment. Their idempotency and
+time-outs become part of the revision, so a running saga keeps them.
 """
 
 from __future__ import annotations
@@ -44,17 +45,23 @@ _IN_WORDS = {
     DURATION: f"a duration, for example {EXAMPLES}",
     URL: "an address such as http://inventory.shop.svc:8080",
 }
-"""msgspec names the pattern that was missed; people need to know what it means."""
+"""By pattern, what it means. msgspec's own message shows only the pattern."""
 _CHOICES = {"kind": Kind, "idempotency": Idempotency, "method": Method, "deletionPolicy": DeletionPolicy}
-"""Nor does it tell which values there are."""
+"""By field, its allowed values. msgspec's own message does not list them."""
 
 
 class SpecError(ValueError):
-    """A spec that cannot be read. The message gives the field and what was expected."""
+    """A spec cannot be decoded. The message gives the field and the expected form."""
 
 
 def parse_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
-    """Read a Participant's spec, and see that its URL can be called. Raises SpecError."""
+    """Decode a Participant's spec, and check that its URL can be called.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be decoded, or its URL cannot be called.
+    """
     parsed = read_participant(spec)
     if LOGIN_IN_URL.match(parsed.url):
         raise SpecError(
@@ -67,20 +74,38 @@ def parse_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
 
 
 def read_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
-    """Read a Participant's spec that was taken before. Raises SpecError.
+    """Decode a Participant's spec that was accepted before.
 
-    An earlier version may have taken a URL that is refused now; its sagas are recovered nevertheless.
+    An earlier version of Kompensa may have accepted a URL that this one rejects. The participant's sagas must go on, so
+    the URL is not checked.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be decoded.
     """
     return _convert(spec, ParticipantSpec)
 
 
 def parse_definition(spec: Mapping[str, Any]) -> SagaDefinitionSpec:
-    """Read a SagaDefinition's spec. Raises SpecError; what it means is checked by `linter.lint`."""
+    """Decode a SagaDefinition's spec. `linter.lint` checks the rest.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be decoded.
+    """
     return _convert(spec, SagaDefinitionSpec)
 
 
 def parse_saga(spec: Mapping[str, Any]) -> SagaSpec:
-    """Read a Saga's spec. Raises SpecError."""
+    """Decode a Saga's spec.
+
+    Raises
+    ------
+    SpecError
+        The spec cannot be decoded.
+    """
     return _convert(spec, SagaSpec)
 
 
@@ -105,10 +130,14 @@ def _in_words(detail: str, *, field: str) -> str:
 def compile_definition(
     *, namespace: str, name: str, spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]
 ) -> Definition:
-    """Compile a definition in which `linter.lint` found nothing wrong.
+    """Compile a definition in which `linter.lint` found no mistake.
 
-    Takes a fifth of a millisecond an expression, so it is done once a revision. Raises ExpressionError, SchemaError
-    or KeyError where the definition was not linted.
+    This takes a fifth of a millisecond for each expression, so it is done once for each revision.
+
+    Raises
+    ------
+    ExpressionError, SchemaError, KeyError
+        The definition was not linted.
     """
     waits = dependencies(spec)
     depths = chain_lengths(waits)

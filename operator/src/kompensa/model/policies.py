@@ -1,7 +1,7 @@
 """How long to wait before a call is repeated.
 
-Jitter is derived from the saga, the step and the attempt instead of a random source: the transition function stays
-pure, a replay waits the same time, and different sagas still spread out.
+Jitter is computed from the saga, the step and the attempt instead of taken from a random source. So `advance` stays
+pure, a replay waits as long as before, and different sagas still do not retry at the same moment.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from zlib import crc32
 from msgspec import Struct
 
 LARGEST_EXPONENT = 64
-"""Beyond any maximum interval; a float would overflow long before the attempts end."""
+"""Larger exponents would overflow a float. The maximum interval is reached long before."""
 
 
 class RetryPolicy(Struct, frozen=True, kw_only=True):
-    """When and how often a call whose outcome is unknown is repeated. Intervals in seconds.
+    """When and how often a call is repeated if its outcome is unknown. Intervals are in seconds.
 
-    `maximum_attempts` counts the first call. `jitter` is the share by which an interval may be shortened or
-    lengthened (0.2 = ±20 %).
+    Attributes
+    ----------
+    maximum_attempts
+        Includes the first call.
+    jitter
+        The share by which an interval may be shortened or lengthened, for example 0.2 for 20 %.
     """
 
     initial_interval: float = 0.2
@@ -29,9 +33,16 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
 
 
 def interval(policy: RetryPolicy, *, seed: str, attempt: int, at_least: float = 0.0) -> float:
-    """Seconds to wait after attempt number `attempt` (from 1); `at_least` is what the participant asked for.
+    """Seconds to wait after an attempt. The result is at most the maximum interval with its jitter, or `at_least`.
 
-    At most the maximum interval with its jitter, or what the participant asked for.
+    Parameters
+    ----------
+    seed
+        Names the call, for example by saga and step. Different seeds get different jitter.
+    attempt
+        Number of the attempt, from 1.
+    at_least
+        Seconds for which the participant asked not to be called.
     """
     exponent = min(max(attempt, 1) - 1, LARGEST_EXPONENT)
     bounded = min(policy.initial_interval * policy.backoff_coefficient**exponent, policy.maximum_interval)

@@ -1,4 +1,4 @@
-"""From a command and a saga's state to the request that is sent. Pure; sending is the transport's work."""
+"""From a command and a saga's state to a request. The transport sends it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ from kompensa.model.scope import operation_key, operation_values, outputs_of_ste
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One attempt. `message` is what to send, `key` the idempotency key, `timeout` is in seconds.
+    """One attempt to call a participant.
 
-    `only`: the retry policy allows no other attempt.
+    Attributes
+    ----------
+    key
+        The idempotency key.
+    timeout
+        Seconds within which the whole reply must arrive.
+    only
+        The retry policy allows no further attempt.
     """
 
     step: str
@@ -32,28 +39,46 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 def action_request(definition: Definition, saga: Saga, step: Step, attempt: int) -> Request:
-    """The step's action. Raises ExpressionError where a template has no value for this saga."""
+    """The request for the step's action.
+
+    Raises
+    ------
+    ExpressionError
+        A template has no value for this saga.
+    """
     return _request(definition, saga, step, step.action, Direction.ACTION, attempt)
 
 
 def compensation_request(definition: Definition, saga: Saga, step: Step, attempt: int) -> Request:
-    """The step's compensation. Raises ExpressionError where a template has no value for this saga."""
+    """The request for the step's compensation.
+
+    Raises
+    ------
+    ExpressionError
+        The step has none, or a template has no value for this saga.
+    """
     if step.compensation is None:
         raise ExpressionError(f"step {step.name} has no compensation")
     return _request(definition, saga, step, step.compensation, Direction.COMPENSATION, attempt)
 
 
 def probe_request(definition: Definition, saga: Saga, step: Step, attempt: int) -> Request:
-    """The question what became of the step's action. Raises ExpressionError as the others do."""
+    """The request that asks whether the step's action took place.
+
+    Raises
+    ------
+    ExpressionError
+        The step has no probe, or a template has no value for this saga.
+    """
     if step.probe is None:
         raise ExpressionError(f"step {step.name} has no probe")
     return _request(definition, saga, step, step.probe, Direction.ACTION, attempt)
 
 
 def unsendable(command: CallAction | CallCompensation | CallProbe, error: ExpressionError) -> Replied | Probed:
-    """The event to feed back when a command's request cannot be built: nothing was sent, so nothing took effect.
+    """The event for a command whose request cannot be built. Nothing was sent, so there is no effect.
 
-    A definition is frozen and so are its values, hence trying again would not help: an action counts as refused.
+    The definition and the values do not change, so another attempt would fail too. An action counts as refused.
     """
     match command:
         case CallProbe():

@@ -13,7 +13,7 @@ LENGTH = 12
 
 
 def revision_of(spec: SagaDefinitionSpec, participants: Mapping[str, ParticipantSpec]) -> str:
-    """Twelve hex digits. A participant's address is not part of it: a service may move under a running saga."""
+    """Twelve hex digits. They do not depend on a participant's URL, which may change while a saga runs."""
     declared = {
         step.participant_ref.name: (
             participants[step.participant_ref.name].idempotency,

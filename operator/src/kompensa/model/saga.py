@@ -1,6 +1,6 @@
-"""The state of one saga: everything the journal keeps, and all that `advance` needs to go on.
+"""The state of one saga. The journal keeps it, and `advance` needs nothing else to go on.
 
-Immutable; a transition makes a new one. Times are seconds since the epoch (UTC), as the caller's clock gives them.
+States are immutable: each transition makes a new one. Times are seconds since the epoch (UTC) of the caller's clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kompensa.model.outcomes import Outcome
 
 
 class Phase(StrEnum):
-    """Where a saga stands. Suspension is a flag of its own (`Saga.suspended`): sagas are held in either direction."""
+    """The phase of a saga. Suspension is a separate flag (`Saga.suspended`): both directions can be suspended."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -26,18 +26,18 @@ class Phase(StrEnum):
 
 
 class Stage(Enum):
-    """What is to be expected of a saga in a phase."""
+    """A coarser view of a phase: how a saga in it goes on."""
 
     NOT_ACCEPTED = auto()
     MOVING = auto()
     """It goes on by itself."""
     WAITING_FOR_A_PERSON = auto()
     TERMINAL = auto()
-    """It has ended, once and for all."""
+    """It has ended and never changes again."""
 
 
 def stage_of(phase: Phase) -> Stage:
-    """The stage of a phase. All sets of phases derive from this function, so a new phase is classified here only."""
+    """The stage of a phase. All sets of phases come from this function, so a new phase is classified only here."""
     match phase:
         case Phase.PENDING:
             return Stage.NOT_ACCEPTED
@@ -58,51 +58,52 @@ def _phases(*stages: Stage) -> frozenset[Phase]:
 MOVING = _phases(Stage.MOVING)
 """The saga makes calls, or waits for its next attempt, unless a person holds it."""
 TERMINAL = _phases(Stage.TERMINAL)
-"""The saga has ended; nothing changes any more."""
+"""The saga has ended and never changes again."""
 RESTING = _phases(Stage.TERMINAL, Stage.WAITING_FOR_A_PERSON)
-"""Nothing happens unless a person acts: `TERMINAL` and InterventionRequired. A client that waits stops here."""
+"""Nothing happens unless a person acts: `TERMINAL` and InterventionRequired. Here clients stop waiting for a saga."""
 UNFINISHED = frozenset(Phase) - RESTING
-"""The saga is due to go on: Pending and `MOVING`."""
+"""The saga still goes on by itself: Pending and `MOVING`."""
 
 
 class StepPhase(StrEnum):
-    """Where a step stands."""
+    """The phase of a step."""
 
     WAITING = "Waiting"
     CALLING = "Calling"
-    """The action may be under way: intent is recorded, the outcome is not."""
+    """The action may be under way: the intent to call it is recorded, its outcome is not known yet."""
     RETRYING = "Retrying"
-    """The last outcome was unknown; `due` says when it is called again."""
+    """The outcome of the last attempt was unknown. `due` says when the action is called again."""
     PROBING = "Probing"
-    """Retries are used up; the participant is asked what became of the action."""
+    """No retry is left, and the participant is being asked whether the action took place."""
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
-    """It had no effect: the participant refused it and kept nothing, or no attempt was sent."""
+    """The action had no effect: the participant refused it, or no attempt was sent."""
     UNKNOWN = "Unknown"
-    """Given up on while its effect may be there; will be compensated."""
+    """The action will not be called again, but may have had its effect. It will be compensated."""
     UNDOING = "Undoing"
     UNDO_RETRYING = "UndoRetrying"
     UNDONE = "Undone"
     PARKED = "Parked"
-    """Waits for a person: the action could not be completed."""
+    """The action could not be completed, and the step waits for a person."""
     UNDO_PARKED = "UndoParked"
-    """Waits for a person: the compensation could not be completed."""
+    """The compensation could not be completed, and the step waits for a person."""
 
 
 class Activity(Enum):
-    """What a step waits for."""
+    """The thing that a step waits for."""
 
     NONE = auto()
     """It has not started, or it is over."""
     CALL = auto()
     """A call is under way."""
     BACK_OFF = auto()
-    """The time of the next attempt."""
+    """The next attempt is due later."""
     PERSON = auto()
+    """A person has to act."""
 
 
 class StepTraits(NamedTuple):
-    """What the rules ask about a phase. `effect`: the action's effect may be there, and nothing undoes it yet."""
+    """Properties of a step's phase. `effect`: the action's effect may be there, and no call is undoing it yet."""
 
     activity: Activity
     undoing: bool = False
@@ -110,7 +111,7 @@ class StepTraits(NamedTuple):
 
 
 def traits_of(phase: StepPhase) -> StepTraits:
-    """The traits of a phase. All sets of step phases derive from this function: a new one is classified here only."""
+    """The traits of a phase. All sets of step phases come from this function, so a new one is classified only here."""
     match phase:
         case StepPhase.WAITING | StepPhase.FAILED:
             return StepTraits(Activity.NONE)
@@ -144,27 +145,39 @@ def _step_phases(*activities: Activity, undoing: bool | None = None) -> frozense
 IN_FLIGHT = _step_phases(Activity.CALL)
 """A call of the step is under way: its action, its probe or its compensation."""
 ACTION_UNDER_WAY = _step_phases(Activity.CALL, undoing=False)
-"""A call of the action, or the question what became of it, is under way."""
+"""A call of the step is under way: its action or its probe."""
 AT_WORK = _step_phases(Activity.CALL, Activity.BACK_OFF)
 """The step goes on by itself."""
 TO_BE_TRIED = _step_phases(Activity.BACK_OFF, Activity.PERSON, undoing=False)
-"""The action was called, and is called again if nothing stops it."""
+"""The action was called without success, and is to be called again."""
 UNDO_UNDER_WAY = _step_phases(Activity.CALL, Activity.BACK_OFF, undoing=True)
 """The step is being compensated."""
 PARKED_STEPS = _step_phases(Activity.PERSON)
 """The step waits for a person."""
 MAY_HAVE_EFFECT = frozenset(phase for phase in StepPhase if traits_of(phase).effect)
-"""The action's effect may be there, and is to be undone if the saga turns back."""
+"""The action's effect may be there, and must be undone if the saga turns back."""
 
 
 class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of one saga.
 
-    `order` is the number of its first attempt among all steps (1, 2, ...), which is the order of effects that
-    compensation reverses. `attempts` counts action calls over the step's life; `budget_start` is the number at which
-    the retry policy began to count, moved when a person resumes a parked step. `maybe` remembers that an earlier
-    attempt, of this life or of one before a crash, may have had its effect, so that a call which is then refused as
-    wrong, or is not sent, does not prove that there is none. `outcome` is the action's, kept while it is undone.
+    Attributes
+    ----------
+    outcome
+        The outcome of the action. It stays while the step is undone.
+    order
+        The number of the step's first attempt among all steps: 1, 2, and so on. Compensation goes in reverse order.
+    attempts, undo_attempts
+        The number of calls of the action and of the compensation so far.
+    budget_start, undo_budget_start
+        The number of calls at which the retry policy began to count. It moves when a person resumes a parked step.
+    maybe
+        An earlier attempt, before or after a crash, may have had its effect. So if a later attempt is refused or is
+        not sent, this does not prove that there is no effect.
+    due
+        When the step is called again.
+    reason, message
+        Why the step is not successful or not compensated.
     """
 
     phase: StepPhase = StepPhase.WAITING
@@ -185,7 +198,7 @@ class StepState(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class StepChanges(TypedDict, total=False):
-    """The fields of a StepState that a rule may change, so that mypy finds a misspelt one. A test compares the two."""
+    """The fields of a StepState that a rule may change. mypy reports a misspelt one. A test compares both classes."""
 
     phase: StepPhase
     outcome: Outcome | None
@@ -207,10 +220,19 @@ class StepChanges(TypedDict, total=False):
 class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run of a definition.
 
-    `stopping` is set when it has been decided to undo while calls are still under way: nothing new starts, and
-    compensation begins once they have settled. `replayed` says that the saga was recovered under lazy journalling,
-    so that steps recorded as waiting may have run in an earlier life (see `durability`). `cause`, `reason` and
-    `message` say why it is undone; why it is parked is said by the parked step.
+    Attributes
+    ----------
+    suspended
+        A user asked to make no new call.
+    stopping
+        The saga will be undone, but calls are still under way. No step starts. Compensation begins after those calls.
+    replayed
+        The saga was recovered under lazy journalling. Steps that are recorded as waiting may have run before the crash
+        (see `durability`).
+    cause
+        Index of the step that `reason` and `message` are about.
+    reason, message
+        Why the saga is undone. If it is parked, the parked step says why.
     """
 
     id: str
@@ -228,7 +250,6 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline_at: float | None = None
     ended_at: float | None = None
     cause: int | None = None
-    """Index of the step that the reason is about."""
     reason: str | None = None
     message: str | None = None
     result: dict[str, Any] | None = None
@@ -239,14 +260,15 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def settled(self) -> bool:
-        """No call of any step is under way."""
+        """Whether no call of any step is under way."""
         return not any(step.phase in IN_FLIGHT for step in self.steps)
 
     @property
     def wake_at(self) -> float | None:
-        """When the saga must be looked at again without any event, or None.
+        """The time of the next `TimerDue`: the next attempt or the deadline, whichever is earlier.
 
-        None while a person holds it: what came due meanwhile, the deadline too, is looked at when it is resumed.
+        None if there is none, and while the saga is suspended or parked. When it is resumed, attempts and the deadline
+        that came due meanwhile are handled.
         """
         if self.suspended or self.phase not in MOVING:
             return None
@@ -257,7 +279,7 @@ class Saga(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Explanation(TypedDict, total=False):
-    """What is said about a saga's end."""
+    """The fields of a Saga that explain its end."""
 
     reason: str | None
     message: str | None
@@ -265,7 +287,7 @@ class Explanation(TypedDict, total=False):
 
 
 class SagaChanges(Explanation, total=False):
-    """The fields of a Saga that a rule may change; the others are what the saga was started with."""
+    """The fields of a Saga that a rule may change. The others are fixed when the saga starts."""
 
     phase: Phase
     suspended: bool
@@ -287,7 +309,7 @@ def new_saga(
     saga_input: dict[str, Any],
     now: float,
 ) -> Saga:
-    """A saga that has not been accepted yet: `advance` it with `Accepted` to start it."""
+    """A saga that has not been accepted yet. To start it, call `advance` with `Accepted`."""
     return Saga(
         id=saga_id,
         namespace=namespace,

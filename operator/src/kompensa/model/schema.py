@@ -14,7 +14,7 @@ from kompensa.model.bounds import unusable
 FINDINGS_SHOWN = 5
 LONGEST_FINDING = 200
 LEAVES_OPEN = frozenset({"$dynamicRef", "anyOf", "oneOf", "if", "patternProperties", "dependentSchemas"})
-"""Keywords by which other members than those of `properties` may be described."""
+"""Keywords that may describe members that are not in `properties`."""
 _ANYTHING: Mapping[str, Any] = {"additionalProperties": True}
 _OUTSIDE = re.compile(r"Resource ('.*?') is not present in a registry")
 
@@ -24,10 +24,10 @@ class SchemaError(ValueError):
 
 
 class InputSchema:
-    """A compiled schema; cheap to ask, made once for each revision.
+    """A compiled schema, made once for each revision.
 
-    References to other documents are rejected: a definition's author must not make the engine fetch addresses or read
-    files.
+    References to other documents are rejected. Otherwise the author of a definition could make the engine fetch URLs or
+    read files.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ class InputSchema:
             raise SchemaError(_in_words(error)) from error
 
     def findings(self, value: Any) -> list[str]:
-        """What does not fit, each as `path: what was expected`; empty when all fits. At most a handful."""
+        """The first few reasons why the value does not match, each as `path: reason`. Empty if it matches."""
         if self._validator.is_valid(value):
             fault = unusable(value)
             return [f"(the input itself): {fault}"] if fault else []
@@ -51,7 +51,7 @@ class InputSchema:
         return found
 
     def declares(self, path: Sequence[str]) -> bool:
-        """Whether `input.<path>` can exist by this schema. What the schema leaves open counts as declared."""
+        """Whether the schema allows `input.<path>`. If the schema does not say, the answer is yes."""
         parts = self._parts([self.source])
         for name in path:
             found = [part["properties"][name] for part in parts if name in _properties(part)]
@@ -61,9 +61,9 @@ class InputSchema:
         return True
 
     def _parts(self, nodes: Sequence[Any]) -> list[Mapping[str, Any]]:
-        """All schemas that hold for one value: the nodes, where their `$ref`s lead, and the members of their `allOf`s.
+        """All schemas that one value must match: the nodes, the targets of their `$ref`s, members of their `allOf`s.
 
-        References may form a circle, so each schema is taken once.
+        References may form a circle, so each schema is visited once.
         """
         parts: list[Mapping[str, Any]] = []
         waiting = list(nodes)
@@ -78,9 +78,10 @@ class InputSchema:
         return parts
 
     def _referred(self, reference: str) -> Any:
-        """The schema that a reference into this document leads to, such as `#/$defs/address`.
+        """The schema that a reference into this document names, for example `#/$defs/address`.
 
-        An anchor or a URL of this very document leaves everything open: nothing is reported rather than a wrong thing.
+        An anchor or a URL of this document is not followed. It counts as a schema that allows any member, so that the
+        linter does not report a mistake where there is none.
         """
         if reference != "#" and not reference.startswith("#/"):
             return _ANYTHING
@@ -97,10 +98,10 @@ def _properties(part: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_open(parts: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether schemas that all hold for one value allow members that none of them names.
+    """Whether a value that must match all these schemas may have members that none of them names.
 
-    By the standard they do unless one of them forbids it. But an author who lists properties and then reads another
-    one has almost surely misspelt it.
+    By the standard it may, unless a schema forbids it. But if an author lists properties and then uses another one, it
+    is almost surely misspelt. So listed properties count as all properties.
     """
     if any(part.keys() & LEAVES_OPEN or part.get("additionalProperties", False) is not False for part in parts):
         return True
@@ -108,7 +109,7 @@ def _is_open(parts: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _in_words(error: Exception) -> str:
-    """One line. A reference out of the schema is explained, as the engine never follows one."""
+    """The error in one line. A reference to another document gets a message of its own with a remedy."""
     line = str(error).splitlines()[0]
     outside = _OUTSIDE.match(line)
     if outside is None:

@@ -1,4 +1,7 @@
-"""The values that a saga's expressions see, and what is made of them: outputs and the result."""
+"""The values that a saga's expressions see, and the two results of expressions that a saga keeps.
+
+Those are the outputs of a step and the result of the saga.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from kompensa.model.outcomes import Direction
 from kompensa.model.saga import Saga, StepState
 
 OUTPUTS_LIMIT = 64 * 1024
-"""Bytes of one step's outputs, or of a result, as JSON. They are rewritten with the saga's row at each commit."""
+"""Bytes of one step's outputs, or of a result, as JSON. Each commit writes them again with the saga's row."""
 
 
 def saga_values(saga: Saga) -> dict[str, Any]:
@@ -30,29 +33,41 @@ def saga_values(saga: Saga) -> dict[str, Any]:
 
 
 def outputs_of_steps(definition: Definition, steps: Sequence[StepState]) -> dict[str, Any]:
-    """The root `steps`: outputs by step name, for every step that has some."""
+    """The root `steps`: the outputs of each step that has some, by the step's name."""
     return {step.name: steps[step.index].outputs for step in definition.steps if steps[step.index].outputs is not None}
 
 
 def operation_key(saga_id: str, step: Step, direction: Direction) -> str:
-    """The idempotency key: the same on every attempt, different for every effect."""
+    """The idempotency key. It is the same for all attempts, and different for each effect."""
     return f"{saga_id}/{step.name}/{direction}"
 
 
 def operation_values(saga: Saga, step: Step, direction: Direction) -> dict[str, Any]:
-    """The root `operation`. It holds nothing that differs between attempts: a replay sends the same body."""
+    """The root `operation`. It has nothing that differs between attempts, since all attempts send the same body."""
     return {"key": operation_key(saga.id, step, direction), "step": step.name, "direction": str(direction)}
 
 
 def outputs_of_reply(saga: Saga, step: Step, reply: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the step's `outputs` keep of a reply; None for nothing. Raises ExpressionError."""
+    """The step's outputs, computed from a reply; None if it declares none.
+
+    Raises
+    ------
+    ExpressionError
+        The reply lacks a value, or the outputs are too large.
+    """
     if not step.outputs:
         return None
     return _rendered(step.outputs, Scope({**saga_values(saga), "reply": reply}))
 
 
 def result_of_saga(definition: Definition, saga: Saga, steps: Sequence[StepState]) -> dict[str, Any] | None:
-    """What the definition's `result` makes of all outputs; None for nothing. Raises ExpressionError."""
+    """The result of the saga, computed from the outputs of its steps; None if the definition declares none.
+
+    Raises
+    ------
+    ExpressionError
+        An output is missing, or the result is too large.
+    """
     if not definition.result:
         return None
     return _rendered(definition.result, Scope({**saga_values(saga), "steps": outputs_of_steps(definition, steps)}))

@@ -1,6 +1,6 @@
-"""The specs as they stand in YAML: names in camelCase, durations as text, unknown fields refused.
+"""The specs as users write them in YAML: names in camelCase, durations as text. Unknown fields are rejected.
 
-Defaults here, in the CRDs and in the documentation are the same; a test compares the first two.
+Defaults are the same here, in the CRDs and in the documentation. A test compares the first two.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ParticipantSpec(_Spec, frozen=True, kw_only=True):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is called; a way of calling other than HTTP will have a field of its own next to `url`."""
+        """The participant's address. Another way of calling than HTTP would get its own field next to `url`."""
         return HttpEndpoint(self.url)
 
 
@@ -97,7 +97,7 @@ class SagaDefinitionSpec(_Spec, frozen=True, kw_only=True):
 
 
 class SagaSpec(_Spec, frozen=True, kw_only=True):
-    """One run, as a Saga object asks for it."""
+    """One run of a definition, as declared by a Saga object."""
 
     definition_ref: Reference
     input: dict[str, Any] = {}

@@ -1,7 +1,9 @@
-"""What templates may name: roots by place, fields of the input by its schema, outputs of steps that surely ran.
+"""Checks each `${...}` of a definition: it may name only values that exist when it is evaluated.
 
-CEL itself notices a misspelt root only; a misspelt field would show as a parked saga. The check is static: it sees
-paths such as `steps['create-order'].orderId`, not names that are computed.
+Those are the roots of its field, the members of the input by its schema, and the outputs of steps that have succeeded
+by then. CEL itself reports only a misspelt root. A misspelt field would be seen only when a saga is parked.
+
+The check is static. It sees paths such as `steps['create-order'].orderId`, but not names that are computed.
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ RESULT_ROOTS = frozenset({"input", "saga", "steps"})
 
 
 class TemplateLinter:
-    """Checks every `${...}` of a definition against what it may name in its place.
+    """Checks every `${...}` of a definition.
 
-    `before` holds, for each step, the steps that surely succeeded when it starts; `keyed` the participants that
-    declared idempotency by key.
+    Parameters
+    ----------
+    before
+        For each step, the steps that have succeeded by the time it starts.
+    keyed
+        The participants that declared idempotency by key.
     """
 
     def __init__(self, spec: SagaDefinitionSpec, before: Mapping[str, frozenset[str]], keyed: Collection[str]) -> None:
@@ -55,10 +61,10 @@ class TemplateLinter:
             yield from self._compensation(f"{at}: compensation", step, step.compensation)
 
     def _compensation(self, at: str, step: StepSpec, call: CallSpec) -> Iterator[str]:
-        """A keyed participant is also told to undo what may never have replied: outputs cannot be counted on.
+        """Check a compensation. It runs even if the action never replied, so outputs may be missing.
 
-        One without keys may have no other way to name the effect than its own output; if the reply never came, the
-        compensation cannot be built and the saga is parked.
+        For a keyed participant, outputs are therefore not allowed. A participant without keys may have no other name
+        for the effect than an output of its action, so outputs are allowed. If one is missing, the saga is parked.
         """
         if step.participant_ref.name in self._keyed:
             yield from self._call(at, call, CALL_ROOTS - {"steps"}, ())

@@ -1,10 +1,9 @@
-"""`advance`: the one function that decides what a saga does next.
+"""`advance`: the one function that decides what a saga does next. The engine, the tests and simulations all call it.
 
-The engine, the tests and whoever simulates a saga all run this function, and nothing else decides. The rules lie in
-two files, by direction: `forward` (making effects) and `undo` (taking them back). Here an event finds its rule.
+This module finds the rule for an event. The rules are in two modules: `forward` makes effects, `undo` undoes them.
 
-An event that no longer fits (a reply to an older attempt, anything after the end) changes nothing: with retries,
-recovery and late replies that is ordinary weather, not an error.
+Some events come too late, for example a reply to an older attempt, or any event after the end. They change nothing.
+With retries and recovery, such events are normal and are not errors.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from kompensa.model.saga import Phase, Saga, StepPhase
 
 
 class Advance(Struct, frozen=True):
-    """The next state, what to do once it may be done, and the lines for the history."""
+    """The next state, the commands to carry out once `durability` allows it, and the lines for the history."""
 
     saga: Saga
     commands: tuple[Command, ...]
@@ -41,7 +40,7 @@ class Advance(Struct, frozen=True):
 
 
 def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Advance:
-    """Decide what `event` means for `saga`.
+    """Apply an event to a saga, and decide what it does next.
 
     Parameters
     ----------
@@ -50,14 +49,14 @@ def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Adv
     saga
         Its state.
     event
-        What happened.
+        The event to apply.
     now
         Seconds since the epoch (UTC).
 
     Returns
     -------
     Advance
-        The new state with commands and log; the same state, with neither, where the event no longer fits.
+        The new state with commands and log. If the event comes too late, the same state with neither.
     """
     if saga.terminal:
         return Advance(saga, (), ())
@@ -72,7 +71,7 @@ def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Adv
         case Accepted():
             _accepted(draft)
         case TimerDue():
-            pass  # what is due is seen by _go_on, whatever woke it
+            pass  # _go_on finds the attempts and the deadline that are due
         case Recovered():
             _recovered(draft)
         case CancelAsked():
@@ -90,7 +89,7 @@ def advance(definition: Definition, saga: Saga, event: Event, now: float) -> Adv
 
 
 def _go_on(draft: Draft) -> None:
-    """Start whatever the new state allows to start."""
+    """Take the steps that the new state allows. Going forward may end in turning back, so both directions are asked."""
     if draft.saga.phase is Phase.RUNNING:
         forward.go_on(draft)
     if draft.saga.phase is Phase.COMPENSATING:
@@ -127,9 +126,10 @@ def _probed(draft: Draft, event: Probed) -> None:
 
 
 def _recovered(draft: Draft) -> None:
-    """Take up a saga whose last owner is gone.
+    """Go on with a saga whose last owner is gone.
 
-    Once turned back, or held by a person, nothing new starts: no step can have run unseen since that was written.
+    If the saga had turned back, was suspended or was parked, that was written first and no step started since. So only
+    a saga that was going forward is marked as replayed.
     """
     draft.note("SagaRecovered")
     if draft.saga.phase is Phase.RUNNING and not draft.saga.stopping and not draft.saga.suspended:
@@ -155,7 +155,7 @@ def _resume(draft: Draft) -> None:
 
 
 def _unpark(draft: Draft) -> None:
-    """Go back to where it was parked, with a fresh retry budget."""
+    """Try each parked step again, with a fresh retry budget."""
     if any(state.phase is StepPhase.UNDO_PARKED for state in draft.steps):
         undo.try_again(draft)
         return

@@ -1,9 +1,13 @@
-"""Taking effects back: one compensation at a time, in reverse order of the steps' first attempts.
+"""The rules for undoing effects: one compensation at a time, in reverse order of the steps' first attempts.
 
-What is undone: every step that succeeded, every step whose outcome stayed unknown, and, after a recovery under lazy
-journalling, every step that may have run in an earlier life although the journal says it waits. A step that was
-refused at the first attempt that any life may have made left nothing, and is not called. Nor is a step of which no
-attempt of any life was sent.
+These steps are undone:
+
+- each step that succeeded,
+- each step whose outcome stayed unknown,
+- after a recovery under lazy journalling, each step that may have run before the crash although the journal shows it
+  as waiting.
+
+A step is not undone if its first attempt was refused, or if no attempt was sent. Attempts before a crash count.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from kompensa.model.saga import MAY_HAVE_EFFECT, UNDO_UNDER_WAY, Phase, StepPhas
 
 
 def go_on(draft: Draft) -> None:
-    """Undo the next step, or end the saga when nothing is left."""
+    """Undo the next step, or end the saga if no effect is left."""
     if draft.saga.suspended:
         return
     current = next((s for s in draft.definition.steps if draft.steps[s.index].phase in UNDO_UNDER_WAY), None)
@@ -44,7 +48,7 @@ def next_to_undo(draft: Draft) -> Step | None:
 def may_have_effect(draft: Draft, step: Step) -> bool:
     """Whether an effect of the step may be there.
 
-    One that waits may have run before a crash, but only if everything it waits for may have succeeded.
+    A waiting step may have run before a crash, but only if all steps that it depends on may have succeeded.
     """
     phase = draft.steps[step.index].phase
     if phase is not StepPhase.WAITING:
@@ -55,13 +59,16 @@ def may_have_effect(draft: Draft, step: Step) -> bool:
 
 
 def _effect_order(draft: Draft, step: Step) -> tuple[int, int, int]:
-    """Steps of an earlier life come after all that were attempted since: none of those can depend on them."""
+    """A key to sort by. Steps that may have run before a crash are undone first.
+
+    Steps that were attempted after the crash cannot depend on them.
+    """
     order = draft.steps[step.index].order
     return (order if order else len(draft.steps) + 1, step.depth, step.index)
 
 
 def try_again(draft: Draft) -> None:
-    """Call the compensation that is parked once more, with a fresh retry budget."""
+    """Call the parked compensation again, with a fresh retry budget."""
     for step in draft.definition.steps:
         state = draft.steps[step.index]
         if state.phase is StepPhase.UNDO_PARKED:
@@ -70,7 +77,10 @@ def try_again(draft: Draft) -> None:
 
 
 def recovered(draft: Draft, step: Step) -> None:
-    """A compensation that was under way may have been called: ask again, by the policy where replies are not kept."""
+    """Go on with a compensation that was under way when the last owner died. Its call may have been made.
+
+    If the participant stores replies by key, it is called again. Otherwise the retry policy decides.
+    """
     if draft.steps[step.index].phase is not StepPhase.UNDOING:
         return
     if step.keyed:
@@ -80,7 +90,7 @@ def recovered(draft: Draft, step: Step) -> None:
 
 
 def replied(draft: Draft, step: Step, event: Replied) -> None:
-    """What a compensation's outcome means."""
+    """Apply the outcome of a compensation."""
     match event.outcome:
         case Outcome.SUCCEEDED:
             draft.set_step(step, phase=StepPhase.UNDONE, undone_at=draft.now, due=None)

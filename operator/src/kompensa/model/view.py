@@ -1,6 +1,6 @@
-"""What people see of a saga: the status of a Saga object, and the same over HTTP.
+"""The saga as users see it: the status of a Saga object, and the same over HTTP.
 
-Built from the state alone, so that it can be built again after any crash.
+A view depends only on the state, so it is the same again after a crash.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class CompensationView(Struct, frozen=True, kw_only=True, rename="camel", omit_d
 
 
 class StepView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A step. `outcome` is its action's, kept while it is undone."""
+    """A step. `outcome` is that of its action. It stays while the step is undone."""
 
     name: str
     state: str
@@ -52,7 +52,7 @@ class StepView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
 
 class Condition(Struct, frozen=True, kw_only=True, rename="camel"):
-    """In the Kubernetes form, but for lastTransitionTime, which belongs to whoever compares with what was before."""
+    """A condition of a Kubernetes object. The status publisher adds lastTransitionTime, as it knows the last status."""
 
     type: str
     status: str
@@ -61,7 +61,7 @@ class Condition(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SagaView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One saga as it is shown. Times are UTC, ISO 8601 with Z."""
+    """One saga. Times are UTC in ISO 8601 with Z."""
 
     id: str
     namespace: str
@@ -81,8 +81,8 @@ class SagaView(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
 
 
 def view(definition: Definition, saga: Saga) -> SagaView:
-    """The saga as people see it."""
-    step = _step_to_look_at(definition, saga)
+    """The saga as users see it."""
+    step = _current_step(definition, saga)
     reason, message = _explanation(definition, saga)
     done = sum(1 for state in saga.steps if state.phase is StepPhase.SUCCEEDED or state.undone_at is not None)
     return SagaView(
@@ -105,17 +105,17 @@ def view(definition: Definition, saga: Saga) -> SagaView:
 
 
 def shown_phase(saga: Saga) -> str:
-    """The phase, or Suspended while a person holds a saga that would otherwise go on."""
+    """The phase, or Suspended if the saga is suspended and not parked."""
     return SUSPENDED if saga.suspended and saga.phase is not Phase.INTERVENTION_REQUIRED else str(saga.phase)
 
 
 def timestamp(seconds: float) -> str:
-    """UTC with milliseconds, e.g. 2026-01-31T10:00:00.123Z."""
+    """UTC with milliseconds, for example 2026-01-31T10:00:00.123Z."""
     whole, milliseconds = divmod(round(seconds * 1000), 1000)
     return f"{_to_the_second(whole)}.{milliseconds:03d}Z"
 
 
-# A view has a dozen times, most of them within the same second.
+# A view has a dozen times, and most of them are in the same second.
 @lru_cache(maxsize=64)
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -130,7 +130,7 @@ def _parked(definition: Definition, saga: Saga) -> Step | None:
 
 
 def _explanation(definition: Definition, saga: Saga) -> tuple[str | None, str | None]:
-    """Reason and message: of the parked step while a person is needed, else of what made the saga turn back."""
+    """Reason and message of the parked step if there is one, otherwise of the saga."""
     parked = _parked(definition, saga)
     if parked is None:
         return saga.reason, saga.message
@@ -138,8 +138,8 @@ def _explanation(definition: Definition, saga: Saga) -> tuple[str | None, str | 
     return state.reason, f"{parked.name}: {state.message}"
 
 
-def _step_to_look_at(definition: Definition, saga: Saga) -> Step | None:
-    """The parked step, the one that is at work, the one that the reason is about, or the last one started."""
+def _current_step(definition: Definition, saga: Saga) -> Step | None:
+    """The parked step, or else the step at work, or else the one that the reason is about, or else the last started."""
     at_work = (step for step in definition.steps if saga.steps[step.index].phase in AT_WORK)
     current = _parked(definition, saga) or next(at_work, None)
     if current is not None:
@@ -172,7 +172,7 @@ def _step(name: str, state: StepState) -> StepView:
 
 
 def _undo_state(phase: StepPhase) -> str | None:
-    """Where a compensation stands, in the words used for actions; None if the step is not being undone."""
+    """The state of a compensation, in the words for actions. None if the step is not being undone."""
     traits = traits_of(phase)
     if not traits.undoing:
         return None
@@ -190,10 +190,10 @@ def _undo_state(phase: StepPhase) -> str | None:
 
 
 def _conditions(saga: Saga, reason: str | None, message: str | None) -> tuple[Condition, ...]:
-    """Ready, Reconciling and Stalled as kstatus reads them, and the saga's own three.
+    """Ready, Reconciling and Stalled as kstatus defines them, and three conditions of sagas.
 
-    Ready is True only for Succeeded; Stalled is True where nothing will move without a person or where the saga
-    ended without its effect, so that a GitOps tool turns red.
+    Ready is True only for Succeeded. Stalled is True if the saga waits for a person or ended without its effect. GitOps
+    tools such as Argo CD then show the object as degraded.
     """
     phase = saga.phase
     parked = phase is Phase.INTERVENTION_REQUIRED
@@ -205,13 +205,13 @@ def _conditions(saga: Saga, reason: str | None, message: str | None) -> tuple[Co
         "Compensated": phase is Phase.COMPENSATED if saga.terminal else None,
         "InterventionRequired": parked,
     }
-    said_reason, said_message = reason or shown_phase(saga), message or _sentence(saga)
+    shown_reason, shown_message = reason or shown_phase(saga), message or _sentence(saga)
     return tuple(
         Condition(
             type=kind,
             status="Unknown" if truth is None else str(truth),
-            reason=said_reason,
-            message=said_message,
+            reason=shown_reason,
+            message=shown_message,
         )
         for kind, truth in truths.items()
     )

@@ -1,4 +1,4 @@
-"""aiohttp as the client. It goes through proxies, which the client of our own does not."""
+"""An HTTP client on aiohttp. Unlike `own_client`, it goes through proxies."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from kompensa.transport.client import (
 )
 from kompensa.transport.resolver import Resolver
 
-# Connecting gets a little less than the whole, so that a connection that is not made in time is known to be that.
+# The share of the time-out for connecting. It is less than the whole, so that a slow connection is reported as such.
 _CONNECTING = 0.9
 _NEVER_ROUNDED = 1e9
 
 
 class AiohttpClient:
-    """See `HttpClient`. `proxies`: honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment."""
+    """See `HttpClient`. `proxies`: use HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, proxies: bool = False) -> None:
         self._tls = tls
@@ -40,7 +40,7 @@ class AiohttpClient:
     async def exchange(self, outgoing: Outgoing, *, timeout: float) -> Response:
         """See `HttpClient.exchange`."""
         try:
-            async with self._session(afresh=outgoing.afresh).request(
+            async with self._session(new_connection=outgoing.new_connection).request(
                 outgoing.method,
                 _url(outgoing.origin.tls, outgoing.authority, outgoing.target),
                 data=outgoing.body or None,
@@ -67,10 +67,10 @@ class AiohttpClient:
             if session is not None:
                 await session.close()
 
-    def _session(self, *, afresh: bool) -> aiohttp.ClientSession:
+    def _session(self, *, new_connection: bool) -> aiohttp.ClientSession:
         if self._kept is None or self._fresh is None:
             self._kept, self._fresh = self._opened(force_close=False), self._opened(force_close=True)
-        return self._fresh if afresh else self._kept
+        return self._fresh if new_connection else self._kept
 
     def _opened(self, *, force_close: bool) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -83,19 +83,25 @@ class AiohttpClient:
                 keepalive_timeout=None if force_close else KEEP_ALIVE,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,  # we ask for no compression, and a small body must not unfold into gigabytes
+            auto_decompress=False,  # no compression is requested, and a small body must not unfold into gigabytes
             middlewares=(_once,),
         )
 
 
 class _Names(AbstractResolver):
-    """Looks names up as the client of our own does, so that a name that no server answers for delays no other."""
+    """Looks names up by `Resolver`, so that a name for which no name server answers does not delay other names."""
 
     def __init__(self) -> None:
         self._resolver = Resolver()
 
     async def resolve(self, host: str, port: int = 0, family: AddressFamily = AF_UNSPEC) -> list[ResolveResult]:
-        """The addresses of a name, best first. Raises OSError."""
+        """The addresses of a name, best first.
+
+        Raises
+        ------
+        OSError
+            The name is unknown, or no name server answered.
+        """
         return [
             ResolveResult(
                 hostname=host,
@@ -117,7 +123,7 @@ class _Names(AbstractResolver):
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a PUT, DELETE or GET again if its connection breaks: it may have had its effect."""
+    """Keep aiohttp from repeating a PUT, DELETE or GET whose connection broke. The request may have had its effect."""
     try:
         return await send(request)
     except aiohttp.ClientConnectorDNSError as error:
@@ -140,7 +146,7 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
 
 @lru_cache(maxsize=1024)
 def _proxy(origin: Origin) -> str | None:
-    """What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say, in upper or lower case, as they were at the first call."""
+    """The proxy by HTTP_PROXY, HTTPS_PROXY and NO_PROXY, in upper or lower case. They are read at the first call."""
     if proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
     return getproxies().get("https" if origin.tls else "http")

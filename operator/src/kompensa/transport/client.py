@@ -1,7 +1,7 @@
-"""What `HttpTransport` needs of an HTTP client: one exchange, sent at most once.
+"""The interface of an HTTP client: one exchange, sent at most once.
 
-There are two clients. `own_client` is the fast one. `aiohttp_client` also goes through proxies. The same tests hold
-for both.
+There are two clients. `own_client` is the fast one. `aiohttp_client` also goes through proxies. Both pass the same
+tests.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 REPLY_LIMIT = 1 << 20
-# Seconds. Shorter than the five seconds after which common servers close an idle connection: reusing one in the moment
-# in which it is closed looks like a lost reply. A server may do so at any moment, hence `Outgoing.afresh`.
+# Seconds. Common servers close an idle connection after five seconds. If the client reuses one at that moment, the
+# failure looks like a lost reply. `Outgoing.new_connection` avoids this if a server closes connections earlier.
 KEEP_ALIVE = 4.0
 
 
@@ -20,7 +20,7 @@ class NotSentError(Exception):
 
 
 class ReplyTooLargeError(Exception):
-    """The reply has more bytes than are read. A status of 0 means that not even its head ended."""
+    """The reply is larger than `limit` bytes. A status of 0 means that even its head is too large."""
 
     def __init__(self, status: int, *, limit: int) -> None:
         what = f"a reply of status {status}" if status else "a reply whose head"
@@ -28,7 +28,7 @@ class ReplyTooLargeError(Exception):
 
 
 class Origin(NamedTuple):
-    """Where a connection leads."""
+    """The server at the other end of a connection."""
 
     host: str
     port: int
@@ -36,7 +36,19 @@ class Origin(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """A request. `target` is path and query as sent, `headers` include Host. `afresh`: on a new connection."""
+    """A request.
+
+    Attributes
+    ----------
+    authority
+        The host, with the port if it is not the scheme's own.
+    target
+        Path and query as sent.
+    headers
+        All headers, including Host, except those for the length of the body.
+    new_connection
+        Do not reuse a connection.
+    """
 
     origin: Origin
     authority: str
@@ -44,11 +56,11 @@ class Outgoing(NamedTuple):
     target: str
     headers: Mapping[str, str]
     body: bytes
-    afresh: bool
+    new_connection: bool
 
 
 class Response(NamedTuple):
-    """A whole reply; header names in Train-Case, in whatever case they came."""
+    """A complete reply. Header names are in Train-Case, whatever case the server used."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,7 +68,7 @@ class Response(NamedTuple):
 
 
 class HttpClient(Protocol):
-    """Carries requests. It follows no redirect, repeats nothing, and neither compresses nor decompresses."""
+    """Sends requests. It does not follow redirects, repeat, compress or decompress."""
 
     async def exchange(self, outgoing: Outgoing, *, timeout: float) -> Response:
         """Send a request and return its reply within `timeout` seconds, which include connecting.
@@ -67,7 +79,7 @@ class HttpClient(Protocol):
             Nothing of the request was sent: connection refused, name unknown, TLS handshake failed, no connection in
             time.
         TimeoutError
-            The request may have been sent, but no whole reply came in time.
+            The request may have been sent, but no complete reply came in time.
         ReplyTooLargeError
             The reply has more than `REPLY_LIMIT` bytes.
         OSError, ValueError

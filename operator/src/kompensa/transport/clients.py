@@ -1,4 +1,4 @@
-"""Which HTTP client the engine uses, and its TLS context."""
+"""Chooses the HTTP client of the engine, and makes its TLS context."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class ClientOptions:
     Attributes
     ----------
     client
-        The HTTP client. Only aiohttp goes through proxies, so `proxies` chooses it.
+        The HTTP client. Only aiohttp goes through proxies, so it is used whenever `proxies` is set.
     proxies
-        Honour HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment.
+        Use HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment.
     ca_file
-        PEM file of certificate authorities to trust, in addition to the system's.
+        PEM file of certificate authorities to trust in addition to those of the system.
     certificate_file, key_file
-        PEM files of the certificate that the engine shows to participants, and of its key, which has no passphrase.
+        PEM files of the engine's client certificate and of its key. The key must not have a passphrase.
     """
 
     client: ClientName = "own"
@@ -37,7 +37,13 @@ class ClientOptions:
 
 
 def client_of(options: ClientOptions) -> HttpClient:
-    """The client. Raises OSError if a file cannot be read or is not PEM."""
+    """The client for these options.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read or is not PEM.
+    """
     tls = _tls(options)
     if options.proxies or options.client == "aiohttp":
         return AiohttpClient(tls, proxies=options.proxies)
@@ -45,7 +51,7 @@ def client_of(options: ClientOptions) -> HttpClient:
 
 
 def _tls(options: ClientOptions) -> ssl.SSLContext | None:
-    """None for the system's certificate authorities alone."""
+    """A TLS context, or None for the defaults: the system's certificate authorities and no client certificate."""
     if options.ca_file is None and options.certificate_file is None:
         return None
     context = ssl.create_default_context()

@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection to a participant: a request goes out, its reply comes in, and perhaps it is kept for more.
+"""One HTTP/1.1 connection to a participant. It sends a request and reads the reply, and may then be used again.
 
-The parsing is llhttp's (by httptools). Whatever goes wrong breaks the connection: a reply that was half read must
-never be taken for the beginning of the next one.
+llhttp (by httptools) parses the replies. After any error the connection is closed. Otherwise the rest of a half-read
+reply could be read as the beginning of the next one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class Connection(asyncio.Protocol):
-    """Carries one exchange at a time; `limit` bounds a reply's body and, apart from it, its head."""
+    """Carries one exchange at a time. `limit` is the largest body of a reply, and also its largest head."""
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
@@ -26,12 +26,19 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Response] | None = None
         self._clear()
         self.reusable = False
-        """The last exchange is over, and the participant said nothing against another one."""
+        """The last exchange is complete, and the participant allows another one."""
 
     async def exchange(self, request: bytes, *, deadline: float) -> Response:
-        """Send a request, return its reply, both before `deadline` (the loop's time).
+        """Send a request and return its reply, both before `deadline` (the loop's time).
 
-        Raises OSError, TimeoutError, ReplyTooLargeError.
+        Raises
+        ------
+        OSError
+            The connection broke, or the reply is not HTTP.
+        TimeoutError
+            The deadline passed.
+        ReplyTooLargeError
+            The reply is larger than the limit.
         """
         if self._transport is None:
             raise ConnectionResetError("the connection was closed")
@@ -48,7 +55,7 @@ class Connection(asyncio.Protocol):
             self._answer = None
 
     def abort(self) -> None:
-        """Close it at once; what it carries fails."""
+        """Close the connection immediately. An exchange under way fails."""
         self.reusable = False
         if self._transport is not None:
             self._transport.abort()
@@ -58,7 +65,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None or not self._asked:
-            self.abort()  # nobody asked for it: a farewell such as 408, and the connection is of no use
+            self.abort()  # data without a request, for example a 408 before the server closes the connection
             return
         self._read += len(data)
         try:
@@ -66,7 +73,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._fail(ConnectionError(f"the reply is not HTTP: {error}"))
         except httptools.HttpParserUpgrade:
-            self._fail(ConnectionError(f"{self._status}: it changes to a protocol that nobody asked for"))
+            self._fail(ConnectionError(f"{self._status}: it switches to a protocol that was not requested"))
         if self._read > 2 * self._limit:
             self._fail(ReplyTooLargeError(self._status, limit=self._limit))
 
@@ -76,10 +83,10 @@ class Connection(asyncio.Protocol):
         self._fail(exc or ConnectionResetError("the connection was closed before the reply was complete"))
         self.reusable = False
         self._transport = None
-        self._parser = None  # they hold each other
+        self._parser = None  # the parser and this object refer to each other
 
     def on_message_begin(self) -> None:
-        """Parser: a reply starts. A second one in the same breath is nobody's."""
+        """Parser: a reply starts. A second one belongs to no request."""
         if self._asked:
             self._clear()
         else:
@@ -106,7 +113,7 @@ class Connection(asyncio.Protocol):
             self._fail(ReplyTooLargeError(self._status, limit=self._limit))
 
     def on_message_complete(self) -> None:
-        """Parser: the reply is whole. After an interim one (100, 103) the real one follows."""
+        """Parser: the reply is complete. After an interim one (100, 103) the real one follows."""
         assert self._parser is not None
         if self._status >= 200 and self._asked:
             self.reusable = self._parser.should_keep_alive()

@@ -1,11 +1,11 @@
-"""Participants over HTTP/1.1 with JSON bodies.
+"""Calls participants over HTTP/1.1 with JSON bodies.
 
-One attempt a call: repeating is decided by the model, so that every repetition is journalled and bounded there. The
-attempt's time-out covers connecting, sending and reading. Redirects are not followed: a POST that ends elsewhere than
-declared is a configuration fault, not a reply. No compression is asked for and none undone: a small body must not
-unfold into gigabytes.
+- Each call is one attempt. The model decides about further attempts, so that they are journalled and limited.
+- The time-out of an attempt covers connecting, sending and reading.
+- Redirects are not followed. If a participant moved, its declaration has to be corrected.
+- Compression is neither requested nor undone: a small body must not unfold into gigabytes.
 
-Why there are two clients is in docs/decisions/calling-participants.md.
+docs/decisions/calling-participants.md says why there are two clients.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kompensa.transport.port import Participant, Reply
 from kompensa.transport.replies import classify, classify_probe, not_sent, unanswered
 
 _DEFAULTS = {"User-Agent": "kompensa", "Accept": "*/*", "Accept-Encoding": "identity"}
-# Only the client frames a request: two opinions about its length are how one request becomes two.
+# Only the client sets these. If a definition could set the length of a body too, one request could become two.
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade", "expect", "te", "trailer"})
 _SAFE_IN_PATH = "/%:@!$&'()*+,;=~-._"
 
@@ -33,7 +33,7 @@ Classify = Callable[[Response], Reply]
 
 
 class HttpTransport:
-    """See `Transport`. One client, with its kept connections, for all participants."""
+    """See `Transport`. One client serves all participants."""
 
     def __init__(self, client: HttpClient | None = None) -> None:
         self._client = client or OwnClient()
@@ -44,10 +44,10 @@ class HttpTransport:
         def judge(response: Response) -> Reply:
             return classify(response.status, response.headers, response.body, request.direction, now=datetime.now(UTC))
 
-        # An attempt that follows a lost one, or is the only one, does not risk a connection that its server may be
-        # closing at this moment: the lost reply would count, and undo a saga that nobody refused.
-        afresh = request.attempt > 1 or request.only
-        return await self._attempt(participant, saga_id, request, judge, afresh=afresh)
+        # A server may be closing a kept connection at this moment. The first attempt takes this risk if another one
+        # can follow. Otherwise the lost reply could make a saga turn back although no participant refused it.
+        new = request.attempt > 1 or request.only
+        return await self._attempt(participant, saga_id, request, judge, new_connection=new)
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
         """See `Transport.probe`."""
@@ -55,20 +55,20 @@ class HttpTransport:
         def judge(response: Response) -> Reply:
             return classify_probe(response.status, response.headers, response.body, now=datetime.now(UTC))
 
-        return await self._attempt(participant, saga_id, request, judge, afresh=True)  # a probe is sent once
+        return await self._attempt(participant, saga_id, request, judge, new_connection=True)  # a probe is sent once
 
     async def close(self) -> None:
         """See `Transport.close`."""
         await self._client.close()
 
     async def _attempt(
-        self, participant: Participant, saga_id: str, request: Request, judge: Classify, *, afresh: bool
+        self, participant: Participant, saga_id: str, request: Request, judge: Classify, *, new_connection: bool
     ) -> Reply:
         endpoint = participant.endpoint
         try:
-            outgoing = _outgoing(participant, saga_id, request, afresh=afresh)
+            outgoing = _outgoing(participant, saga_id, request, new_connection=new_connection)
         except ValueError as error:
-            # Nothing was sent, and nothing ever will be until the URL, the definition or the token is corrected.
+            # Nothing can be sent until the URL, the definition or the token is corrected.
             return Reply(outcome=Outcome.MISCONFIGURED, reason="RequestMalformed", message=f"{endpoint}: {error}")
         try:
             response = await self._client.exchange(outgoing, timeout=request.timeout)
@@ -84,7 +84,7 @@ class HttpTransport:
 
 
 class _Address(NamedTuple):
-    """A participant's URL in parts. It has no login: the model rejects one."""
+    """A participant's URL in parts. It has no user or password, which the model rejects."""
 
     origin: Origin
     authority: str
@@ -102,7 +102,7 @@ def _address(url: str) -> _Address:
 
 
 def _headers(participant: Participant, saga_id: str, request: Request, address: _Address) -> dict[str, str]:
-    """The protocol's headers win: a definition cannot replace the idempotency key, in upper or lower case."""
+    """All headers of a request. A definition cannot replace those of the protocol, in upper or lower case."""
     ours = {
         "Idempotency-Key": request.key,
         "Saga-Id": saga_id,
@@ -120,12 +120,18 @@ def _headers(participant: Participant, saga_id: str, request: Request, address: 
         return defaults | ours
     taken = _FRAMING | {name.lower() for name in ours}
     theirs = {name: value for name, value in request.message.headers.items() if name.lower() not in taken}
-    said = {name.lower() for name in theirs}
-    return {name: value for name, value in defaults.items() if name.lower() not in said} | theirs | ours
+    declared = {name.lower() for name in theirs}
+    return {name: value for name, value in defaults.items() if name.lower() not in declared} | theirs | ours
 
 
-def _outgoing(participant: Participant, saga_id: str, request: Request, *, afresh: bool) -> Outgoing:
-    """The request as it goes out. Raises ValueError if a line of it would become two."""
+def _outgoing(participant: Participant, saga_id: str, request: Request, *, new_connection: bool) -> Outgoing:
+    """The request as the client sends it.
+
+    Raises
+    ------
+    ValueError
+        The path or a header contains a line break.
+    """
     message = request.message
     address = _address(participant.endpoint.url)
     headers = _headers(participant, saga_id, request, address)
@@ -133,10 +139,10 @@ def _outgoing(participant: Participant, saga_id: str, request: Request, *, afres
     head = "".join((target, *headers, *headers.values()))
     if "\n" in head or "\r" in head:
         raise ValueError("a header or the path has a line break; correct the definition or the token")
-    return Outgoing(address.origin, address.authority, message.method, target, headers, message.body, afresh)
+    return Outgoing(address.origin, address.authority, message.method, target, headers, message.body, new_connection)
 
 
 def traceparent(saga_id: str, key: str, attempt: int) -> str:
-    """W3C trace context: one trace a saga whatever crashes, one span an attempt."""
+    """W3C trace context. Each saga has one trace, even across crashes, and each attempt one span."""
     span = blake2b(f"{key}/{attempt}".encode(), digest_size=8).hexdigest()
     return f"00-{saga_id.replace('-', '')}-{span}-01"

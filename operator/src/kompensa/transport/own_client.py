@@ -1,4 +1,4 @@
-"""The client of our own, on llhttp: `connection` carries an exchange, `pool` keeps connections for the next one."""
+"""A fast HTTP client on llhttp. `connection` carries one exchange, `pool` keeps connections for the next one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kompensa.transport.pool import Pool
 
 
 class OwnClient:
-    """See `HttpClient`. It uses no proxy."""
+    """See `HttpClient`. It does not use proxies."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._pool = Pool(keep=KEEP_ALIVE, limit=REPLY_LIMIT, tls=tls)
@@ -21,13 +21,13 @@ class OwnClient:
         deadline = asyncio.get_running_loop().time() + timeout
         origin = outgoing.origin
         try:
-            connection = await self._connection(origin, deadline, afresh=outgoing.afresh)
+            connection = await self._connection(origin, deadline, new=outgoing.new_connection)
         except (OSError, ValueError) as error:
             raise NotSentError(str(error) or type(error).__name__) from error
         try:
             response = await connection.exchange(_written(outgoing), deadline=deadline)
         except BaseException:
-            # Also when cancelled: the reply that is still to come would be taken for the next one's.
+            # CancelledError too: otherwise the next exchange would read the reply of this one.
             connection.abort()
             raise
         self._pool.give_back(origin, connection)
@@ -37,10 +37,10 @@ class OwnClient:
         """See `HttpClient.close`."""
         self._pool.close()
 
-    async def _connection(self, origin: Origin, deadline: float, *, afresh: bool) -> Connection:
+    async def _connection(self, origin: Origin, deadline: float, *, new: bool) -> Connection:
         connection = self._pool.kept(origin)
-        if connection is not None and afresh:
-            connection.abort()  # the new one takes its place, so that repeating does not make them more
+        if connection is not None and new:
+            connection.abort()  # the new one replaces it, so that the pool does not grow with each retry
             connection = None
         return connection or await self._pool.made(origin, deadline=deadline)
 

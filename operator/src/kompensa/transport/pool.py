@@ -1,4 +1,4 @@
-"""Connections that are kept for the next call, by where they lead."""
+"""Keeps connections to each server for the next call."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kompensa.transport.resolver import Resolver
 
 
 class Pool:
-    """Lends connections, the one used last first, and closes those that nobody has used for `keep` seconds.
+    """Lends connections, the last used first, and closes those that were idle for `keep` seconds.
 
-    How many there are at once is bounded by what the callers do at once.
+    The pool has no limit of its own. It has at most as many connections as there were calls at the same time.
     """
 
     def __init__(self, *, keep: float, limit: int, tls: ssl.SSLContext | None = None) -> None:
@@ -26,7 +26,7 @@ class Pool:
         self._resolver = Resolver()
 
     def kept(self, origin: Origin) -> Connection | None:
-        """A connection from an earlier call, if one is there."""
+        """A connection from an earlier call, if there is one."""
         oldest = asyncio.get_running_loop().time() - self._keep
         idle = self._idle.get(origin)
         while idle:
@@ -37,9 +37,14 @@ class Pool:
         return None
 
     async def made(self, origin: Origin, *, deadline: float) -> Connection:
-        """A new connection, before `deadline` (the loop's time). Raises OSError, TimeoutError.
+        """A new connection, made before `deadline` (the loop's time).
 
-        A name's addresses are tried in their order; each has an equal share of the time that is left.
+        The addresses of a name are tried in order. Each gets an equal share of the time that is left.
+
+        Raises
+        ------
+        OSError, TimeoutError
+            No address could be connected to.
         """
         loop = asyncio.get_running_loop()
         failures: list[OSError] = []
@@ -58,7 +63,7 @@ class Pool:
             async with asyncio.timeout_at(deadline):
                 return await self._resolver.addresses(origin.host)
         except TimeoutError as error:
-            raise TimeoutError(f"no name server said where {origin.host} is") from error
+            raise TimeoutError(f"{origin.host} cannot be resolved: no name server answered in time") from error
 
     async def _connected(self, origin: Origin, address: str, *, deadline: float) -> Connection:
         tls, name = (self._context(), origin.host) if origin.tls else (None, None)
@@ -69,7 +74,7 @@ class Pool:
         return made
 
     def give_back(self, origin: Origin, connection: Connection) -> None:
-        """Keep a connection whose exchange is over, if it can carry another."""
+        """Keep a connection after its exchange if it can carry another one. Otherwise close it."""
         if not connection.reusable:
             connection.abort()
             return
@@ -79,7 +84,7 @@ class Pool:
             self._sweeping = loop.call_later(self._keep, self._sweep)
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close all idle connections."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         for idle in self._idle.values():

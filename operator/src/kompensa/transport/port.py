@@ -1,4 +1,4 @@
-"""Calling a participant, as the engine sees it."""
+"""The interface by which the engine calls participants."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kompensa.model.requests import Request
 
 
 class Participant(Struct, frozen=True, kw_only=True):
-    """Where a participant is and how it may be called. The token is sent to it and shown nowhere."""
+    """A participant's address and how it may be called. The token is sent to the participant, and never shown."""
 
     namespace: str
     name: str
@@ -25,7 +25,15 @@ class Participant(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What is known after a call. `reply` is the JSON object in the body, if there was one; `retry_after` seconds."""
+    """The result of a call.
+
+    Attributes
+    ----------
+    reply
+        The JSON object in the body, if there was one.
+    retry_after
+        Seconds for which the participant asked not to be called again.
+    """
 
     outcome: Outcome
     reply: dict[str, Any] | None = None
@@ -35,12 +43,12 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Transport(Protocol):
-    """Makes one attempt. Whatever goes wrong is an outcome, never an exception."""
+    """Makes one attempt. An error becomes an outcome, never an exception."""
 
     async def call(self, participant: Participant, saga_id: str, request: Request) -> Reply: ...
 
     async def probe(self, participant: Participant, saga_id: str, request: Request) -> Reply:
-        """Ask what became of an action: the outcome is the participant's answer, not the status of the question."""
+        """Ask whether an action took place. The outcome is that of the action, not of the question."""
         ...
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""From an HTTP response to an outcome with a reason and a sentence. Pure."""
+"""From an HTTP response to an outcome, with a reason and a message. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import msgspec
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.transport.port import Reply
 
-# A participant may ask for patience, but not for so much that its saga looks forgotten.
+# A participant may ask not to be called for a while. After a longer time, users would think that the saga is stuck.
 LONGEST_RETRY_AFTER = 300.0
 _SHOWN = 300
 _EXCERPT = 60
@@ -28,10 +28,15 @@ KEY_REUSED = "IdempotencyKeyReused"
 
 
 def outcome_of_status(status: int, direction: Direction, reason: str | None = None) -> Outcome:
-    """Classify an HTTP status, with the reason that its problem document gave (its type in CamelCase).
+    """Classify an HTTP status.
 
-    202 is not an answer yet, so it is `UNKNOWN`: the same key will be asked again. A key that is taken by another
-    body is `UNKNOWN` too, although its status says refused: the request it was first used for may have had an effect.
+    202 is not an answer yet, so it is `UNKNOWN`, and the call is repeated with the same key. If the key was used before
+    with another body, the outcome is `UNKNOWN` too, whatever the status: the first request may have had an effect.
+
+    Parameters
+    ----------
+    reason
+        The type of the problem document in CamelCase, if the response has one.
     """
     if status == 202 or reason == KEY_REUSED:
         return Outcome.UNKNOWN
@@ -55,18 +60,18 @@ PROBED_STATES = {
 
 
 def outcome_of_probe(state: object) -> Outcome:
-    """Classify the `state` a participant's operations probe reports; anything unheard of stays `UNKNOWN`."""
+    """Classify the `state` in the answer to a probe. Any other value is `UNKNOWN`."""
     return PROBED_STATES.get(str(state), Outcome.UNKNOWN)
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Direction, *, now: datetime) -> Reply:
-    """What an action's or a compensation's response means."""
+    """The meaning of the response to an action or a compensation."""
     document, fault = _object(body)
     reason = _reason(status, document)
     outcome = outcome_of_status(status, direction, reason)
     if outcome is Outcome.SUCCEEDED:
-        # Harmless where nothing of the reply is wanted; where something is, this says why it is not there.
-        message = f"{status} whose body is no JSON object: {fault}" if fault else None
+        # If the step needs an output, this message says why it is missing. Otherwise it is not shown.
+        message = f"{status} whose body is not a JSON object: {fault}" if fault else None
         return Reply(outcome=outcome, reply=document or {}, message=message)
     return Reply(
         outcome=outcome,
@@ -78,7 +83,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes, direction: Di
 
 
 def classify_probe(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Reply:
-    """What a probe's response says of the action it asks about."""
+    """The meaning of the response to a probe, for the action that it asks about."""
     question = classify(status, headers, body, Direction.ACTION, now=now)
     if question.outcome is not Outcome.SUCCEEDED:
         unknown = Outcome.MISCONFIGURED if question.outcome is Outcome.MISCONFIGURED else Outcome.UNKNOWN
@@ -93,17 +98,17 @@ def classify_probe(status: int, headers: Mapping[str, str], body: bytes, *, now:
 
 
 def unanswered(reason: str, message: str) -> Reply:
-    """No response that could be read: nothing is known of the effect."""
+    """The outcome if no response could be read: the effect is unknown."""
     return Reply(outcome=Outcome.UNKNOWN, reason=reason, message=message)
 
 
 def not_sent(reason: str, message: str) -> Reply:
-    """Nothing of the request left this engine, so this call had no effect."""
+    """The outcome if nothing of the request left this engine: this call had no effect."""
     return Reply(outcome=Outcome.NOT_SENT, reason=reason, message=message)
 
 
 def _object(body: bytes) -> tuple[dict[str, Any] | None, str | None]:
-    """The JSON object in a body, or what is there instead. A byte order mark before it is no part of it."""
+    """The JSON object in a body, or a description of the fault. A byte order mark is skipped."""
     if not body:
         return None, "it is empty"
     try:
@@ -128,7 +133,7 @@ def _reason(status: int, document: Mapping[str, Any] | None) -> str:
 
 
 def _camel_case(slug: str) -> str:
-    """In ASCII letters and digits alone: any other reason would be refused by the Saga's kind, status and all."""
+    """The slug in CamelCase, in ASCII letters and digits. The CRD of Saga rejects a status with any other reason."""
     if slug.isupper():
         slug = slug.lower()
     return "".join(word[0].upper() + word[1:] for word in _WORD.findall(slug))
@@ -147,12 +152,12 @@ def _plain(body: bytes) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Without what is no character to be seen: it ends in logs, objects and terminals, which obey some of those."""
+    """The text in one line, without control characters. Terminals that show a log or an object would obey them."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _retry_after(value: str | None, now: datetime) -> float:
-    """Seconds, or an HTTP date (RFC 9110, 10.2.3); what is neither is ignored."""
+    """Seconds from a header with seconds or an HTTP date (RFC 9110, 10.2.3). Anything else is ignored."""
     if not value:
         return 0.0
     if value.isascii() and value.isdigit():

@@ -1,9 +1,11 @@
-"""Where a participant's name leads, asked so that a name nobody answers for holds up no other.
+"""Looks up the addresses of participants, so that one name without an answer does not delay other names.
 
-A lookup cannot be cancelled: one for which no server replies keeps its thread for a minute and more. The event loop has
-two threads for lookups, and those of abandoned calls queue there, so a single such name would stop the calls to
-everybody. Here a name is looked up once at a time however many calls wait for it, on a thread of its own; and a name
-that was known a moment ago is called where it was while its new lookup hangs.
+A lookup cannot be cancelled. If no name server answers, it keeps its thread for a minute or more. The event loop has
+only a few threads for lookups, and lookups of abandoned calls wait there too. So one such name could stop the calls to
+all participants.
+
+Here each lookup has its own thread, and a name is looked up once even if many calls wait for it. If the lookup of a
+known name hangs, its last addresses are used for a while.
 """
 
 from __future__ import annotations
@@ -15,12 +17,12 @@ from contextlib import suppress
 from threading import Thread
 from typing import NamedTuple
 
-# Seconds that an answer is used for, and that a refusal is: long enough for a burst of calls, too short to be noticed
-# when a Service is made anew.
+# Seconds for which an answer is used, and for which a failure is: long enough for a burst of calls, short enough to
+# notice soon that a Service was recreated.
 _FRESH = 5.0
 _REFUSED = 1.0
-# Seconds after which a known name is called where it was, if its new lookup takes longer than this patience. Not for
-# ever: a cluster gives an address that became free to another Service.
+# If the new lookup of a known name takes longer than `_PATIENCE` seconds, its old addresses are used while they are
+# younger than `_STALE` seconds. Older ones may belong to another Service by now.
 _STALE = 120.0
 _PATIENCE = 0.3
 _LOOKUPS = 64
@@ -28,7 +30,7 @@ _NAMES = 1024
 
 
 class _Answer(NamedTuple):
-    """What a lookup came to at a time of the loop: addresses, or why there are none."""
+    """The result of a lookup: addresses, or the reason why there are none. `at` is the loop's time."""
 
     at: float
     addresses: tuple[str, ...]
@@ -44,9 +46,14 @@ class Resolver:
         self._turns = asyncio.Semaphore(_LOOKUPS)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """The IP addresses of `host`, best first; at least one. Raises OSError.
+        """The IP addresses of `host`, best first; at least one.
 
-        It takes as long as the lookup does; who calls bounds it. Cancelling a caller leaves the lookup to the others.
+        There is no time-out here, so the caller sets one. If a caller is cancelled, the lookup goes on for the others.
+
+        Raises
+        ------
+        OSError
+            The name is unknown, or no name server answered.
         """
         if _is_address(host):
             return (host,)
@@ -56,7 +63,7 @@ class Resolver:
         return answer.addresses
 
     def doubt(self, host: str) -> None:
-        """Nobody could be reached where it was: look it up anew at the next call."""
+        """Look the name up again at the next call, since no connection could be made to its addresses."""
         known = self._answers.get(host)
         if known is not None:
             outdated = asyncio.get_running_loop().time() - _FRESH
@@ -98,25 +105,25 @@ def _is_address(host: str) -> bool:
 
 
 async def _looked_up(host: str) -> _Answer:
-    """Ask the system, on a thread that does not keep the process from ending as an executor's would."""
+    """Ask the system on a daemon thread. Unlike a thread of an executor, it does not delay the end of the process."""
     loop = asyncio.get_running_loop()
     answered: asyncio.Future[_Answer] = loop.create_future()
 
-    def tell(addresses: tuple[str, ...], refusal: str) -> None:
+    def report(addresses: tuple[str, ...], refusal: str) -> None:
         if not answered.done():
             answered.set_result(_Answer(loop.time(), addresses, refusal))
 
     def look_up() -> None:
         addresses, refusal = _system_lookup(host)
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(tell, addresses, refusal)
+            loop.call_soon_threadsafe(report, addresses, refusal)
 
     Thread(target=look_up, name=f"lookup of {host}", daemon=True).start()
     return await answered
 
 
 def _system_lookup(host: str) -> tuple[tuple[str, ...], str]:
-    """Addresses, or the refusal."""
+    """The addresses, or why there are none."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
