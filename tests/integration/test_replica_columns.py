@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kompensa_cdc.replicas import replica_from_object, retry_parked
-from kompensa_cdc.replicas.batch_writer import COPY_FROM_ROWS
+from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError
 from kompensa_dev.postgres import Login
 

@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.batch_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, FencedError
+from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError, read_table
 from kompensa_cdc.replicas.target import connect
 from kompensa_dev.postgres import Login
@@ -63,12 +63,12 @@ async def test_every_order_of_arrival_gives_the_same_row(target: Login, life: Se
 async def test_a_writer_without_the_version_guard_would_be_noticed(target: Login) -> None:
     async with desk(target) as writing:
         guard = ' WHERE coalesce(c."source_version", 0) < excluded."source_version"'
-        text = writing.writer.statements.upsert_from_arrays.as_string(writing.connection)
+        rows = writing.writer.rows
+        text = rows.statements.upsert_from_arrays.as_string(writing.connection)
         assert guard in text
         mutated = sql.Composed([sql.SQL(text.replace(guard, ""))])
-        writing.writer = replace(
-            writing.writer, statements=replace(writing.writer.statements, upsert_from_arrays=mutated)
-        )
+        statements = replace(rows.statements, upsert_from_arrays=mutated)
+        writing.writer = replace(writing.writer, rows=replace(rows, statements=statements))
         await writing.write([Change(key=ANA, version=2)])
         await writing.write([Change(key=ANA, version=1, type=CREATED)])
 
@@ -137,7 +137,7 @@ async def test_without_the_right_to_temporary_tables_arrays_carry_large_batches(
     changes = [Change(key=f"00000000-0000-4000-8000-{number:012x}", version=1) for number in range(COPY_FROM_ROWS + 10)]
     async with desk(target) as writing:
         await writing.connection.execute("DROP TABLE kompensa_staged")
-        writing.writer = replace(writing.writer, may_stage=False)
+        writing.writer = replace(writing.writer, rows=replace(writing.writer.rows, may_stage=False))
         await writing.write(changes)
 
     assert read_rows(target.url) == expected_rows(changes)

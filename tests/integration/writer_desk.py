@@ -16,7 +16,6 @@ from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Advance, Bookkeeping, Claim
 from kompensa_cdc.replicas.changes import Change as Prepared
 from kompensa_cdc.replicas.prepare import preparer
-from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 from kompensa_dev.postgres import Login
@@ -107,8 +106,8 @@ async def desk(
     async with await connect(login.url) as connection:
         await books.create_tables(connection)
         table = await read_table(connection, spec.target)
-        writer = BatchWriter(books, compose_statements(spec, table, books), table.may_stage)
-        await writer.prepare_connection(connection)
+        writer = BatchWriter.of_table(spec, table, books)
+        await writer.rows.prepare_connection(connection)
         made = Desk(connection, writer, preparer(spec, table))
         await made.take_over()
         yield made

@@ -1,4 +1,8 @@
-"""Replicas: a consuming service's own copy of another's data, kept right, fresh and minimal."""
+"""Replicas: a consuming service's own copy of another service's data, kept up to date from its events.
+
+A Worker runs sessions. In each, BatchReader reads batches from Kafka and RetryingWriter writes them. It calls
+BatchWriter, one transaction a batch, which writes rows through RowWriter and parks events that do not fit.
+"""
 
 from kompensa_cdc.replicas.progress import Progress
 from kompensa_cdc.replicas.retry_parked import Retried, retry_parked

@@ -1,4 +1,4 @@
-"""A batch on its way from Kafka to the database: what was read, and over which offsets it moves."""
+"""A batch on its way from Kafka to the database: its events, and the offsets that it moves."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ from kompensa_cdc.replicas.changes import Change
 
 @dataclass(frozen=True)
 class Batch:
-    """`items` in the order they were read; `moves` one per partition, all of it applied or nothing."""
+    """Events in the order they were read, and one move of the offset per partition: all are applied, or none."""
 
     items: tuple[Change | Poison, ...]
     moves: tuple[Advance, ...]
 
     def cut(self, size: int) -> tuple["Batch", "Batch | None"]:
-        """Part the first `size` items from the rest, each with its moves; the rest is to be applied after them."""
+        """Split off the first `size` items, each part with its moves. The rest must be applied after the first part."""
         if len(self.items) <= size:
             return self, None
         first, rest = self.items[:size], self.items[size:]
@@ -43,9 +43,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Applied:
-    """What a batch did: `written` rows changed in the copy, `parked` events put aside with their errors.
+    """The result of a batch.
 
-    `superseded`: keys of which events that do not fit are left, or left aside, for something newer in the copy.
+    Attributes
+    ----------
+    records
+        The number of events in the batch.
+    written
+        The number of rows that changed in the copy.
+    parked
+        The events that do not fit, with their errors.
+    superseded
+        Keys with an event that does not fit but is not parked (any more), since the copy holds a newer version.
     """
 
     records: int

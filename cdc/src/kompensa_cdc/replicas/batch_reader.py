@@ -1,8 +1,10 @@
-"""Reading from Kafka, in a thread of its own: decode, batch, hand over, and keep polling whatever the database does.
+"""Read from Kafka, in a thread of its own: decode, form batches, hand them over, and never stop polling.
 
-A thread because confluent-kafka's fast calls block. Its one partner is the event loop's bounded queue: while that is
-full, partitions are paused and polling goes on, so that the group never takes a slow database for a dead worker.
-Partitions are claimed in the database before they are read (see bookkeeping.py); what is not claimed is not read.
+This is a thread because the fast calls of confluent-kafka block. Batches go through a bounded queue to the event loop.
+While the queue is full, the partitions are paused and polling goes on, so that a slow database does not look to the
+consumer group like a dead worker.
+
+A partition is claimed in the database before it is read (see bookkeeping.py); an unclaimed partition is not read.
 """
 
 import asyncio
@@ -34,7 +36,7 @@ Result = TypeVar("Result")
 
 
 class BatchReader:
-    """One consumer's life: `run` in a thread until `stop`; batches come out of `queue`."""
+    """One Kafka consumer, from joining its group to leaving it. Call `run` in a thread; batches come out of `queue`."""
 
     def __init__(
         self,
@@ -64,19 +66,21 @@ class BatchReader:
         self._due: dict[str, float] = {}
 
     def stop(self, *, drain: bool) -> None:
-        """End `run` soon. `drain` gives what was handed over the time to be written before the group is left."""
+        """End `run` soon. With `drain`, it first waits, within a bound, until the batches in the queue are written."""
         self._drain = drain
         self._stopping.set()
 
     def run(self) -> None:
-        """Read until `stop`, then leave the group with what was handed over written.
+        """Read until `stop`, then leave the consumer group.
 
         Raises
         ------
         KafkaException
-            For what the client cannot mend by itself.
+            For an error that the client cannot recover from.
+        BrokerError
+            If a topic was deleted.
         Exception
-            Whatever the claim raised.
+            Any error of the claim.
         """
         consumer = Consumer({**self._config, "error_cb": self._on_error})
         try:
@@ -104,7 +108,7 @@ class BatchReader:
             self._look_for_topics(consumer)
 
     def _read(self, consumer: Consumer) -> list[Message]:
-        """Wait for one record, then take what is there too; gather for longer only while the database is busy."""
+        """Wait for one record, then take those that have arrived too; wait for more only while the database is busy."""
         self._progress.polled_at = time.monotonic()
         left, self._left = self._left, []
         return gather(
@@ -126,13 +130,13 @@ class BatchReader:
                 continue
             partition = (record.topic() or "", record.partition() or 0)
             if partition not in self._claims:
-                continue  # revoked while it lay in our hands; its new owner reads it again
+                continue  # revoked after this record was polled; the new owner reads it again
             offset = record.offset() or 0
             end = ends.setdefault(partition, [self._claims[partition].next_offset, 0])
             if offset != end[0]:
                 self._note_gap(consumer, partition, expected=end[0], offset=offset)
             if at_end:
-                # Over what is behind the last record: markers of transactions, or nothing where records left the topic.
+                # Move past the last record: transaction markers follow it, or the topic has dropped records.
                 end[0] = max(end[0], offset)
                 continue
             items.append(self._prepare(record))
@@ -154,7 +158,7 @@ class BatchReader:
         )
 
     def _hand_over(self, consumer: Consumer, batch: Batch) -> None:
-        """Put the batch into the queue; when that takes long, pause and poll meanwhile."""
+        """Put the batch into the queue; while the queue is full, pause the partitions and poll."""
         handed = asyncio.run_coroutine_threadsafe(self.queue.put(batch), self._loop)
         patience = PATIENCE_SECONDS
         is_paused = False
@@ -181,7 +185,7 @@ class BatchReader:
         try:
             claims = self._from_loop(self._claim(wanted), CLAIM_SECONDS) if wanted else {}
         except Exception as error:
-            # Told to run(), which ends: an exception in a callback of the client would only be printed.
+            # run() raises it: the client would only print an exception in a callback.
             self._failure = error
             return
         self._claims.update(claims)
@@ -189,17 +193,19 @@ class BatchReader:
         consumer.incremental_assign(
             [TopicPartition(topic, number, claim.next_offset) for (topic, number), claim in claims.items()]
         )
-        # At once: a session that fails at its first batch has no other moment to learn how much waits.
+        # At once: a session that fails at its first batch would otherwise never learn the lag.
         self._measure_lag(consumer, cached=False)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # Give what was handed over the time to be written, so that the next owner starts behind it. If it takes
-        # longer, the next owner's epoch fences it: slower, never wrong.
+        # Wait until the batches in the queue are written, so that the next owner starts after them. If that takes
+        # too long, the next owner's epoch fences them off, and it reads them again: slower, never wrong.
         try:
             if self._drain:
                 self._from_loop(self.queue.join(), DRAIN_SECONDS)
         except TimeoutError:
-            self._progress.note("partitions were given up before the last batch was written; it will be read again")
+            self._progress.note(
+                "partitions were revoked before the last batch was written; their new owner reads it again"
+            )
         self._progress.revoke(_names(partitions))
         self._release(consumer, partitions)
 
@@ -221,7 +227,7 @@ class BatchReader:
         name = f"{partition[0]}/{partition[1]}"
         if offset < expected:
             self._progress.note(
-                f"{name} ends before offset {expected}: the topic was made anew and is read from its start"
+                f"{name} ends before offset {expected}: the topic was recreated and is read from its start"
             )
         elif offset > expected and (first := self._first(consumer, partition, offset)) > expected:
             self._progress.note(
@@ -230,7 +236,7 @@ class BatchReader:
             )
 
     def _first(self, consumer: Consumer, partition: Partition, offset: int) -> int:
-        """Where the topic begins now, at most `offset`: what is missing behind that is no record but a marker."""
+        """Return the topic's first offset, at most `offset`. A later gap is a transaction marker, not a lost record."""
         try:
             watermarks = consumer.get_watermark_offsets(TopicPartition(*partition), timeout=2.0)
         except KafkaException as error:
@@ -244,7 +250,7 @@ class BatchReader:
         self._progress.report_problem("kafka", f"Kafka at {self._config['bootstrap.servers']}: {error.str()}")
 
     def _measure_lag(self, consumer: Consumer, *, cached: bool) -> None:
-        """Ask where the topics end; while there is a problem with Kafka this is also how its end is noticed."""
+        """Look up the ends of the topics. While Kafka is in trouble, this is also how the end of that is noticed."""
         ask = not cached or "kafka" in self._progress.problems
         ends: dict[Partition, int] = {}
         try:
@@ -267,7 +273,7 @@ class BatchReader:
         self._progress.ends(ends)
 
     def _commit_to_kafka(self, consumer: Consumer) -> None:
-        """Commit to Kafka what the database holds: nobody reads on from there, but lag tools look there."""
+        """Commit the database's offsets to Kafka. No worker reads on from there, but tools that show the lag do."""
         offsets = [
             TopicPartition(topic, number, progress.next_offset)
             for (topic, number), progress in self._progress.partitions.items()
@@ -281,9 +287,9 @@ class BatchReader:
             self._on_error(error.args[0])
 
     def _look_for_topics(self, consumer: Consumer) -> None:
-        """A topic that is deleted takes its partitions along without a word; the next session names it and waits.
+        """End `run` if a topic was deleted: Kafka just revokes its partitions. The next session names it and waits.
 
-        Asked only where a topic has no partition here, as when there are more workers than partitions.
+        Only topics without a partition here are looked up. That is usual when there are more workers than partitions.
         """
         held = {topic for topic, _ in self._claims}
         without = [topic for topic in self._topics if topic not in held]

@@ -1,7 +1,8 @@
 """The replica's own tables, in the target's schema: offsets, tombstones, parked events.
 
-They are made by whoever comes first, with the consuming service's own credentials, and shared by all Replicas of the
-schema. Offsets here, committed with the rows, are what makes a copy effectively once; Kafka's own are for lag tools.
+The first worker creates them, with the consuming service's credentials; all Replicas of the schema share them. The
+offsets are committed together with the rows, so that each event has its effect once. Kafka's own offsets are only for
+tools that show the lag.
 """
 
 from collections.abc import Sequence
@@ -35,12 +36,12 @@ Partition = tuple[str, int]  # topic, partition
 
 
 class FencedError(Exception):
-    """Somebody else has taken over these partitions (or rewound them): what was read under the old epoch is void."""
+    """Another worker has taken over the partitions, or a user rewound them: records of the old epoch do not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A partition held under an epoch. `next_offset` is both where to read on and what the next write compares with."""
+    """A partition held under an epoch. `next_offset` is where to read on, and what the next write compares with."""
 
     next_offset: int
     epoch: int
@@ -75,7 +76,7 @@ class Bookkeeping:
         )
 
     async def create_tables(self, connection: AsyncConnection) -> None:
-        """Make the tables if they lack; the lock keeps two first comers from colliding in the catalog."""
+        """Create the missing tables. The lock keeps two workers from colliding in the catalog."""
         found = await connection.execute("SELECT to_regclass(%s)", (f'"{self.schema_name}".{PARKED}',))
         if await found.fetchone() != (None,):
             return
@@ -85,7 +86,7 @@ class Bookkeeping:
                 await connection.execute(self.compose(statement))
 
     async def claim(self, connection: AsyncConnection, partitions: Sequence[Partition]) -> dict[Partition, Claim]:
-        """Take partitions over: a new epoch each, so that whoever held them before cannot write any more."""
+        """Take partitions over, each under a new epoch, so that the previous owner cannot write any more."""
         rows = await connection.execute(
             self.compose(
                 """INSERT INTO {offsets} AS o (replica, topic, partition, next_offset, epoch)
@@ -107,7 +108,7 @@ class Bookkeeping:
         Raises
         ------
         FencedError
-            If any partition is no longer as we left it; the caller's transaction must not commit.
+            If another worker has moved or claimed a partition; the caller's transaction must not commit.
         """
         cursor = await connection.execute(
             self.compose(
@@ -135,7 +136,7 @@ class Bookkeeping:
             )
 
     async def offsets(self, connection: AsyncConnection) -> dict[Partition, int]:
-        """The stored next offset of each partition of the replica, whoever holds it."""
+        """Return the next offset of each partition of the replica, including those that other workers hold."""
         rows = await connection.execute(
             self.compose("SELECT topic, partition, next_offset FROM {offsets} WHERE replica = %s"), (self.replica,)
         )
@@ -153,10 +154,10 @@ class Bookkeeping:
         return cursor.rowcount
 
     async def lock(self, connection: AsyncConnection, *, alone: bool) -> None:
-        """Order batches with deletions against all others of the replica, until the transaction ends.
+        """Keep batches with deletions (`alone`) apart from all others of the replica, until the transaction ends.
 
-        A deletion looks whether the row is there, a state whether a tombstone is: two workers doing both at once,
-        each not seeing the other, would leave a row that should be gone.
+        A deletion looks for the row, and a state looks for a tombstone. If two workers do both at the same time,
+        neither sees the other's, and a row that should be deleted stays.
         """
         shared = "" if alone else "_shared"
         await connection.execute(

@@ -1,4 +1,4 @@
-"""What a worker must know of the broker before it reads: how groups work there, and whether the topics exist."""
+"""Settings and checks that depend on the broker: which group protocol it serves, and whether the topics exist."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 10.0
 
 
 class BrokerError(Exception):
-    """Kafka is not as a replica needs it; the text names address or topic and what to do."""
+    """Kafka is not as a replica needs it; the text names the address or topic, and what to do."""
 
 
 def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
@@ -24,15 +24,15 @@ def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
         "bootstrap.servers": bootstrap,
         "group.id": spec.group,
         "client.id": spec.group,
-        # Offsets live in the target database; Kafka's are told later, for lag tools.
+        # Offsets live in the target database; they are committed to Kafka later, for tools that show the lag.
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        # How it is known that nothing waits where a topic ends in a transaction's marker, which is no record.
+        # Reports the end of a partition even if a transaction marker, which is not a record, is the last thing in it.
         "enable.partition.eof": True,
-        # Bounds of memory; and no second of idling whenever the local queue was full for a moment. A fetch is bounded
-        # as it comes over the wire, and compressed records may be many times as large once they are here.
+        # Bounds of memory, and no second of idling after the local queue was full for a moment. A fetch is bounded as
+        # it comes over the wire: compressed records may become many times as large here.
         "queued.min.messages": max(10_000, 2 * spec.max_records),
         "queued.max.messages.kbytes": 8_192,
         "fetch.queue.backoff.ms": 10,
@@ -45,10 +45,10 @@ def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
 
 
 def group_config(bootstrap: str) -> dict[str, Any]:
-    """Settings of the group protocol: the broker-side one where it is served (4.0 on), else cooperative-sticky.
+    """Return the settings of the group protocol: the broker's if it serves one (from 4.0), or else cooperative-sticky.
 
-    With the broker's range assignor a worker gets the same partition number of each topic, so one key's events of all
-    topics come to one worker.
+    With the broker's range assignor, a worker gets the same partition number of each topic. All events of one key then
+    go to one worker.
     """
     if "consumer" in _protocols(bootstrap):
         return {"group.protocol": "consumer", "group.remote.assignor": "range"}
@@ -56,7 +56,7 @@ def group_config(bootstrap: str) -> dict[str, Any]:
 
 
 def missing_topics(bootstrap: str, topics: Iterable[str]) -> list[str]:
-    """Return those of `topics` that the broker does not have (and do not make them by asking)."""
+    """Return the topics that the broker does not have. Asking does not create them."""
     try:
         metadata = _admin(bootstrap).list_topics(timeout=TIMEOUT_SECONDS)
     except KafkaException as error:
@@ -69,7 +69,7 @@ def unreachable(bootstrap: str, error: KafkaException) -> str:
 
 
 def _protocols(bootstrap: str) -> list[str]:
-    """The rebalance protocols of any one broker; none if it is too old to say or we may not ask."""
+    """Return the rebalance protocols of one broker; none if it is too old to say, or if the login may not ask."""
     admin = _admin(bootstrap)
     try:
         brokers = admin.list_topics(timeout=TIMEOUT_SECONDS).brokers

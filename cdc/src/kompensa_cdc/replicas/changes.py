@@ -1,8 +1,8 @@
-"""What a batch of events comes to: per key the newest state and the newest deletion, and what waits aside. Pure.
+"""Reduce a batch of events to each key's newest state and newest deletion, and find what must be parked. Pure.
 
-A copy's row is a function of the *set* of its key's events, not of their order: the newest state, the newest
-deletion, and which of the two is newer. So folding a batch first and then applying it gives what applying each event
-by itself gives, in any order and however often each comes.
+A copy's row depends on the *set* of its key's events, not on their order: on the newest state, the newest deletion, and
+which of the two is newer. So a batch may be folded before it is written: the result is the same as if each event were
+written by itself, in any order, and as often as it comes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,14 +29,24 @@ class Folded(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A poison event, and the version that the copy must reach before it is of no more interest."""
+    """A poison event, and its version: the event is superseded when the copy reaches that."""
 
     poison: Poison
     version: int
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """`newest` is the version that the copy holds of each key now, `waiting` what is not superseded by it."""
+    """The outcome for the keys of poison events.
+
+    Attributes
+    ----------
+    newest
+        The version that the copy holds of each key now.
+    waiting
+        Poison events that are newer than that: they are parked.
+    superseded
+        Poison events that are not newer: they are dropped.
+    """
 
     newest: Mapping[str, int]
     waiting: tuple[Waiting, ...]
@@ -44,7 +54,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 def with_change(folded: Folded, change: Change) -> Folded:
-    """Take in one more change of the key; a duplicate or an older one of its kind leaves everything as it is."""
+    """Take in one more change of the key. A duplicate, or a change older than the known one, makes no difference."""
     if change.row is None:
         return Folded(folded.key, folded.state, _newer(folded.deletion, change))
     return Folded(folded.key, _newer(folded.state, change), folded.deletion)
@@ -57,6 +67,7 @@ def _newer(known: Change | None, change: Change) -> Change:
 
 
 def fold(changes: Iterable[Change]) -> dict[str, Folded]:
+    """Reduce the changes of each key to its newest state and its newest deletion."""
     folded: dict[str, Folded] = {}
     for change in changes:
         key = change.event.key
@@ -65,30 +76,30 @@ def fold(changes: Iterable[Change]) -> dict[str, Folded]:
 
 
 def settle(items: Iterable[Change | Poison], held: Mapping[str, int]) -> Settled:
-    """Part the poison of a batch into what waits for a person and what the copy is past already.
+    """Sort the poison events of a batch into those that wait for a person and those that are superseded.
 
-    Each event carries the full state of its aggregate, so a newer state or deletion supersedes an older event, and
-    whether that one fits makes no difference. A version that nobody can read counts as the next after what the copy
-    holds when the event is read: it is shown until the copy has moved on.
+    Each event carries the full state of its aggregate. So a newer state or deletion supersedes an older event, even if
+    the older event does not fit. An event without a readable version counts as the next version after the one that the
+    copy holds: it is shown until the copy has moved on.
 
     Parameters
     ----------
     items
-        In the order they were read; what the table refused is among them as Poison.
+        In the order they were read. Events that the table rejected are among them, as Poison.
     held
-        The version of each key, of its row or its deletion, that the copy held before; keys without any are absent.
+        The version that the copy held of each key before the batch; keys without any version are absent.
     """
     newest = dict(held)
-    aside: list[Waiting] = []
+    poison_events: list[Waiting] = []
     for item in items:
         if isinstance(item, Poison):
-            aside.append(Waiting(item, version_in(item.headers) or newest.get(item.key, 0) + 1))
+            poison_events.append(Waiting(item, version_in(item.headers) or newest.get(item.key, 0) + 1))
         else:
             newest[item.event.key] = max(newest.get(item.event.key, 0), item.event.aggregate_version)
     return Settled(
         newest,
-        tuple(each for each in aside if each.version > newest.get(each.poison.key, 0)),
-        tuple(each.poison for each in aside if each.version <= newest.get(each.poison.key, 0)),
+        tuple(each for each in poison_events if each.version > newest.get(each.poison.key, 0)),
+        tuple(each.poison for each in poison_events if each.version <= newest.get(each.poison.key, 0)),
     )
 
 

@@ -1,7 +1,7 @@
-"""The fields of a `Replica` object as they stand in YAML: names in camelCase, unknown fields rejected.
+"""The fields of a `Replica` object as YAML has them: names in camelCase, unknown fields rejected.
 
-Defaults and bounds here and in the CustomResourceDefinition are the same; a test compares them. What the fields mean
-together is in spec.py.
+Defaults and bounds here and in the CustomResourceDefinition are the same; a test compares them. spec.py checks the
+fields against each other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _IN_WORDS = {
     TOPIC: "a topic: letters, digits, '.', '_' and '-', for example orders.customer-created",
     DURATION: f"a duration, for example {EXAMPLES}",
 }
-"""msgspec names the pattern that was missed; a user needs to know what the pattern means."""
+"""An error of msgspec quotes the pattern; a user needs to know what the pattern means."""
 
 
 class ColumnType(StrEnum):

@@ -1,4 +1,4 @@
-"""The worker's HTTP face: /healthz, /readyz, /metrics and /status. No decisions here."""
+"""The worker's HTTP endpoints: /healthz, /readyz, /metrics and /status. They show Progress and decide nothing."""
 
 import msgspec
 from aiohttp import web
@@ -9,7 +9,7 @@ from kompensa_cdc.replicas.progress import Progress
 
 
 def application(progress: Progress, metrics: Metrics) -> web.Application:
-    """Build the application; liveness that it polls, readiness that the copy is being kept."""
+    """Build the application. A live worker polls Kafka; a ready one keeps its copy up to date."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response(

@@ -1,8 +1,9 @@
-"""Whose fault an error of PostgreSQL is: the database's, the table's, or one event's. Pure; by its SQLSTATE.
+"""Decide by its SQLSTATE whether an error is the fault of the database, the table or one event. Pure.
 
-What an event's values can cause has no end (types, constraints, policies, whatever a trigger raises), so it is the
-rest: what the database's own trouble and a wrong table look like is known. Parking blames one event, so where it may be
-the table's fault, parking needs the proof that other events fit.
+The errors of a database in trouble and of a wrong table are known. An event's values can cause any other error (types,
+constraints, policies, everything that a trigger raises), so the rest counts as the event's.
+
+Parking blames one event. If the table may be to blame, parking therefore needs proof: that other events fit.
 """
 
 from enum import Enum, auto
@@ -11,30 +12,35 @@ import psycopg
 
 
 class Fault(Enum):
-    """Who is to blame, and so what is to be done.
-
-    `DATABASE`: try again. `TABLE`: tell it, and begin anew. `UNCLEAR`: the event's if others fit, else the table's.
-    `EVENT`: park it.
-    """
+    """The part that is to blame, which decides what the worker does."""
 
     DATABASE = auto()
+    """Retry."""
     TABLE = auto()
+    """Report it, and start a new session, which reads the table again."""
     UNCLEAR = auto()
+    """Park the event if other events fit; if none does, treat the error as the table's."""
     EVENT = auto()
+    """Park the event."""
 
 
 # By class: connection, transaction state (a standby), login, conflicts, resources, intervention, system, configuration.
 _DATABASE_CLASSES = frozenset({"08", "25", "28", "3D", "40", "53", "57", "58", "F0"})
 _DATABASE_CODES = frozenset({"55006", "55P03", "XX001", "XX002"})  # in use, locked, corrupted
-_TABLE_CLASSES = frozenset({"0A", "2D", "3F", "42"})  # missing tables, columns, functions and rights, foremost
+_TABLE_CLASSES = frozenset({"0A", "2D", "3F", "42"})  # mostly missing tables, columns, functions and rights
 _TABLE_CODES = frozenset({"55000"})  # a view, or published without a replica identity
-# Our statements are well-formed: such syntax is a value's, of ltree or tsquery.
+# The worker's statements are well-formed: a syntax error is in a value, for example of type ltree or tsquery.
 _VALUE_CODES = frozenset({"42601", "42602", "42622"})
-# PostgreSQL's functions that report a row-level policy and PL/pgSQL's RAISE: a judgement on the row, whatever its code.
+# PostgreSQL's functions that report a row-level policy and PL/pgSQL's RAISE. Both reject this row, with any code.
 _JUDGEMENTS = frozenset({"ExecWithCheckOptions", "exec_stmt_raise"})
 
 
 def fault_of(error: psycopg.Error) -> Fault:
+    """Decide which part is to blame for an error.
+
+    The order matters: a policy or a RAISE rejects one row even if its code is one of a wrong table. An error inside a
+    function is unclear, since not every row may reach the line that fails.
+    """
     diagnosis = error.diag
     code = diagnosis.sqlstate
     if code is None:  # found by the client: a lost connection, or a value that it cannot send
@@ -44,12 +50,12 @@ def fault_of(error: psycopg.Error) -> Fault:
     if diagnosis.source_function in _JUDGEMENTS:
         return Fault.EVENT
     if code[:2] in _TABLE_CLASSES or code in _TABLE_CODES:
-        if diagnosis.context:  # inside of a trigger or another function, on a way that not every row may take
+        if diagnosis.context:  # inside a trigger or another function
             return Fault.UNCLEAR
         return Fault.EVENT if code in _VALUE_CODES else Fault.TABLE
     return Fault.UNCLEAR if code.startswith("XX") else Fault.EVENT
 
 
 def may_blame_event(error: psycopg.Error) -> bool:
-    """Whether it may be one event's fault, so that it is worth looking for that event."""
+    """Whether one event may be to blame, so that it is worth looking for that event."""
     return fault_of(error) in (Fault.EVENT, Fault.UNCLEAR)

@@ -1,11 +1,11 @@
-"""How much of what waits in the topics becomes one batch: bounded by number and by bytes, so that memory is too."""
+"""Collect the records of one batch, bounded by number and by bytes, so that the worker's memory is bounded too."""
 
 import time
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import Message
 
-# Three batches are alive at once (one being read, one in the queue, one being applied), each with its rows beside it.
+# Three batches are in memory at once (one being read, one in the queue, one being written), each with its rows.
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 Poll = Callable[[float], Message | None]
@@ -14,16 +14,18 @@ Poll = Callable[[float], Message | None]
 def gather(
     poll: Poll, left: Sequence[Message], *, max_records: int, idle_seconds: float, gather_seconds: float
 ) -> list[Message]:
-    """Return what was `left` and what `poll` gives on top; what there is no room for stays where it is.
+    """Return the records in `left`, followed by those that `poll` returns, until the batch is full.
 
     Parameters
     ----------
     poll
-        Gives the next record, waiting for it at most the given time.
+        Returns the next record, or None if none comes within the given seconds.
+    left
+        Records that were polled before, while the partitions were paused.
     idle_seconds
-        How long to wait for a first record when nothing is left.
+        How long to wait for a first record if nothing is left.
     gather_seconds
-        How long to go on gathering once there is one; 0 takes only what is there already.
+        How long to go on gathering after the first record; 0 takes only records that have arrived.
     """
     records = list(left)
     size = sum(len(record) for record in records)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of a worker. The lag is read from its progress when somebody asks."""
+"""Prometheus metrics of a worker. Gauges such as the lag are read from its Progress at each scrape."""
 
 import math
 from collections.abc import Callable
@@ -17,33 +17,44 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.records = Counter(
-            "kompensa_replica_records", "Events read and dealt with.", ["replica"], registry=self.registry
+            "kompensa_replica_records",
+            "Events read, and then applied, parked or superseded.",
+            ["replica"],
+            registry=self.registry,
         ).labels(progress.replica)
         self.rows = Counter(
             "kompensa_replica_rows", "Rows of the copy written.", ["replica"], registry=self.registry
         ).labels(progress.replica)
         self.parked = Counter(
-            "kompensa_replica_parked_events", "Events put aside.", ["replica"], registry=self.registry
+            "kompensa_replica_parked_events",
+            "Events parked, as they could not be applied.",
+            ["replica"],
+            registry=self.registry,
         ).labels(progress.replica)
         self.retries = Counter(
-            "kompensa_replica_retries", "Batches tried again after trouble.", ["replica"], registry=self.registry
+            "kompensa_replica_retries", "Retries after trouble with the database.", ["replica"], registry=self.registry
         ).labels(progress.replica)
         self.delay = Histogram(
             "kompensa_replica_delay_seconds",
-            "From the source's commit to the copy's, of each batch's oldest event.",
+            "From the owner's commit to the copy's, of the oldest event in each batch.",
             ["replica"],
             buckets=_SECONDS,
             registry=self.registry,
         ).labels(progress.replica)
         self._gauge("kompensa_replica_lag_records", "Events not applied yet.", lambda: _lag(progress), progress)
         self._gauge("kompensa_replica_parked_keys", "Keys that are parked.", lambda: progress.parked_keys, progress)
-        self._gauge("kompensa_replica_ready", "1 when the copy is being kept.", lambda: int(progress.ready), progress)
+        self._gauge(
+            "kompensa_replica_ready",
+            "1 while the worker reads and reports no problem.",
+            lambda: int(progress.ready),
+            progress,
+        )
 
     def _gauge(self, name: str, text: str, read: Callable[[], float], progress: Progress) -> None:
         Gauge(name, text, ["replica"], registry=self.registry).labels(progress.replica).set_function(read)
 
 
 def _lag(progress: Progress) -> float:
-    """NaN while it is not known: no lag would be an answer."""
+    """NaN while the lag is not known, as 0 would mean "up to date"."""
     lag = progress.lag_records
     return math.nan if lag is None else lag

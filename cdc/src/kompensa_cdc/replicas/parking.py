@@ -1,7 +1,7 @@
-"""Parked events: a poison event is kept beside the copy, and nothing else waits for it.
+"""Parked events: an event that cannot be applied is kept in a table of its own, and no other event waits for it.
 
-Nothing is held back behind it, because each event carries the full state of its aggregate: a newer one that fits
-supersedes it, and it leaves the table in the transaction that writes the newer one.
+None has to, because each event carries the full state of its aggregate. A newer event of the key that fits supersedes
+the parked one. The transaction that writes the newer event also deletes the parked one.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,14 +16,17 @@ from kompensa_cdc.replicas.changes import Waiting
 
 @dataclass(frozen=True)
 class KeyState:
-    """What is known of a batch's keys: which have parked events, and the version of each one's deletion."""
+    """The keys of a batch that have parked events, and the version of each key's deletion."""
 
     parked: frozenset[str]
     deleted: Mapping[str, int]
 
 
 async def look_up_keys(connection: AsyncConnection, books: Bookkeeping, keys: Collection[str]) -> KeyState:
-    """Look up both in one round trip; the keys go as one JSON text, which is far cheaper to form than an array."""
+    """Look up parked events and deletions in one round trip.
+
+    The keys are sent as one JSON text, which is far cheaper to form than an array.
+    """
     rows = await connection.execute(
         books.compose(
             """WITH wanted AS MATERIALIZED (SELECT jsonb_array_elements_text(%(keys)s::jsonb) AS key)
@@ -44,7 +47,7 @@ async def look_up_keys(connection: AsyncConnection, books: Bookkeeping, keys: Co
 
 
 async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence[Waiting]) -> None:
-    """Keep events aside, in order; an event that is parked already (a rewind) stays as it is."""
+    """Park events, in order. An event that is parked already, as after a rewind, stays as it is."""
     if not events:
         return
     async with connection.cursor() as cursor:
@@ -73,7 +76,7 @@ async def park(connection: AsyncConnection, books: Bookkeeping, events: Sequence
 
 
 async def drop_superseded(connection: AsyncConnection, books: Bookkeeping, newest: Mapping[str, int]) -> set[str]:
-    """Delete what is parked up to the version that the copy holds of each key; return the keys that had such."""
+    """Delete parked events up to the version that the copy holds of each key; return the keys that had any."""
     rows = await connection.execute(
         books.compose(
             """DELETE FROM {parked} p USING unnest(%s::text[], %s::bigint[]) AS n (key, version)

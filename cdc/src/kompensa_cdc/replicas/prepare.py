@@ -1,4 +1,4 @@
-"""From a record to a change of the copy, or to poison: decoding, the schema, the row. Pure, once per record."""
+"""Turn a record into a change of the copy, or into poison: decode it, check the schema, form the row. Pure."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,8 @@ from kompensa_cdc.replicas.table import TargetTable
 def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change | Poison]:
     """Return the function that prepares one record for this replica and this table.
 
-    A deletion is an event that `deleteEvents` names, or a tombstone. The schema is of states: deletions carry less.
-    The function raises nothing: whatever fails over one record makes that record poison.
+    An event is a deletion if `deleteEvents` names its type, or if it is a tombstone. The schema holds for states only,
+    since deletions carry less. The function raises nothing: a record over which anything fails becomes poison.
     """
     check = payload_check(spec.event_schema)
     required = table.required
@@ -41,7 +41,7 @@ def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change
             return Change(event, None)
         check(event)
         row = row_of(event, spec.target.columns, required=required)
-        # The payload is in the row now; kept, it would be the most of a batch's memory.
+        # The row holds the payload's values now; the payload itself would take most of a batch's memory.
         return Change(msgspec.structs.replace(event, payload=None), row)
 
     return prepare

@@ -1,6 +1,7 @@
-"""How a worker is doing, as told by /status, /readyz and /metrics.
+"""The state of a worker, as /status, /readyz and /metrics show it.
 
-Written by the intake's thread and by the event loop, read by anyone; the two mappings are replaced whole, under a lock.
+The reader's thread and the event loop write it, and any thread may read it: the two mappings are replaced as a whole,
+under a lock.
 """
 
 import time
@@ -17,9 +18,18 @@ HUNG_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class PartitionProgress:
-    """`next_offset` is what the database holds, `end_offset` where the topic ends; None while nobody has asked.
+    """One partition: how far the copy is, and where the topic ends.
 
-    `held`: by this worker, in the session that is on. Between two sessions what is known stays, held by nobody.
+    Attributes
+    ----------
+    next_offset
+        The next offset to read, as the database holds it.
+    applied
+        Events applied since the replica began, or was rewound.
+    end_offset
+        The offset after the last record of the topic; None until Kafka has reported it.
+    held
+        Whether this worker holds the partition in its current session. After a session the rest stays known.
     """
 
     next_offset: int
@@ -33,7 +43,7 @@ class PartitionProgress:
 
 
 class Progress:
-    """The worker's face. A problem keeps it from being ready until it is cleared; `last_error` stays to be read."""
+    """The state of one worker. It is not ready while it has a problem. `last_error` stays after the problem is over."""
 
     def __init__(self, replica: str) -> None:
         self.replica = replica
@@ -49,7 +59,7 @@ class Progress:
 
     @property
     def alive(self) -> bool:
-        """False when the intake has hung: it polls all the time, whatever the database and Kafka do."""
+        """False if the reader hangs. It polls all the time, even while the database or Kafka is in trouble."""
         return not self.reading or time.monotonic() - self.polled_at < HUNG_SECONDS
 
     @property
@@ -58,19 +68,19 @@ class Progress:
 
     @property
     def applied_records(self) -> int:
-        """Since the replica began (or was rewound), over the partitions that this worker holds."""
+        """Events applied since the replica began, or was rewound, over the partitions that this worker knows."""
         return sum(partition.applied for partition in self.partitions.values())
 
     @property
     def lag_records(self) -> int | None:
-        """What waits, over the partitions that are known; None while it is not known of each."""
+        """Records that wait, over all known partitions; None until the lag of each of them is known."""
         lags = [partition.lag for partition in self.partitions.values()]
         known = [lag for lag in lags if lag is not None]
         return sum(known) if known and len(known) == len(lags) else None
 
     @property
     def lag_seconds(self) -> float | None:
-        """Age of the newest applied event while there are newer ones; 0 when there are none, None if not known."""
+        """Age of the newest applied event while newer ones wait; 0 if none wait, None if not known."""
         if self.lag_records == 0:
             return 0.0
         if self.lag_records is None or self.last_event_time is None:
@@ -79,11 +89,11 @@ class Progress:
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether this worker reads and nothing waits; what is left over from an ended session says nothing."""
+        """Whether this worker reads and nothing waits. Partitions known from an ended session do not count."""
         return self.lag_records == 0 and all(partition.held for partition in self.partitions.values())
 
     def report_problem(self, thing: str, text: str) -> bool:
-        """Note what is wrong with a thing (database, kafka, session); return whether that is news."""
+        """Report what is wrong with a thing (database, kafka, session); return whether the text is a new one."""
         with self._lock:
             is_news = self.problems.get(thing) != text
             self.problems = {**self.problems, thing: text}
@@ -95,11 +105,14 @@ class Progress:
             self.problems = {name: text for name, text in self.problems.items() if name != thing}
 
     def note(self, text: str) -> None:
-        """Keep a text for `last_error` that does not stop the work."""
+        """Show a text as `last_error` without ceasing to be ready."""
         self.last_error = text
 
     def assign(self, claims: Mapping[Partition, Claim]) -> None:
-        """The session holds these too now; what an earlier session left is known better or has another owner."""
+        """Add claimed partitions to those that the session holds, and drop those known from an earlier session.
+
+        The dropped ones are either among the claimed ones, or another worker has them now.
+        """
         with self._lock:
             held = {name: progress for name, progress in self.partitions.items() if progress.held}
             for name, claim in claims.items():
@@ -111,7 +124,7 @@ class Progress:
             self.partitions = held
 
     def revoke(self, partitions: Iterable[Partition]) -> None:
-        """Another worker has these now; what an ended session left behind stays."""
+        """Drop partitions that another worker has now. Those known from an ended session stay."""
         gone = set(partitions)
         with self._lock:
             self.partitions = {
@@ -119,7 +132,7 @@ class Progress:
             }
 
     def release(self, partitions: Iterable[Partition] | None = None) -> None:
-        """Nobody is known to hold these (or any, at a session's end): what is known of them stays until a new claim."""
+        """Mark partitions (or all, at a session's end) as not held. They stay known until the next claim."""
         gone = set(self.partitions if partitions is None else partitions)
         with self._lock:
             self.partitions = {
@@ -128,7 +141,7 @@ class Progress:
             }
 
     def moved(self, moves: Iterable[Advance]) -> None:
-        """The database holds these moves now."""
+        """Take in moves that the database has committed."""
         with self._lock:
             partitions = dict(self.partitions)
             for move in moves:
@@ -141,16 +154,16 @@ class Progress:
             self.partitions = partitions
 
     def is_ahead_of(self, stored: Mapping[Partition, int]) -> bool:
-        """Whether we have written more of a partition than the database holds now: somebody rewound the replica.
+        """Whether a user has rewound the replica: this worker has written more of a partition than is stored now.
 
-        A new owner of a partition only ever moves it on, so being behind is no such sign.
+        Being behind proves nothing, since a new owner of a partition only moves its offset on.
         """
         return any(
             progress.held and progress.next_offset > stored.get(name, 0) for name, progress in self.partitions.items()
         )
 
     def ends(self, ends: Mapping[Partition, int]) -> None:
-        """Where the topics end now, for those partitions that could be asked."""
+        """Take in the ends of the topics, for the partitions whose end is known."""
         with self._lock:
             self.partitions = {
                 name: replace(progress, end_offset=ends.get(name, progress.end_offset))

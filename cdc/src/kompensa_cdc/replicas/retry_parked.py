@@ -1,7 +1,7 @@
-"""Trying parked events again: the way out once the schema, the table or the event's reader has been mended.
+"""Retry parked events, after the schema, the table or the declaration has been fixed.
 
-Key by key, each in a transaction of its own: the events that fit now are applied, and they leave the table together
-with every older one of their key. One that still does not fit keeps no other from being applied.
+Each key is retried in a transaction of its own. Events that fit now are applied, and are deleted from the table of
+parked events together with all older ones of their key. An event that still does not fit does not hold up the others.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,13 @@ from kompensa_cdc.replicas.changes import Change, key_of
 from kompensa_cdc.replicas.parking import drop_superseded
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.spec import ReplicaSpec
-from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import read_table
 from kompensa_cdc.replicas.target import connect
 
 
 @dataclass(frozen=True)
 class Retried:
-    """`applied` keys are free again; `rejected` ones have events that stay parked, with the reason of the oldest."""
+    """Keys that have no parked events any more, and keys that still have some, with the reason of the oldest."""
 
     applied: tuple[str, ...]
     rejected: dict[str, str]
@@ -31,7 +30,7 @@ class Retried:
 
 @dataclass(frozen=True)
 class ParkedRecord:
-    """A parked event in the form of the record it came from; its time, in ms since 1970, is that of its parking."""
+    """A parked event in the form of the record it came from. Its time is when it was parked, in ms since 1970."""
 
     topic_: str
     partition_: int
@@ -65,14 +64,14 @@ class ParkedRecord:
 
 
 async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None = None) -> Retried:
-    """Try the parked events of one key, or of all, by the Replica as it is declared now."""
+    """Retry the parked events of one key, or of all, with the Replica as it is declared now."""
     books = Bookkeeping(spec.target.schema_name, spec.replica)
     applied: list[str] = []
     rejected: dict[str, str] = {}
     async with await connect(database_url) as connection:
         await books.create_tables(connection)
         table = await read_table(connection, spec.target)
-        writer = BatchWriter(books, compose_statements(spec, table, books), may_stage=False)
+        writer = BatchWriter.of_table(spec, table, books)
         prepare = preparer(spec, table)
         for parked_key in [key] if key else await _parked_keys(connection, books):
             async with connection.transaction():
@@ -89,12 +88,12 @@ async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None 
 async def _retry(
     connection: AsyncConnection, writer: BatchWriter, records: Sequence[ParkedRecord], items: Sequence[Change | Poison]
 ) -> list[str]:
-    """Write one key's events, free what is applied or superseded, and return why the others stay, oldest first."""
+    """Write one key's events, delete those that are applied or superseded; return why the others stay, oldest first."""
     if not records:
         return []
     settled = await writer.write_parked(connection, items)
     newest = settled.newest[key_of(items[0])]
-    # By the key as it was parked: the key column's type, and so the key's spelling, may be another by now.
+    # Delete by the key as it was parked: the key column's type, and with it the key's spelling, may have changed.
     await drop_superseded(connection, writer.books, {records[0].key(): newest})
     poison = (*(each.poison for each in settled.waiting), *settled.superseded)
     errors = {each.place: each.error for each in poison}

@@ -1,11 +1,12 @@
-"""The worker's one connection to the target, and its patience: work is tried again for as long as the database is in
-trouble, and the trouble is told meanwhile.
+"""Write batches until they are written: over one connection, which is opened again after each failure.
 
-A commit whose reply was lost shows as FencedError on the next try: the offsets have moved. The session then ends, and
-the next one reads on from where the database really is.
+While the database is in trouble, a batch is retried with growing pauses, and the status shows the trouble.
 
-A batch that the database cannot write in time is written in parts, each committed by itself: tried as a whole for ever,
-it would never end.
+If the reply to a commit is lost, the next attempt raises FencedError, because the offsets have moved. The session then
+ends, and the next one reads on from the offsets that the database holds.
+
+A batch that the database cannot write in time is written in parts, each committed separately. Retried as a whole, it
+would time out forever.
 """
 
 import asyncio
@@ -37,11 +38,11 @@ Result = TypeVar("Result")
 
 
 class _TimedOutError(Exception):
-    """So many records at once take too long."""
+    """A transaction with this number of records takes too long."""
 
 
 class RetryingWriter:
-    """Used as an async context manager, by one task."""
+    """A BatchWriter with a connection of its own, which retries. Use it as an async context manager, in one task."""
 
     def __init__(self, writer: BatchWriter, *, database_url: str, progress: Progress, metrics: Metrics) -> None:
         self._writer = writer
@@ -49,7 +50,7 @@ class RetryingWriter:
         self._progress = progress
         self._metrics = metrics
         self._connection: AsyncConnection | None = None
-        self._at_once = sys.maxsize  # records in one transaction: halved by a time-out, raised by each that was quick
+        self._max_records = sys.maxsize  # in one transaction: halved by a time-out, raised by each transaction in time
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,34 +61,36 @@ class RetryingWriter:
         await self._close()
 
     async def write(self, batch: Batch) -> Applied:
-        """Apply a batch, however long that takes; in parts, if as a whole it takes too long.
+        """Write a batch, however long that takes; in parts, if as a whole it takes too long.
 
         Raises
         ------
         FencedError
-            If a partition is no longer ours.
+            If another worker has taken over a partition of the batch.
+        TargetError
+            If an event would be parked, and the table has changed since the session began.
         psycopg.Error
-            If the table is not as it was when the session began, or takes nothing at all.
+            If the table is to blame: for example, if a column is missing, or if it rejects every event.
         """
         applied = Applied(records=0, written=0, parked=(), superseded=())
         rest: Batch | None = batch
         while rest is not None:
-            part, later = rest.cut(self._at_once)
+            part, later = rest.cut(self._max_records)
             try:
                 applied += await self._write_part(part)
             except _TimedOutError:
-                self._at_once = len(part.items) // 2
+                self._max_records = len(part.items) // 2
             else:
-                self._at_once += max(1, self._at_once // 10)
+                self._max_records += max(1, self._max_records // 10)
                 rest = later
         return applied
 
     async def count_parked(self) -> int:
-        """Count the parked keys; in idle times this is also how trouble with the database is noticed."""
+        """Count the parked keys. When no events come, this is also how trouble with the database is noticed."""
         return await self._with_retries(lambda connection: count_parked_keys(connection, self._writer.books))
 
     async def offsets(self) -> dict[Partition, int]:
-        """What the database holds as next offsets; in idle times this is how a rewind is noticed."""
+        """Return the next offsets that the database holds. When no events come, this is how a rewind is noticed."""
         return await self._with_retries(self._writer.books.offsets)
 
     async def _write_part(self, part: Batch) -> Applied:
@@ -96,7 +99,13 @@ class RetryingWriter:
         )
 
     async def _with_retries(self, work: Callable[[AsyncConnection], Awaitable[Result]], *, records: int = 0) -> Result:
-        """Try until it is done. `records`: how many it writes; where these can be fewer, a time-out is raised."""
+        """Try until the work is done.
+
+        Parameters
+        ----------
+        records
+            The number of records that the work writes. If there are several, a time-out is raised instead of retried.
+        """
         attempt = 0
         while True:
             try:
@@ -104,12 +113,9 @@ class RetryingWriter:
                     result = await work(await self._open())
             except (psycopg.Error, OSError) as error:  # OSError covers TimeoutError
                 if isinstance(error, psycopg.Error) and fault_of(error) is not Fault.DATABASE:
-                    raise  # a wrong table or a missing right: for the next session to tell
+                    raise  # a wrong table or a missing right: the next session reports it
                 attempt += 1
-                self._metrics.retries.inc()
-                text = self._in_words(error, records)
-                if self._progress.report_problem("database", text):
-                    _log.warning(text, replica=self._progress.replica)
+                self._report(error, records)
                 await self._close()
                 if records > 1 and isinstance(error, TIME_OUTS):
                     raise _TimedOutError from error
@@ -118,6 +124,12 @@ class RetryingWriter:
                 self._progress.clear_problem("database")
                 return result
 
+    def _report(self, error: psycopg.Error | OSError, records: int) -> None:
+        self._metrics.retries.inc()
+        text = self._in_words(error, records)
+        if self._progress.report_problem("database", text):
+            _log.warning(text, replica=self._progress.replica)
+
     def _in_words(self, error: psycopg.Error | OSError, records: int) -> str:
         if isinstance(error, TimeoutError):  # which has no text
             error = TimeoutError(f"a transaction was not done within {APPLY_TIMEOUT_SECONDS:g} s")
@@ -125,14 +137,14 @@ class RetryingWriter:
         if records < 2 or not isinstance(error, TIME_OUTS):
             return text
         return (
-            f"{text}; its {records} records are now written in smaller parts: lower batch.maxRecords, or look for what "
-            "is slow, such as a trigger, an index or the way to the database"
+            f"{text}; its {records} records are now written in smaller parts: lower batch.maxRecords, or find the "
+            "cause, such as a slow trigger, an index or the network"
         )
 
     async def _open(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed:
             self._connection = await connect(self._database_url)
-            await self._writer.prepare_connection(self._connection)
+            await self._writer.rows.prepare_connection(self._connection)
         return self._connection
 
     async def _close(self) -> None:

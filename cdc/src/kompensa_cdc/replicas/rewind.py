@@ -1,7 +1,8 @@
-"""Reading a copy's topics again from their beginning: the way to fill a hole, and harmless otherwise.
+"""Read a copy's topics again from their beginning: fills a gap in the copy, and is harmless otherwise.
 
-The stored offsets go back under a new epoch, so a running worker is fenced off mid-batch and starts anew by itself.
-The version guard drops everything the copy already has; parked events stay parked where they still do not fit.
+The stored offsets are set back under a new epoch. This fences a running worker off in mid-batch; it starts a
+new session by itself. The version guard skips everything that the copy already has; parked events that still do not fit
+stay parked.
 """
 
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
@@ -10,7 +11,7 @@ from kompensa_cdc.replicas.target import connect
 
 
 async def rewind(spec: ReplicaSpec, *, database_url: str) -> int:
-    """Return the number of partitions that were set back; 0 if the replica has never run."""
+    """Set the offsets back; return the number of partitions, which is 0 if the replica has never run."""
     books = Bookkeeping(spec.target.schema_name, spec.replica)
     async with await connect(database_url) as connection:
         await books.create_tables(connection)

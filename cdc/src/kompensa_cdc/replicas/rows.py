@@ -1,7 +1,7 @@
-"""From an event's payload to the values of a row: typed, checked, and as PostgreSQL's own text. Pure.
+"""Turn an event's payload into the values of a row: typed, checked, and as PostgreSQL's own text. Pure.
 
-Text is what both ways into the table take (COPY and arrays), so a value is formed once. What PostgreSQL would refuse
-is refused here where it can be told in the payload's own words; the rest is found by the apply itself.
+Both ways into the table, COPY and arrays, take text, so each value is formed once. A value that PostgreSQL would reject
+is rejected here if the error can name the payload's field. PostgreSQL itself finds the rest.
 """
 
 import re
@@ -35,14 +35,17 @@ def row_of(event: Event, columns: tuple[Column, ...], *, required: frozenset[str
     Raises
     ------
     PoisonError
-        Naming the field, what was expected and what kind of value came, never the value itself.
+        If a value does not fit. The text names the field, the expected type and the type that came, never the value.
     """
     payload = event.payload or {}
     return tuple(_value(payload, column, required) for column in columns)
 
 
 def canonical(key: str, key_type: str) -> str:
-    """Return the key as PostgreSQL prints it, because bookkeeping compares keys as text; one that is none as it is."""
+    """Return the key as PostgreSQL prints it, since the bookkeeping compares keys as text.
+
+    A key that does not fit the key column's type is returned as it is.
+    """
     if key_type == "uuid" and _UUID.fullmatch(key):
         return key.lower()
     if key_type in _WHOLE_TYPES and _WHOLE.fullmatch(key):
@@ -51,7 +54,13 @@ def canonical(key: str, key_type: str) -> str:
 
 
 def check_key(key: str, key_type: str) -> None:
-    """Raise PoisonError if the key column is a uuid or a whole number and the record's key is not."""
+    """Check that the record's key fits a key column of type uuid, or of whole numbers.
+
+    Raises
+    ------
+    PoisonError
+        If it does not.
+    """
     if key_type == "uuid" and not _UUID.fullmatch(key):
         raise PoisonError("the record's key is not a uuid, as the key column is")
     if key_type in _WHOLE_TYPES and not _WHOLE.fullmatch(key):
@@ -68,7 +77,7 @@ def _value(payload: Mapping[str, Any], column: Column, required: frozenset[str])
     if text is None:
         kind = type(value).__name__
         raise PoisonError(
-            f"field {column.field} is a {kind} that is no {column.type.value}, as column {column.name} is"
+            f"field {column.field} is a {kind} and not a {column.type.value}, as column {column.name} needs"
         )
     if "\0" in text:
         raise PoisonError(f"field {column.field} holds a NUL character, which PostgreSQL cannot store")
@@ -96,7 +105,7 @@ def _numeric(value: object) -> str | None:
 
 
 def _timestamptz(value: object) -> str | None:
-    """In UTC: a column without a zone, timestamp or date, takes what is written and leaves the offset out."""
+    """Convert to UTC, since a column without a zone (timestamp, date) ignores the offset."""
     if not isinstance(value, str):
         return None
     try:

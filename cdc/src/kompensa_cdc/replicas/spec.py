@@ -1,7 +1,7 @@
-"""What a Replica says: where its events come from, which columns they fill, what a deletion does.
+"""A Replica's declaration: the topics of its events, the columns that they fill, and the effect of a deletion.
 
-Read once from the `Replica` object into frozen data. All that is wrong with an object is reported at once, each fault
-with its path. Identifiers are checked here and quoted in statements.py.
+It is read once from the `Replica` object, into frozen data. All faults of an object are reported at once, each with its
+path. Identifiers are checked here and quoted in statements.py.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ __all__ = [
 
 
 class InvalidReplicaError(ValueError):
-    """A Replica that cannot be run. The text gives every fault: the path of the field, and what was expected."""
+    """A Replica that cannot run. The text names every fault: the path of the field, and the expected value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column of the copy, filled from one field of the payload.
 
-    `default` stands in for a field that is absent or null; without it the column becomes NULL.
+    `default` replaces a field that is absent or null; without a default, the column becomes NULL.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaSpec:
-    """One Replica. `replica` is its identity in the target's bookkeeping: `<namespace>/<name>`."""
+    """One Replica. `replica` is its name in the target's bookkeeping: `<namespace>/<name>`."""
 
     replica: str
     topics: tuple[str, ...]
@@ -87,7 +87,7 @@ class ReplicaSpec:
 
     @property
     def group(self) -> str:
-        """The consumer group: a name that no other replica can have, as a namespace holds no '.'."""
+        """The consumer group. No other replica can have the same one, as a namespace never contains a '.'."""
         return "kompensa-replica." + self.replica.replace("/", ".", 1)
 
 
@@ -138,7 +138,7 @@ def _column(column: ColumnFields) -> Column:
 
 
 def _contradictions(spec: SpecFields) -> Iterator[str]:
-    """Find what is wrong between fields that are each right."""
+    """Find fields that are right by themselves and contradict each other."""
     target = spec.target
     if spec.on_delete is OnDelete.SOFT_DELETE and target.deleted_at_column is None:
         yield "spec.target.deletedAtColumn: is missing; onDelete SoftDelete marks rows in it"

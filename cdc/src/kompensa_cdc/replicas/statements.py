@@ -1,7 +1,8 @@
-"""The statements that write a copy. Composed once a session; every identifier is quoted by psycopg.
+"""Compose the SQL that writes a copy: once a session, with every identifier quoted by psycopg.
 
-`live` is the hot path and takes its rows from a temporary table (COPY) or from arrays, the others are rare and take
-arrays only. In each, `s` is what is to be written, `c` the copy's row, `t` the key's tombstone.
+The upsert is the hot path. It takes its rows from a temporary table, filled by COPY, or from arrays. The other
+statements are rare and take arrays only. In all of them, `s` is the state to write, `c` the copy's row, and `t` the
+key's tombstone.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,20 @@ Part = sql.Composable
 
 @dataclass(frozen=True, kw_only=True)
 class Statements:
-    """`live_*` and `late` take one array per column (key, version, columns); `bury` keys, versions and times.
+    """The statements for one table, in the order in which a batch needs them.
 
-    `versions` takes keys, and gives those that have a row, each with the version that its row holds. `table` is what
-    they were composed for, and `target` what it was declared as.
+    Attributes
+    ----------
+    target
+        The table as the Replica declares it.
+    table
+        The table as it was in the database when the statements were composed.
+    upsert_from_arrays, upsert_late
+        Take one array per column: keys, versions, then the declared columns.
+    write_tombstones, apply_tombstones
+        Take the keys, versions and times of deletions.
+    row_versions
+        Takes keys; returns those that have a row, each with the row's version.
     """
 
     target: Target
@@ -38,7 +49,13 @@ class Statements:
 
 
 def compose_statements(spec: ReplicaSpec, table: TargetTable, books: Bookkeeping) -> Statements:
-    """Compose them; TargetError where a soft deletion could not blank what is personal."""
+    """Compose the statements for one table.
+
+    Raises
+    ------
+    TargetError
+        If a soft deletion could not blank a personal column.
+    """
     soft = spec.on_delete is OnDelete.SOFT_DELETE
     if soft:
         check_blanks(spec.target, table)
@@ -69,7 +86,7 @@ class _StatementBuilder:
         return sql.SQL(text).format(STAGED, sql.SQL(", ").join(columns))
 
     def arrays(self) -> sql.Composed:
-        """The same columns as the staged table, from one text array each."""
+        """Return a subquery with the columns of the temporary table, from one text array each."""
         names = [sql.Identifier(f"v{i}") for i in range(len(self._types()))]
         casts = [sql.SQL("{}::{} AS {}").format(n, kind, n) for n, kind in zip(names, self._types(), strict=True)]
         return sql.SQL("(SELECT {casts} FROM unnest({arrays}) AS a ({names}))").format(
@@ -77,7 +94,7 @@ class _StatementBuilder:
         )
 
     def upsert(self, source: Part) -> sql.Composed:
-        """Insert or update, but never with an older version: that is what makes duplicates and disorder harmless."""
+        """Insert or update, but never with an older version, which makes duplicates and disorder harmless."""
         names, values = self._assignments(blank_personal=False, deleted_at=sql.SQL("NULL"), version=sql.SQL("s.v1"))
         return sql.SQL(
             "INSERT INTO {table} AS c ({names}) SELECT {values} FROM {source} s ORDER BY s.v0 "
@@ -94,7 +111,7 @@ class _StatementBuilder:
         )
 
     def write_tombstones(self) -> sql.Composed:
-        """Keep the newest deletion of each key, so that an older state that comes late cannot bring it back."""
+        """Keep the newest deletion of each key, so that an older state that comes late cannot bring the row back."""
         return self.books.compose(
             "INSERT INTO {tombstones} AS t (replica, key, version, deleted_at) "
             "SELECT %(replica)s, d.key, d.version, d.deleted_at "
@@ -105,14 +122,17 @@ class _StatementBuilder:
         )
 
     def remember_shown_versions(self) -> sql.Composed:
-        """Before a row is marked: which state its columns show, for a later state that is still below the tombstone."""
+        """Note in the tombstone, before a row is soft-deleted, the version of the state that its columns show.
+
+        A state that comes later, but is older than the deletion, replaces the columns only if it is newer than that.
+        """
         return sql.SQL(
             "UPDATE {tombstones} t SET state_version = greatest(t.state_version, c.{version}) FROM {table} c "
             "WHERE {below_tombstone} AND c.{deleted_at} IS NULL"
         ).format(deleted_at=self._deleted_at, **self._below_tombstone())
 
     def soft_delete(self) -> sql.Composed:
-        """Soft deletion: the row stays for what refers to it, without what is personal."""
+        """Mark a row as deleted and blank its personal columns. It stays, as other rows may refer to it."""
         personal = [
             sql.SQL("{} = {}").format(sql.Identifier(column.name), self._blank(column.name))
             for column in self.target.columns
@@ -134,7 +154,7 @@ class _StatementBuilder:
         )
 
     def upsert_late(self) -> sql.Composed:
-        """A state older than its key's deletion: it shows only what a soft deletion would have left of it."""
+        """Write a state that is older than its key's deletion, as the deletion would have left it."""
         names, values = self._assignments(
             blank_personal=True, deleted_at=sql.SQL("t.deleted_at"), version=sql.SQL("t.version")
         )
@@ -166,7 +186,7 @@ class _StatementBuilder:
         ).format(table=self._table, key=self._key, held=self._held, kind=self._types()[0])
 
     def _assignments(self, *, blank_personal: bool, deleted_at: Part, version: Part) -> tuple[list[Part], list[Part]]:
-        """Columns of the copy and what each is given; the key first."""
+        """Return the columns of the copy, the key first, and the expression for the value of each."""
         pairs: list[tuple[str, Part]] = [(self.target.key_column, sql.SQL("s.v0"))]
         pairs.append((self.target.version_column, version))
         if self.target.synced_at_column:
@@ -212,7 +232,7 @@ class _StatementBuilder:
 
     @property
     def _held(self) -> Part:
-        """The version of the copy's row; one that is older than the version column has none, and events begin at 1."""
+        """The version of the copy's row. A row from before the version column was added has none and counts as 0."""
         return sql.SQL("coalesce(c.{}, 0)").format(self._version)
 
     @property

@@ -1,6 +1,6 @@
-"""The target table as it is in the database, and whether it can hold the copy that the Replica declares.
+"""Read the target table from the database, and check that it can hold the copy that the Replica declares.
 
-Read once a session, so that a wrong table is told in one sentence instead of parking every key.
+This happens once a session, so that a wrong table is reported in one sentence, instead of parking every key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +11,9 @@ from psycopg import AsyncConnection
 
 from kompensa_cdc.replicas.spec import Target
 
-# A domain counts as the type below it, and -1 makes `bpchar` of character(3) and `"bit"` of bit(4), whose bare names
-# mean a length of 1. So nothing is cast to a length, which would cut: the table refuses what is too long for it.
+# A domain counts as the type below it. The -1 turns character(3) into `bpchar` and bit(4) into `"bit"`, because a plain
+# `character` means a length of 1. A cast to a length would cut the value; without a length, the table rejects a value
+# that is too long.
 _COLUMNS = """
 WITH RECURSIVE columns (name, type, required, has_default, computed) AS (
     SELECT a.attname, a.atttypid, a.attnotnull, a.atthasdef OR a.attidentity <> '' OR a.attgenerated <> '',
@@ -28,13 +29,13 @@ SELECT c.name, format_type(c.type, -1), c.required, c.has_default, c.computed, t
   FROM columns c JOIN pg_type t ON t.oid = c.type
  WHERE t.typtype <> 'd'
 """
-# Whether each index over the key alone is looked at in every statement, as ON CONFLICT asks, or may be deferred.
+# Unique indexes over the key alone. ON CONFLICT needs one that is checked in every statement, and not deferrable.
 _KEY_INDEXES = """
 SELECT i.indimmediate FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
  WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
    AND i.indpred IS NULL AND a.attname = %s
 """
-# Columns that a unique index without the key is over, also as part of an expression: lower(email).
+# Columns in a unique index without the key, even as part of an expression, for example lower(email).
 _UNIQUE_COLUMNS = """
 SELECT DISTINCT a.attname
   FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum > 0
@@ -55,19 +56,29 @@ _BLANKS: Mapping[str, str] = {
 }
 _COUNTS = frozenset({"smallint", "integer", "bigint", "numeric"})
 _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
-_CUTTING = frozenset({"name", '"char"'})  # whose casts themselves cut
+_CUTTING = frozenset({"name", '"char"'})  # a cast to these cuts the value
 
 
 class TargetError(Exception):
-    """The target cannot hold the copy as declared; the text names table, column and the way out."""
+    """The target cannot hold the copy as declared; the text names table, column and the needed change."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TargetColumn:
-    """`type` is PostgreSQL's name for it without length or precision, so that a cast never cuts a value short.
+    """One column of the target table.
 
-    `computed`: PostgreSQL alone may fill it. `textual`: of a type that takes any text, the empty one too. `unique`: no
-    two rows may have the same value in it, or in an index that it is part of.
+    Attributes
+    ----------
+    type
+        PostgreSQL's name of the type, without length or precision, so that a cast never cuts a value.
+    required
+        Whether it may not be NULL.
+    computed
+        Whether only PostgreSQL may fill it.
+    textual
+        Whether its type accepts any text, even an empty one.
+    unique
+        Whether it is part of a unique index without the key.
     """
 
     type: str
@@ -78,7 +89,10 @@ class TargetColumn:
 
     @property
     def blank(self) -> str | None:
-        """What stands in a personal column once its subject is deleted: NULL where that is allowed."""
+        """The value of a personal column after its subject was deleted: NULL if the column allows that.
+
+        It is None, too, if the type has no blank; `check_blanks` reports such a column.
+        """
         if not self.required:
             return None
         return "" if self.textual else _BLANKS.get(self.type)
@@ -86,7 +100,7 @@ class TargetColumn:
 
 @dataclass(frozen=True)
 class TargetTable:
-    """`may_stage`: whether our role may make temporary tables in this database."""
+    """The target table as it is now. `may_stage`: whether the login may create temporary tables in the database."""
 
     columns: Mapping[str, TargetColumn]
     may_stage: bool
@@ -102,8 +116,8 @@ async def read_table(connection: AsyncConnection, target: Target) -> TargetTable
     Raises
     ------
     TargetError
-        If the table or a column is missing, a column cannot hold what it is for, the key is not unique, or a column
-        that nobody fills may not be NULL.
+        If the table or a column is missing, a column has an unsuitable type, the key is not unique, or a column that
+        the Replica does not fill may not be NULL.
     """
     quoted = f'"{target.schema_name}"."{target.table_name}"'
     try:
@@ -134,12 +148,12 @@ async def read_table(connection: AsyncConnection, target: Target) -> TargetTable
 
 
 def check_blanks(target: Target, table: TargetTable) -> None:
-    """Check that a soft deletion can blank what is personal.
+    """Check that a soft deletion can blank all personal columns.
 
     Raises
     ------
     TargetError
-        If a personal column may be neither NULL nor blank, or be blank in one row only: deletions would not fit.
+        If a personal column may be neither NULL nor blank, or if only one row may be blank.
     """
     for name in (column.name for column in target.columns if column.personal):
         column = table.columns[name]
@@ -158,7 +172,7 @@ def _check_columns(target: Target, table: TargetTable) -> None:
         place = f"column {name} of {target.table}"
         if column.computed:
             raise TargetError(
-                f"{place} is generated by PostgreSQL alone: leave it out of the Replica, or make it plain"
+                f"{place} is generated by PostgreSQL: leave it out of the Replica, or make it an ordinary column"
             )
         if column.type in _CUTTING:
             raise TargetError(f"{place} is of type {column.type}, which cuts what is too long: make it text")

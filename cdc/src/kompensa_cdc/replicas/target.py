@@ -1,4 +1,4 @@
-"""Connections to the target database: bounded in every wait, and errors that name it without its password."""
+"""Open connections to the target database, with every wait bounded, and describe its errors without the password."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ LOCK_TIMEOUT_SECONDS = 20
 
 
 async def connect(database_url: str) -> AsyncConnection:
-    """Open an autocommit connection; transactions are begun where they are meant.
+    """Open an autocommit connection: transactions begin explicitly.
 
-    In UTC, so that now() and a deletion's time are UTC also in a column that has no zone.
-    `tcp_user_timeout` and keepalives end a connection whose server has gone without a word.
+    The session is in UTC, so that now() and a deletion's time are UTC even in a column without a zone.
+    `tcp_user_timeout` and keepalives end a connection whose server is gone silently.
     """
     return await AsyncConnection.connect(
         database_url,
@@ -32,7 +32,7 @@ async def connect(database_url: str) -> AsyncConnection:
 
 
 def address(database_url: str) -> str:
-    """What may be shown of a database's URL."""
+    """Return the database's URL without its password, fit for a status."""
     parts = _parts(database_url)
     if parts is None:
         return (
@@ -45,7 +45,7 @@ def address(database_url: str) -> str:
 
 
 def trouble(database_url: str, error: BaseException) -> str:
-    """One sentence about a failure of the target database, fit for a status."""
+    """Describe a failure of the target database in one sentence, fit for a status."""
     if _parts(database_url) is None:
         return f"PostgreSQL {address(database_url)}"  # the error quotes what it could not read, the password with it
     lines = str(error).strip().splitlines()
@@ -54,7 +54,11 @@ def trouble(database_url: str, error: BaseException) -> str:
 
 
 def _parts(database_url: str) -> dict[str, Any] | None:
-    """The parts of a URL; None where it is none, or where a bare @ or / has made part of the password host or name."""
+    """Return the parts of a URL, or None if it is not one.
+
+    The result is None, too, if an unencoded @ or / has turned a part of the password into the host or the database's
+    name.
+    """
     try:
         parts = conninfo_to_dict(database_url)
     except psycopg.ProgrammingError:

@@ -1,8 +1,8 @@
-"""Keeping one copy: sessions of claim, read and apply, begun anew whenever something breaks.
+"""Keep one copy up to date: in sessions that claim, read and write, with a new session after each failure.
 
-Two nested policies of retry. Inside a session a batch is tried again for as long as the database is in trouble, and
-the consumer stays in its group, paused. A session ends for what only a new one can mend (fenced, the table changed,
-the client is broken) and the next one reads everything it knows from the database.
+There are two levels of retries. Inside a session, RetryingWriter retries a batch while the database is in trouble; the
+consumer stays in its group, paused. A session ends if only a new one can help: if it was fenced off, if the table has
+changed, or if the Kafka client is broken. The next session reads all its state from the database.
 """
 
 import asyncio
@@ -28,16 +28,19 @@ from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.progress import Progress
 from kompensa_cdc.replicas.retrying_writer import RetryingWriter
 from kompensa_cdc.replicas.spec import ReplicaSpec
-from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 from kompensa_common.backoff import Backoff
 
 SESSION_RETRY = Backoff(first=0.1, longest=10.0)
-LOOK_SECONDS = 1.0  # how often parked keys are counted, and a rewind or the loss of the database is seen when idle
-GOOD_SESSION_SECONDS = 30.0  # a session that lasted so long begins the back-off anew, and has no problem left to tell
-QUIET_SESSION_SECONDS = 5.0  # nor has one that has found nothing waiting for so long
-NAMED_KEYS = 3  # a log line names the keys of a small batch only
+LOOK_SECONDS = 1.0
+"""How often the worker counts parked keys and looks for a rewind. When idle, it then also notices a lost database."""
+GOOD_SESSION_SECONDS = 30.0
+"""After a session of this length, the back-off starts again at its shortest pause, and the old problem is cleared."""
+QUIET_SESSION_SECONDS = 5.0
+"""A session that has found nothing to read clears the old problem sooner."""
+NAMED_KEYS = 3
+"""The largest batch of which a log line names the keys."""
 
 _log = structlog.get_logger(__name__)
 _SESSION_TROUBLE = (psycopg.Error, OSError, TimeoutError, KafkaException, BrokerError, TargetError, FencedError)
@@ -56,10 +59,11 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish what is in hand, leave the group, return from `run`."""
+        """Finish the batches that were read, leave the consumer group, and return from `run`."""
         self._stopping.set()
 
     async def run(self) -> None:
+        """Run one session after the other, with a growing pause after each that failed soon."""
         failures = 0
         while not self._stopping.is_set():
             began = time.monotonic()
@@ -71,7 +75,7 @@ class Worker:
                 await self._rest(SESSION_RETRY.pause(failures))
 
     async def _session(self) -> None:
-        """Prepare, then read and apply until asked to stop or until something breaks (and then raise that)."""
+        """Check database, table and topics, then read and write, until `stop` or until something fails; raise that."""
         connection = await connect(self._database_url)
         async with connection:
             table = await read_table(connection, self._spec.target)
@@ -79,9 +83,9 @@ class Worker:
             self.progress.parked_keys = await count_parked_keys(connection, self._books)
         if missing := await asyncio.to_thread(missing_topics, self._bootstrap, self._spec.topics):
             raise BrokerError(
-                f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that makes it Ready?"
+                f"Kafka at {self._bootstrap} has no topic {', '.join(missing)}: is the Outbox that creates it Ready?"
             )
-        writer = BatchWriter(self._books, compose_statements(self._spec, table, self._books), table.may_stage)
+        writer = BatchWriter.of_table(self._spec, table, self._books)
         await self._read_and_apply(await self._reader(table), writer)
 
     async def _read_and_apply(self, reader: BatchReader, writer: BatchWriter) -> None:
@@ -91,7 +95,7 @@ class Worker:
         try:
             await asyncio.wait((reading, applying, stopping), return_when=asyncio.FIRST_COMPLETED)
             reader.stop(drain=not applying.done())
-            await asyncio.wait((reading,))  # bounded by its own: one poll, the drain, the client's socket time-out
+            await asyncio.wait((reading,))  # ends by itself: after one poll, the drain, the client's socket time-out
         finally:
             reader.stop(drain=False)
             for task in (applying, stopping):
@@ -137,7 +141,7 @@ class Worker:
                     count_at = time.monotonic() + LOOK_SECONDS
 
     def _is_good(self, session_seconds: float) -> bool:
-        """Without a batch, time must tell: what ended the last session may end this one too, at its first batch."""
+        """Whether the last session's problem is over, although no batch came. The first batch might show it again."""
         quiet = self.progress.is_up_to_date and session_seconds >= QUIET_SESSION_SECONDS
         return quiet or session_seconds >= GOOD_SESSION_SECONDS
 
@@ -165,7 +169,7 @@ class Worker:
             _log.warning("key parked", replica=self._spec.replica, key=event.key, at=place, error=event.error)
 
     def _log_applied(self, batch: Batch, applied: Applied) -> None:
-        """S24: each batch at info, with its keys when they are few; each key at debug."""
+        """Log each batch at info, with its keys if they are few, and each key at debug (S24)."""
         table = self._spec.target.table
         if not batch.items:
             return  # only markers of transactions
@@ -204,7 +208,7 @@ def _synced(batch: Batch, applied: Applied) -> list[Event]:
 
 
 async def _next(queue: asyncio.Queue[Batch]) -> Batch | None:
-    """The next batch, or None when none came for a while."""
+    """Return the next batch, or None if none comes for a while."""
     try:
         return await asyncio.wait_for(queue.get(), LOOK_SECONDS)
     except TimeoutError:
