@@ -1,7 +1,8 @@
 """The needs of each goal on this machine; a second call finds them and does nothing.
 
 lint: the Python environment. unit: Helm, too. try: PostgreSQL, Java and the jars, for real servers as local
-processes. integration: Kubernetes' API server and Helm, too. demo: a container engine and the cluster's tools.
+processes. integration: PgBouncer, Kubernetes' API server and Helm, too. demo: a container engine and the cluster's
+tools.
 """
 
 from pathlib import Path
@@ -27,6 +28,7 @@ def prepare(goal: str, cache: Cache, versions: Versions, report: Report) -> None
     if goal in {"unit", "integration"}:
         go.ensure(go.helm(versions), cache, versions, report)
     if goal == "integration":
+        packages.ensure(report, [packages.PGBOUNCER])
         go.ensure(go.kubernetes(versions), cache, versions, report)
         go.ensure(go.etcd(), cache, versions, report)
     if goal == "demo":

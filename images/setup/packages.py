@@ -28,6 +28,7 @@ class Need:
 
 VENV = Need("python3-venv", "/usr/lib/python3*/ensurepip")
 POSTGRESQL = Need("postgresql-15", "/usr/lib/postgresql/15/bin/postgres")
+PGBOUNCER = Need("pgbouncer", "pgbouncer")
 JAVA = Need("openjdk-17-jre-headless", "java")
 MAVEN = Need("maven", "mvn")
 PODMAN = (

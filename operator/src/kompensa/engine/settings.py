@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kompensa.journal.postgres.parameters import arguments
 from kompensa.transport.clients import ClientOptions
 from kompensa_common.databases import database_url
 from kompensa_common.durations import EXAMPLES, seconds
+from kompensa_common.libpq import UnusableUrlError, is_clear
 from kompensa_common.logs import level_of
 from kompensa_common.secrets import UnusableValueError, meant
 
-# Stricter than the drivers, which guess: a bare @ or / in a password would make part of it a host's name, and logs
-# show those.
-_LOGIN = r"[^:@/?#\s]*(?::[^@/?#\s]*)?@"
-_HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^:@/?#\[\],\s]*)(?::[0-9]{1,5})?"
-_URL = re.compile(rf"postgres(?:ql)?://(?:{_LOGIN})?{_HOST}(?:,{_HOST})*(?:/[^@/?#\s]*)?(?:\?[^#\s]*)?")
 # As long as a saga's own TTL may be: beyond, dates end.
 _LONGEST_SECONDS = 3650 * 86_400.0
 
@@ -115,11 +111,15 @@ def _url(environment: Mapping[str, str], name: str) -> str:
     example = "for example postgresql://user:password@host:5432/kompensa"
     if not text:
         raise SettingsError(f"{name} must be set, {example}")
-    if not _URL.fullmatch(text):
+    if not is_clear(text):
         raise SettingsError(
             f"{name} cannot be read as a PostgreSQL URL, {example};"
             " in a user, a password or a name, write @ : / ? # % and blanks as %40 %3A %2F %3F %23 %25 %20"
         )
+    try:
+        arguments(text, application="")
+    except UnusableUrlError as error:
+        raise SettingsError(f"{name} {error}") from None
     return text
 
 

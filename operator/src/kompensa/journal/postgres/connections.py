@@ -9,21 +9,36 @@ migration, which may rewrite every saga there is, has a long one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
+from kompensa.journal.postgres.parameters import arguments
 
 STATEMENT_TIMEOUT_SECONDS = 10.0
 MIGRATION_TIMEOUT_SECONDS = 3600.0
-CONNECT_TIMEOUT_SECONDS = 5.0
+SETTINGS = {
+    "search_path": "kompensa",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
+    # One plan for all: the arrays differ in length only, and planning costs as much as running.
+    "plan_cache_mode": "force_generic_plan",
+    # That plan may be made while the tables are empty, when reading all of them looks cheapest; minutes
+    # and many thousand sagas can pass until statistics say otherwise.
+    "enable_seqscan": "off",
+    "jit": "off",
+}
+_SETTLE = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting (name, value)"
 
 # A value, a constraint, or a limit of size: these are about the write itself, which would be rejected each time. All
 # other errors (no connection, no room, a changed password, a withdrawn right) pass once their cause is fixed.
 _OF_THE_WRITE_ITSELF = frozenset({"22", "23", "54"})
+# Then the next host of a URL may do. Like libpq, a rejected login is not tried elsewhere.
+_OF_ONE_HOST = (TimeoutError, OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 
 
 @contextmanager
@@ -43,24 +58,39 @@ def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
 
 async def connect(url: str, *, application: str, statement_timeout: float | None = None) -> asyncpg.Connection:
     """Open a connection whose statements (STATEMENT_TIMEOUT_SECONDS by default) and lock waits are bounded."""
+    connection = await open_without_settings(url, application=application, statement_timeout=statement_timeout)
+    try:
+        with journal_errors(f"PostgreSQL at {address_of(url)}"):
+            await _settle(connection, arguments(url, application=application).settings)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def open_without_settings(
+    url: str, *, application: str, statement_timeout: float | None = None
+) -> asyncpg.Connection:
+    """Open a connection that has the server's own settings, and those of the URL."""
+    given = arguments(url, application=application)
+    connect_to = partial(
+        asyncpg.connect,
+        timeout=given.timeout,
+        command_timeout=statement_timeout or STATEMENT_TIMEOUT_SECONDS,
+        server_settings=dict(given.startup),
+        ssl=given.tls,
+    )
     with journal_errors(f"PostgreSQL at {address_of(url)}"):
-        return await asyncpg.connect(
-            url,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            command_timeout=statement_timeout or STATEMENT_TIMEOUT_SECONDS,
-            server_settings={
-                "application_name": application,
-                "search_path": "kompensa",
-                "lock_timeout": "5s",
-                "idle_in_transaction_session_timeout": "10s",
-                # One plan for all: the arrays differ in length only, and planning costs as much as running.
-                "plan_cache_mode": "force_generic_plan",
-                # That plan may be made while the tables are empty, when reading all of them looks cheapest; minutes
-                # and many thousand sagas can pass until statistics say otherwise.
-                "enable_seqscan": "off",
-                "jit": "off",
-            },
-        )
+        for dsn in given.dsns[:-1]:
+            with suppress(*_OF_ONE_HOST):
+                return await connect_to(dsn)
+        return await connect_to(given.dsns[-1])
+
+
+async def _settle(connection: asyncpg.Connection, of_url: Mapping[str, str]) -> None:
+    """By a statement, because poolers reject most settings in the message that opens a connection."""
+    settings = {**SETTINGS, **of_url}
+    await connection.execute(_SETTLE, list(settings), list(settings.values()))
 
 
 def address_of(url: str) -> str:

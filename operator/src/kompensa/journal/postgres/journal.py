@@ -10,6 +10,7 @@ from kompensa.journal.postgres.connections import MIGRATION_TIMEOUT_SECONDS, Con
 from kompensa.journal.postgres.leases import PostgresLeases
 from kompensa.journal.postgres.migrate import migrate
 from kompensa.journal.postgres.notifications import Notifications
+from kompensa.journal.postgres.pooler import require_own_session
 from kompensa.journal.postgres.sagas import PostgresSagas
 from kompensa.journal.postgres.signals import PostgresSignals
 
@@ -37,7 +38,14 @@ class PostgresJournal:
         self._notifications.start()
 
     async def migrate(self) -> list[str]:
-        """Bring the schema to this version; return the migrations applied now."""
+        """Bring the schema to this version; return the migrations applied now.
+
+        Raises
+        ------
+        PoolerError
+            The URL leads to a pooler in transaction or statement mode.
+        """
+        await require_own_session(self._url, application=self._application)
         connection = await connect(
             self._url, application=self._application, statement_timeout=MIGRATION_TIMEOUT_SECONDS
         )
