@@ -1,6 +1,6 @@
-"""Who declared a participant or a definition, as the journal keeps it: another engine, or a later one, knows it too.
+"""The journal keeps who declared a participant or a definition, so that other and later engines know it too.
 
-Against both journals, so that the one in memory stays an honest stand-in.
+The tests use both journals, so that the one in memory behaves as the real one.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -107,7 +107,7 @@ def steps(*names: str) -> dict[str, Any]:
 
 
 async def steps_now(catalogue: Catalogue) -> list[str]:
-    """Those of `order` as every engine that reads anew has it."""
+    """The steps of `order`, as an engine has them after reading the journal again."""
     return [step.name for step in (await reread(catalogue)).current("shop", "order").steps]
 
 

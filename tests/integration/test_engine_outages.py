@@ -1,4 +1,4 @@
-"""The journal's PostgreSQL goes away under load and comes back: nothing acknowledged is lost, and people are told."""
+"""The journal's PostgreSQL goes away under load and comes back: nothing acknowledged is lost, and it is reported."""
 
 import secrets
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def readiness(engine: EngineProcess) -> Answer:
 
 
 class Load:
-    """Starts sagas until told to stop, and keeps the ids of those that were acknowledged."""
+    """Starts sagas until it is stopped, and keeps the ids of those that were acknowledged."""
 
     def __init__(self, engine: EngineProcess) -> None:
         self._engine = engine

@@ -31,6 +31,7 @@ from kompensa_eventstore import (
     decide,
     serving_grants,
 )
+from kompensa_eventstore.feed import LONGEST_PAUSE_SECONDS
 from tests.integration.eventstore_desk import ORDERS, Connection, Desk, event, prepared
 from tests.support.waiting import until
 
@@ -387,9 +388,13 @@ def blocked(desk: Desk) -> bool:
 
 
 def waits_idly(desk: Desk) -> bool:
-    return bool(
-        desk.asked("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idle reader' AND state = 'idle'")
+    """Whether the reader has been idle for longer than the pause between two readings, so that it is not in one."""
+    longest = timedelta(seconds=3 * LONGEST_PAUSE_SECONDS)
+    idle: timedelta | None = desk.asked(
+        "SELECT clock_timestamp() - state_change FROM pg_stat_activity"
+        " WHERE application_name = 'idle reader' AND state = 'idle'"
     )
+    return idle is not None and idle > longest
 
 
 def last_question(desk: Desk) -> Any:

@@ -157,11 +157,11 @@ async def test_an_event_that_a_handler_cannot_take_stops_its_projection_there_an
         assert (found.events, found.behind) == (3, 2)
         assert found.lag_seconds > 0
         assert found.failing_since is not None
-    mended = totals()
-    del mended.handlers["BROKEN"]
-    async with running(desk, mended):
+    fixed = totals()
+    del fixed.handlers["BROKEN"]
+    async with running(desk, fixed):
         await until(lambda: is_up(desk), "the rest, with a handler that works")
-    found = await status(connection, mended, schema=SCHEMA)
+    found = await status(connection, fixed, schema=SCHEMA)
     assert (found.behind, found.lag_seconds, found.error, found.failing_since) == (0, 0.0, None, None)
 
 
@@ -199,8 +199,9 @@ async def test_a_reader_waits_for_what_it_has_written(desk: Desk, connection: Co
     async with running(desk, totals()):
         await ORDERS.append(connection, order, [event("PAID", amount=1)] * 1, expected_version=0)
         assert await at_least(1, read, int, seconds=20) == 1
-        with pytest.raises(TooOldError, match="1, not 2"):
+        with pytest.raises(TooOldError) as error:
             await at_least(2, read, int, seconds=0.05)
+        assert (error.value.found, error.value.wanted) == (1, 2)
 
 
 async def test_a_rebuild_replaces_the_rows_while_runner_and_readers_go_on(desk: Desk, connection: Connection) -> None:
@@ -282,7 +283,7 @@ async def test_a_table_that_something_depends_on_is_not_replaced(desk: Desk, con
 
 
 async def test_a_new_projection_begins_with_the_oldest_event(desk: Desk, connection: Connection) -> None:
-    """S56: what nobody thought of when the events were written."""
+    """S56: a new question can be answered from events that were written before it was asked."""
     await pay(connection, orders=2, times=3, amount=7)
     await EventStore("Invoice").append(
         connection, EventStore("Invoice").stream(uuid4()), [event("PAID", amount=1)], expected_version=0

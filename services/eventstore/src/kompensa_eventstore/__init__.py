@@ -1,12 +1,13 @@
 """An event store in one PostgreSQL table (S50-S58).
 
-    tables        DDL: append-only, expected versions, a global order, notifications
-    store         append to a stream in the caller's transaction; read it from a version or up to an instant
-    decisions     load, decide, append, and again if another was faster
-    feed          all streams in one order; a reader that is woken
-    event_types   a JSON Schema for each type and version, and upcasts from old to new
+- `tables`: DDL for an append-only table with versions, a global order and notifications.
+- `store`: appends to a stream in the caller's transaction. Reads a stream from a version or up to an instant.
+- `decisions`: loads, decides and appends. Repeats this if another writer was faster.
+- `feed`: reads all streams in one order, and wakes the reader when there is more.
+- `event_types`: a JSON Schema for each type and version, and upcasts from old versions to new ones.
+- `projections`: read models that follow the feed.
 
-It knows psycopg and PostgreSQL, and nothing of the rest of the product.
+The package depends on psycopg and PostgreSQL, and on nothing else of this product.
 """
 
 from kompensa_eventstore.decisions import Decide, decide

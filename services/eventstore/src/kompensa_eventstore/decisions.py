@@ -1,4 +1,4 @@
-"""Load, decide, append; and if another was faster, load again and decide again."""
+"""Load, decide, append. If another writer was faster, load and decide again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.005
 
 Decide = Callable[[Sequence[StoredEvent]], Sequence[NewEvent]]
-"""From all events of a stream to those that follow. Pure: it may be called several times. To refuse, raise."""
+"""From all events of a stream to the new ones. It must be pure, as it may be called several times. To refuse, raise."""
 
 
 async def decide(
@@ -29,15 +29,15 @@ async def decide(
     provenance: Provenance = UNKNOWN_PROVENANCE,
     attempts: int = ATTEMPTS,
 ) -> list[StoredEvent]:
-    """Append what `decision` makes of the stream, and return it; an empty decision writes nothing.
+    """Append the events that `decision` makes from the stream, and return them. It may make none.
 
-    In a transaction of isolation level READ COMMITTED a retry sees what the faster one has committed. Under
-    REPEATABLE READ and SERIALIZABLE PostgreSQL ends the transaction instead: retry all of it.
+    Use isolation level READ COMMITTED, in which a retry sees the events of the faster writer. Under REPEATABLE READ and
+    SERIALIZABLE, PostgreSQL ends the transaction instead, and the caller has to retry all of it.
 
     Raises
     ------
     VersionConflictError
-        If another was faster each time.
+        Another writer was faster in each attempt.
     """
     for attempt in range(1, attempts + 1):
         events = await store.read(connection, stream)

@@ -1,4 +1,4 @@
-"""An event's data as JSON text: exact, and nothing that PostgreSQL or a reader could not take back."""
+"""An event's data as JSON text. Values are exact, and PostgreSQL can store them and readers can read them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from uuid import UUID
 from kompensa_eventstore.errors import InvalidEventError
 
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-"""The escape of NUL in JSON text: a backslash before the u that is not itself escaped."""
+"""The escape of NUL in JSON text. The backslash before the u must not be escaped itself."""
 
 
 def plain(data: Mapping[str, Any], *, type_: str, limit: int) -> tuple[str, dict[str, Any]]:
-    """The data as JSON text, and as a reader will see them: decimals, UUIDs and times as text.
+    """The data as JSON text, and as a reader sees them: with decimals, UUIDs and times as text.
 
     Raises
     ------

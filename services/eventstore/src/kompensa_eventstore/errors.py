@@ -1,4 +1,4 @@
-"""What a caller of the event store has to expect."""
+"""The errors of the event store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class EventStoreError(Exception):
 
 
 class VersionConflictError(EventStoreError):
-    """The stream has moved on since the caller read it, or was never where the caller expects it.
+    """The stream is not at the version that the caller expects. Usually another writer was faster.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class VersionConflictError(EventStoreError):
 
 
 class InvalidEventError(EventStoreError, ValueError):
-    """An event that must not be stored: its type, form, data or time is wrong. Nothing was written."""
+    """An event cannot be stored, because its type, version, data or time is not valid. Nothing was written."""
 
 
 class UnknownEventError(EventStoreError, LookupError):
-    """A stored event that this code cannot read, because its type or version was made by newer code."""
+    """This code cannot read a stored event, because newer code wrote its type or version."""
 
 
 class RestoredElsewhereError(EventStoreError):
-    """The table was restored into another server, so that its global order means nothing: see `after_restore`."""
+    """The table was restored into another server, where its global order is not valid. See `after_restore`."""

@@ -1,7 +1,7 @@
-"""What the events of an aggregate look like: a JSON Schema for each type and version, and the way from old to new.
+"""The event types of an aggregate: a JSON Schema for each type and version, and upcasts from old versions to new ones.
 
-Code decides by events of the newest version only. An older one is brought there when it is read, by pure functions
-from each version to the next; the stored row never changes.
+The code of a service sees only the newest version of each type. Events of older versions are converted when they are
+read, by a pure function from each version to the next. The stored row never changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kompensa_eventstore.errors import InvalidEventError, UnknownEventError
 
 Data = Mapping[str, Any]
 Upcast = Callable[[Data], Data]
-"""From the data of one version to the data of the next. Pure: the same answer every time, the old data unchanged."""
+"""From the data of one version to the data of the next. It must be pure, and must not change the old data."""
 LONGEST_FINDING = 200
 
 
@@ -36,7 +36,7 @@ class EventTypes:
     Raises
     ------
     ValueError
-        If a schema is wrong, a version is not of the form "1.0", or an older version has no upcast.
+        A schema is not valid, a version does not have the form "1.0", or an older version has no upcast.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class EventTypes:
             for old, new in pairwise(ordered):
                 upcast = functions.pop((type_, old), None)
                 if upcast is None:
-                    raise ValueError(f"{type_} {old} has no upcast to {new}: give one, or old events cannot be read")
+                    raise ValueError(f"{type_} {old} has no upcast to {new}; add one, since old events need it")
                 self._next[type_, old] = (new, upcast)
         if functions:
             known = ", ".join(f"{type_} {version}" for type_, version in self._next) or "none"
-            raise ValueError(f"upcasts for {sorted(functions)} lead from no older version (older versions: {known})")
+            raise ValueError(f"upcasts for {sorted(functions)} do not begin at an older version (those are: {known})")
 
     @classmethod
     def from_folder(cls, folder: Path, upcasts: Mapping[tuple[str, str], Upcast] | None = None) -> EventTypes:
@@ -77,12 +77,12 @@ class EventTypes:
         return cls(schemas, upcasts)
 
     def check(self, type_: str, version: str, data: Data) -> None:
-        """Say whether an event may be written.
+        """Check that an event may be written.
 
         Raises
         ------
         InvalidEventError
-            If the type or version is unknown or not the newest, or the data do not fit the schema.
+            The type is unknown, the version is not the newest, or the data do not match the schema.
         """
         newest = self.newest.get(type_)
         if newest is None:
@@ -90,24 +90,24 @@ class EventTypes:
                 f"{type_} is not an event of this aggregate; known: {', '.join(sorted(self.newest))}"
             )
         if version != newest:
-            raise InvalidEventError(f"{type_} is written in version {newest}, not in {version}")
+            raise InvalidEventError(f"{type_} must be written in version {newest}, not in {version}")
         error = next(self._validators[type_, version].iter_errors(data), None)
         if error is not None:
             path = ".".join(str(part) for part in error.instance_path) or "the data"
             raise InvalidEventError(f"{type_} {version}: {path}: {error.message[:LONGEST_FINDING]}")
 
     def upcast(self, type_: str, version: str, data: Data) -> tuple[str, Data]:
-        """Bring stored data to the newest version; the version and the data.
+        """Convert stored data to the newest version. Return that version and the data.
 
         Raises
         ------
         UnknownEventError
-            If the type or version is not known: newer code has written it.
+            The type or version is unknown, so newer code wrote it.
         """
         if (type_, version) not in self._validators:
             raise UnknownEventError(
-                f"{type_} {version} is unknown to this code, which knows {self.newest.get(type_, 'no version')}: "
-                "a newer release has written it; deploy that release before reading on"
+                f"{type_} {version} was written by a newer release (this one knows "
+                f"{self.newest.get(type_, 'no version')}); deploy that release to read it"
             )
         while version != self.newest[type_]:
             version, function = self._next[type_, version]
@@ -126,4 +126,4 @@ def _validator(type_: str, version: str, schema: Data) -> Any:
     try:
         return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, offline=True)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"the schema of {type_} {version} is wrong: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"the schema of {type_} {version} is not valid: {str(error).splitlines()[0]}") from error

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 
 class Stream(NamedTuple):
-    """All events of one aggregate. Two types may use the same id: they are two streams (F2)."""
+    """All events of one aggregate. Aggregates of two types may have the same id, and are two streams (F2)."""
 
     aggregate_type: str
     aggregate_id: UUID
@@ -20,10 +20,10 @@ class Stream(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A place in the global order of a store: the writing transaction first, then the row's number.
+    """A place in the global order of a store: by transaction, then by the row's number.
 
-    A row's number alone is no order of commits: a transaction that took number 7 may commit after one that took 8,
-    and a reader that remembers 8 would never see 7 (F3).
+    The row's number alone is not the order of commits. A transaction with number 7 may commit after one with number 8.
+    A reader that remembers 8 would then never see 7 (F3).
     """
 
     transaction: int
@@ -39,7 +39,7 @@ class Position(NamedTuple):
         Raises
         ------
         ValueError
-            If the text is not two whole numbers with a slash between them.
+            The text is not two whole numbers with a slash between them.
         """
         transaction, slash, number = text.partition("/")
         if not (slash and transaction.isdecimal() and number.isdecimal()):
@@ -48,12 +48,12 @@ class Position(NamedTuple):
 
 
 BEGINNING = Position(0, 0)
-"""Before the first event."""
+"""The position before the first event."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provenance:
-    """Who or what caused an event (S55). All of it is optional; give what is known.
+    """The origin of an event (S55). All fields are optional.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ class NewEvent:
     schema_version
         The form of `data`, for example "1.0". Not the version of the aggregate, which the store assigns.
     occurred_at
-        When it happened, with a time zone; now, if it is left out.
+        The time of the event, with a time zone. The default is now.
     """
 
     type: str
@@ -102,12 +102,12 @@ class NewEvent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredEvent:
-    """An event as it stands in the store, its data in the newest form that the code knows (S52).
+    """An event from the store, with its data in the newest version that the code knows (S52).
 
     Attributes
     ----------
     version
-        Its number in its stream: 1, 2, 3, without a hole. The text calls it eventVersion.
+        Its number in its stream: 1, 2, 3, without gaps. The requirements call it eventVersion.
     occurred_at
         Never before the previous event of the stream, even if a clock was set back.
     position

@@ -1,14 +1,14 @@
-"""All streams in one order that misses no event, and a reader that is woken instead of asking again and again.
+"""Reads all streams in one order that misses no event, and wakes readers instead of making them poll.
 
-**The order** is (transaction, number), and only transactions older than every one that still runs are read:
-`transaction < pg_snapshot_xmin(pg_current_snapshot())`. Whatever commits later has a higher transaction id than all
-that was read, so a reader that remembers the last position never passes over it (F3). The price: an event waits for
-every transaction of the server that is older than its own, so set `idle_in_transaction_session_timeout`.
+**The order** is (transaction, number). The feed returns only events of transactions that are older than all running
+ones: `transaction < pg_snapshot_xmin(pg_current_snapshot())`. A transaction that commits later has a higher id than all
+events returned so far. So a reader that remembers its last position misses no event (F3). The price is that an event
+waits for each older transaction of the server. Therefore set `idle_in_transaction_session_timeout`.
 
-**Waking.** Of the writers that run at the same time, one notifies (see `tables`). A reader that was woken may be too
-early for the others, and an event may still wait for an older transaction. Both are known: the others hold a lock that
-can be seen, and the event is there but not readable yet. Only then does the reader look again by itself, after a
-pause; while nothing is written it waits for a notification and asks nothing.
+**Waking.** If several writers run at the same time, only one of them notifies (see `tables`). When the reader wakes,
+the others may not have committed yet, or an event may wait for an older transaction. The feed sees both cases: running
+writers hold an advisory lock, and waiting events are in the table. Then the reader reads again after a pause. Otherwise
+it sends no query until the next notification.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ BATCH = 500
 FIRST_PAUSE_SECONDS = 0.002
 LONGEST_PAUSE_SECONDS = 0.1
 SIGN_OF_LIFE_SECONDS = 30.0
-"""How long to wait for a notification before the connection itself is tested by a reading."""
+"""After this time without a notification, a query checks that the connection still works."""
 RECONNECT_SECONDS = 1.0
 
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
-"""Opens a connection in autocommit, direct to the server: a pooler in transaction mode loses notifications."""
+"""Opens a connection in autocommit, directly to the server. A pooler in transaction mode loses notifications."""
 
-# The lock is asked for before the events are read. The other way round, a writer could end in between unseen.
+# Asked before the events are read. In the opposite order, a writer could commit in between without being noticed.
 _WRITERS = """
     SELECT EXISTS (SELECT FROM pg_locks
                     WHERE locktype = 'advisory'
@@ -58,7 +58,7 @@ _READ = """
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Events after a position, in order. `settled` is False while more may come without a notification."""
+    """Events after a position, in order. `settled` is False if more may follow without a notification."""
 
     events: list[StoredEvent]
     settled: bool
@@ -70,11 +70,11 @@ class Feed:
     Parameters
     ----------
     schema, table
-        Where the events are.
+        The table of events.
     types
-        The event types by aggregate type, for upcasting. Events of other aggregates are returned as they stand.
+        The event types by aggregate type, for upcasting. Events of other aggregates are returned as they are stored.
     only
-        Aggregate types to read; all of them, if left out.
+        Aggregate types to read. The default is all.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class Feed:
         Raises
         ------
         RestoredElsewhereError
-            If the table came from another server by pg_dump.
+            The table was copied from another server by pg_dump.
         UnknownEventError
-            If newer code has written an event that this code cannot read.
+            Newer code wrote an event that this code cannot read.
         """
         async with connection.cursor(row_factory=tuple_row) as cursor:
             found = await (await cursor.execute(_WRITERS, (self._name.as_string(connection), WRITING))).fetchone()
@@ -108,8 +108,8 @@ class Feed:
             rows = await cursor.fetchall()
         if any(impossible for _, impossible, *_ in rows):
             raise RestoredElsewhereError(
-                f"{self._name.as_string(connection)} holds events of another server's transactions: it was restored "
-                "into this one; run the statements of after_restore() as its owner, then rebuild the projections"
+                f"{self._name.as_string(connection)} was restored from another server, whose transaction ids are not "
+                "valid here; run the statements of after_restore() as its owner, then rebuild the projections"
             )
         ready = [row[2:] for row in rows if not row[0]]
         writing = bool(found and found[0])
@@ -117,15 +117,15 @@ class Feed:
         return Page(events=events, settled=not writing and len(ready) == len(rows) and len(rows) < limit)
 
     async def listen(self, connection: AsyncConnection[Any]) -> None:
-        """Have the connection notified of what is appended from now on; `wait` needs it."""
+        """Subscribe the connection to notifications about new events. `Patience.wait` needs this."""
         await connection.execute(sql.SQL("LISTEN {}").format(self._channel))
 
     async def follow(
         self, connect: Connect, *, after: Position = BEGINNING, limit: int = BATCH
     ) -> AsyncIterator[list[StoredEvent]]:
-        """Events as they are committed, batch by batch, without end. A lost connection is opened again.
+        """Events as they are committed, in batches, without end. A lost connection is opened again.
 
-        The caller keeps the position of the last event that it has dealt with, and begins there next time.
+        The caller stores the position of the last event that it has handled, and starts there next time.
         """
         while True:
             try:
@@ -145,13 +145,13 @@ class Feed:
 
 
 class Patience:
-    """How to wait after a page without events: for a notification, or a growing pause while one may not come."""
+    """Waits after a page without events: for a notification or, if none may come, for a pause that grows."""
 
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE_SECONDS
 
     async def wait(self, connection: AsyncConnection[Any], page: Page) -> None:
-        """Return when it is time to read again. The connection must listen, in autocommit."""
+        """Return when it is time to read again. The connection must be in autocommit, and must have called `listen`."""
         if page.settled:
             async for _ in connection.notifies(timeout=SIGN_OF_LIFE_SECONDS, stop_after=1):
                 pass

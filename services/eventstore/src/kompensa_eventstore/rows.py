@@ -1,4 +1,4 @@
-"""From a row of the table to a `StoredEvent`."""
+"""Makes a `StoredEvent` from a row of the table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = (
 
 
 def stored(row: tuple[Any, ...], types: EventTypes | None) -> StoredEvent:
-    """The event in a row of `COLUMNS`, its data in the newest form."""
+    """The event in a row of `COLUMNS`, with its data in the newest version."""
     (
         id_,
         aggregate_type,

@@ -1,8 +1,8 @@
-"""Append to one stream, and read it: the caller's connection, the caller's transaction.
+"""Appends to one stream and reads it, on the caller's connection and in the caller's transaction.
 
-`append` is one statement. It makes the first event only if the stream is where the caller expects it, and the others
-only if the first was made, so that a stream's versions are 1, 2, 3 without a hole whatever runs at the same time (F1).
-A conflict does not break the caller's transaction: load again, decide again, append again.
+`append` is one statement. It inserts the first event only if the stream is at the version that the caller expects, and
+the others only if the first was inserted. So the versions of a stream are 1, 2, 3 without gaps, even if several writers
+run at the same time (F1). A conflict does not abort the caller's transaction: load, decide and append again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kompensa_eventstore.rows import COLUMNS, stored
 
 LARGEST_EVENT_BYTES = 1_000_000
 LARGEST_APPEND = 1_000
-"""Events in one call: a decision makes a handful."""
+"""Events in one call. A decision usually makes a few."""
 
 _GIVEN = (
     "id, aggregate_type, aggregate_id, aggregate_version, event_type, event_version, payload, occurred_at,"
@@ -67,9 +67,9 @@ class EventStore:
     aggregate_type
         For example "Order".
     types
-        Its event types. Without them anything is stored and read as it stands.
+        Its event types. Without them, data are neither checked nor upcast.
     table
-        The table, found by the connection's search path unless `schema` is given.
+        The table. It is found by the connection's search path unless `schema` is given.
     """
 
     def __init__(
@@ -113,19 +113,19 @@ class EventStore:
         expected_version: int,
         provenance: Provenance = UNKNOWN_PROVENANCE,
     ) -> list[StoredEvent]:
-        """Write all of the events, or none, as the next versions of the stream.
+        """Append all events, or none, as the next versions of the stream.
 
         Parameters
         ----------
         expected_version
-            The version that the caller has read and decided by; 0 for a stream that must not exist yet.
+            The version that the caller has read, or 0 for a stream that must not exist yet.
 
         Raises
         ------
         VersionConflictError
-            If the stream is at another version. Nothing was written, and the transaction can go on.
+            The stream is at another version. Nothing was written, and the transaction can go on.
         InvalidEventError
-            If an event must not be stored. Nothing was written, and the transaction can go on.
+            An event is not valid. Nothing was written, and the transaction can go on.
         """
         if not events:
             return []
@@ -153,7 +153,7 @@ class EventStore:
         ]
 
     async def version(self, connection: AsyncConnection[Any], stream: Stream) -> int:
-        """The version of the stream's last event; 0 if it has none."""
+        """The version of the stream's last event, or 0 if it has none."""
         async with connection.cursor(row_factory=tuple_row) as cursor:
             row = await (await cursor.execute(self._version, tuple(stream))).fetchone()
         return int(row[0]) if row else 0
@@ -167,21 +167,21 @@ class EventStore:
         until: datetime | None = None,
         limit: int | None = None,
     ) -> list[StoredEvent]:
-        """The events of a stream in order, in the newest form.
+        """The events of a stream in order, with their data in the newest version.
 
         Parameters
         ----------
         from_version
             The first version to return.
         until
-            Leave out what happened after this instant (S57); it needs a time zone.
+            Leave out events after this instant (S57). It needs a time zone.
         limit
-            At most this many.
+            The largest number of events to return.
 
         Raises
         ------
         UnknownEventError
-            If newer code has written an event that this code cannot read.
+            Newer code wrote an event that this code cannot read.
         """
         if until is not None and until.tzinfo is None:
             raise ValueError(f"{until} has no time zone: an instant needs one")
@@ -191,7 +191,7 @@ class EventStore:
         return [stored(row, self.types) for row in rows]
 
     def _checked(self, events: Sequence[NewEvent], expected_version: int) -> list[tuple[str, Mapping[str, Any]]]:
-        """Each event's data as text and as a reader will see them."""
+        """Check the events, and return the data of each as text and as a reader sees them."""
         if expected_version < 0:
             raise InvalidEventError(f"a stream is never at version {expected_version} (0 means that it has no events)")
         if len(events) > LARGEST_APPEND:

@@ -1,10 +1,12 @@
 """DDL of an event table, for a service's migrations: `op.execute(events_table())`.
 
-A migration runs with the service's schema as its search path, so no name here carries one. What a released function
-returns never changes; a new shape is a new function and a new revision of the service.
+Migrations run with the service's schema as their search path, so the names here have no schema.
 
-The columns are those of the participant kit's outbox and more, so that the same table can be captured as an `Outbox`:
-a stored event is also the message (S58).
+After a release, the DDL that a function returns never changes. Another form of the table needs a new function, and a
+new migration in each service.
+
+The table has all columns of the participant kit's outbox. So it can be captured as an `Outbox`, and a stored event also
+is the message (S58).
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ from __future__ import annotations
 import re
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,39}")
-"""Names that need no quotes and leave room for the suffixes below."""
+"""Names that need no quotes and leave room for the suffixes of triggers and functions."""
 WRITING, ANNOUNCING = 1, 2
-"""Advisory locks of a table, as second keys beside its oid: held while it is written, and by the one who notifies."""
+"""Second keys of a table's advisory locks; the first key is its oid. Each writer holds the first lock (shared), and the
+writer that notifies also holds the second."""
 
 
 def events_table(name: str = "events") -> str:
-    """Make the table: append-only, numbered in two ways, and waking those who listen.
+    """Create the table: append-only, with versions, a global order and notifications.
 
-    The trigger `announce` sends a notification on the channel of `channel()`. PostgreSQL lets only one transaction of
-    the whole server commit at a time once it has sent a notification, so not every writer may send one: of those who
-    write at the same time, one does. A reader that was woken looks for writers who left it to another (see `feed`).
+    The trigger `announce` notifies on the channel of `channel()`. On a PostgreSQL server, transactions that notify
+    commit one after another. So of all writers that run at the same time, only one notifies. A reader that wakes
+    checks for the other writers itself (see `feed`).
     """
     _check(name)
     return f"""
@@ -67,7 +70,7 @@ def events_table(name: str = "events") -> str:
 
 
 def serving_grants(role: str, name: str = "events") -> str:
-    """Let the role that serves append and read, and nothing else. Run it as the owner, who migrates."""
+    """Allow the role of the service to append and read only. Run it as the owner of the table."""
     _check(name)
     quoted = '"' + role.replace('"', '""') + '"'
     return f"""
@@ -77,11 +80,11 @@ def serving_grants(role: str, name: str = "events") -> str:
 
 
 def after_restore(name: str = "events") -> str:
-    """Put a table that was restored into another server (pg_dump, logical replication) into a new global order.
+    """Give a new global order to a table that was copied to another server by pg_dump or logical replication.
 
-    Transaction ids of the old server mean nothing to the new one; `Feed` rejects them. Afterwards each stream is in
-    its order as before, but the streams are mixed in another way, so rebuild every projection. Run it as the owner,
-    before anything is appended. A physical copy (base backup, failover) and pg_upgrade need none of this.
+    The transaction ids of the old server are not valid on the new one, and `Feed` rejects them. Run this as the owner
+    of the table, before any event is appended. It keeps the order within each stream, but not between streams. So
+    rebuild all projections afterwards. After a physical copy (base backup, failover) or pg_upgrade it is not needed.
     """
     _check(name)
     return f"""
@@ -92,7 +95,7 @@ def after_restore(name: str = "events") -> str:
 
 
 def channel(schema: str, name: str = "events") -> str:
-    """The channel on which a table's writers notify. PostgreSQL limits its name to 63 bytes."""
+    """The channel for notifications about a table. PostgreSQL limits the length of its name to 63 bytes."""
     return f"{schema[:20]}.{name}"
 
 

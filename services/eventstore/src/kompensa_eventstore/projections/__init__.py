@@ -1,11 +1,11 @@
-"""Read models kept from events (CQRS): rows that follow the feed, with the position in the same transaction.
+"""Read models from events (CQRS). Rows and the position in the feed are committed in the same transaction.
 
-tables       DDL of the bookkeeping
-projection   a named set of handlers and the tables that they fill
-rows         what a handler reads and writes: loaded and stored a batch at a time
-runner       follows the feed; one at a time; survives a kill at any point
-rebuild      the same handlers over all events into new tables, swapped in at once
-waiting      read your own writes
+- `projection`: a named set of handlers, and the tables that they fill.
+- `rows`: the rows that a handler reads and writes. They are loaded and stored in batches.
+- `runner`: follows the feed. It can be killed at any point, and only one runner works at a time.
+- `rebuild`: applies all events to new tables, then replaces the old ones in one transaction.
+- `waiting`: lets a client read its own writes.
+- `tables`: DDL of the table in which projections keep their positions.
 """
 
 from kompensa_eventstore.projections.projection import Handler, Projection, Table

@@ -18,7 +18,7 @@ from kompensa_eventstore.events import StoredEvent
 from kompensa_eventstore.projections.rows import Rows
 
 Handler = Callable[[Rows, StoredEvent], Awaitable[None]]
-"""Changes rows by one event. It sees nothing but the two, so that a rebuild gives the same rows again."""
+"""Changes rows by one event. It must use only these two, so that a rebuild gives the same rows again."""
 KeyOf = Callable[[StoredEvent], Mapping[str, Any] | None]
 
 
@@ -31,8 +31,8 @@ class Table:
     key
         The columns of its primary key.
     key_of
-        The key of the row that an event will need, if it can be told from the event. The rows of a whole batch are
-        then loaded by one query.
+        Returns the key of the row that an event needs, or None if the event does not say. With this function, one query
+        loads the rows of a whole batch.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Projection:
     Parameters
     ----------
     tables
-        All tables that the handlers write. A rebuild makes new ones of the same form.
+        All tables that the handlers write. A rebuild creates new ones with the same columns.
     aggregates
-        The aggregate types that it follows; all of them, if left out.
+        The aggregate types that it follows. The default is all.
     """
 
     def __init__(self, name: str, *tables: Table, aggregates: Sequence[str] | None = None) -> None:
@@ -58,7 +58,7 @@ class Projection:
         self.handlers: dict[str, Handler] = {}
 
     def on(self, *types: str) -> Callable[[Handler], Handler]:
-        """Register the handler of one or more event types. Events of other types are passed over."""
+        """Register the handler of one or more event types. Events of other types are skipped."""
 
         def register(handler: Handler) -> Handler:
             for type_ in types:
@@ -70,7 +70,7 @@ class Projection:
         return register
 
     async def apply(self, rows: Rows, events: Sequence[StoredEvent]) -> None:
-        """Load what the events need, let the handlers change it, and store it."""
+        """Load the rows that the events need, call the handlers, and store the rows."""
         events = [event for event in events if self._follows(event)]
         for table in self.tables:
             if table.key_of is not None:

@@ -1,8 +1,8 @@
-"""Build a projection again from its first event while the old one goes on serving.
+"""Rebuilds a projection from its first event while the old tables are still in use.
 
-New tables of the same form are filled beside the old ones. Once they have caught up, they take their place in one
-transaction: readers see the old rows before and the new rows after, and never neither. A rebuild that was stopped goes
-on where it was. It runs as the owner of the tables, for example in a Job with the migrating role.
+The rebuild fills new tables with the same columns. When they have caught up, they replace the old ones in one
+transaction. Readers see the old rows until then and the new rows afterwards. If a rebuild is stopped, the next one
+continues it. It runs as the owner of the tables, for example in a Job with the role that migrates.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SUFFIX = "__next"
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a rebuild is: events applied, how many there are by the planner's estimate, and the rate of this run."""
+    """The progress of a rebuild: events applied, events in the table by the planner's estimate, and the rate."""
 
     done: int
     total: int
@@ -44,7 +44,7 @@ async def rebuild(
     batch: int = BATCH,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> int:
-    """Rebuild, swap, and return the number of events that were applied in this run.
+    """Rebuild the projection, replace its tables, and return the number of events that this run applied.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ async def rebuild(
     Raises
     ------
     ProjectionError
-        If something depends on an old table, such as a view, that the swap would leave behind.
+        Another object depends on an old table, for example a view. It would stay with the old table.
     """
     name = projection.name + SUFFIX
     await hold(connection, schema, name)
@@ -76,7 +76,7 @@ async def rebuild(
 
 
 async def _begun(connection: AsyncConnection[Any], projection: Projection, schema: str, name: str) -> Position:
-    """Make the new tables, unless an earlier run has; where it had got to."""
+    """Create the new tables, or continue those of an earlier run. Return the position that they have reached."""
     async with connection.transaction():
         after = await position(connection, schema, name, lock=True)
         for table in projection.tables:
@@ -91,10 +91,10 @@ async def _begun(connection: AsyncConnection[Any], projection: Projection, schem
 async def _swap(
     connection: AsyncConnection[Any], projection: Projection, feed: Feed, schema: str, name: str, after: Position
 ) -> int:
-    """Apply what came meanwhile and put the new tables in the place of the old, in one transaction.
+    """Apply the latest events, and replace the old tables by the new ones, in one transaction.
 
-    The old one's position is locked first, as its runner does in each transaction: the runner waits, then finds that
-    the position has moved, and goes on from there into the new tables.
+    First it locks the position of the old tables, as the runner does in each transaction. So the runner waits, then
+    sees that the position has changed, and goes on from there with the new tables.
     """
     done = 0
     async with connection.transaction():
@@ -122,7 +122,7 @@ async def _swap(
 
 
 async def _grants(connection: AsyncConnection[Any], schema: str, table: str) -> list[sql.Composed]:
-    """What must be granted on the new table, so that those who read the old one can read it."""
+    """Statements that give the new table the same grants as the old one."""
     query = """
         SELECT privilege_type, is_grantable, CASE WHEN grantee <> 0 THEN grantee::regrole::text END
           FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = to_regclass(%s) AND grantee <> relowner
@@ -134,7 +134,7 @@ async def _grants(connection: AsyncConnection[Any], schema: str, table: str) -> 
         sql.SQL("GRANT {} ON {} TO {}{}").format(
             sql.SQL(privilege),
             sql.Identifier(schema, table + SUFFIX),
-            sql.SQL(role or "PUBLIC"),  # regrole's text is quoted already where it must be
+            sql.SQL(role or "PUBLIC"),  # the text of a regrole has quotes if it needs them
             sql.SQL(" WITH GRANT OPTION" if grantable else ""),
         )
         for privilege, grantable, role in found
@@ -156,7 +156,7 @@ async def _check_dependants(connection: AsyncConnection[Any], projection: Projec
             found = [str(row[0]) for row in await cursor.fetchall()]
         if found:
             raise ProjectionError(
-                f"{', '.join(found)} depends on {schema}.{table.name}, which a rebuild replaces: drop it, rebuild, and "
+                f"{', '.join(found)} depends on {schema}.{table.name}, which a rebuild replaces; drop it, rebuild, and "
                 "create it again"
             )
 

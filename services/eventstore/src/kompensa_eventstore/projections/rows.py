@@ -1,7 +1,7 @@
-"""The rows that a batch of events changes: each is loaded once, changed in memory, and stored once.
+"""The rows that a batch of events changes. Each row is loaded once, changed in memory, and stored once.
 
-A statement for each event would make the database the bottleneck. Here a batch costs one query to load a table's rows
-and one to store them, however many events changed them.
+With a statement for each event, the database would be the bottleneck. Here a batch needs one query for each table to
+load its rows and one to store them, even if many events change them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Key = tuple[Any, ...]
 
 
 class ProjectionError(EventStoreError):
-    """A handler asked for something that its projection has not declared, or a table is not as declared."""
+    """A projection cannot work with its tables: one is not declared, lacks a column, or has a dependent object."""
 
 
 class _Table(Protocol):
-    """What is needed of `projection.Table` here."""
+    """The part of `projection.Table` that this module needs. Importing it would be a circle."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ class _Table(Protocol):
 
 
 class _Kept:
-    """One table's rows in memory. A row that is None is known to be absent."""
+    """The rows of one table in memory. None means that the table has no such row."""
 
     def __init__(self, name: sql.Identifier, key: tuple[str, ...], columns: Sequence[str]) -> None:
         self.name = name
@@ -63,7 +63,7 @@ class _Kept:
 
 
 class Rows:
-    """What a handler reads and writes."""
+    """The rows of a projection, as its handlers read and write them."""
 
     def __init__(self, connection: AsyncConnection[Any], kept: Mapping[str, _Kept]) -> None:
         self._connection = connection
@@ -73,7 +73,7 @@ class Rows:
     async def of(
         cls, connection: AsyncConnection[Any], tables: Iterable[_Table], *, schema: str, suffix: str = ""
     ) -> Rows:
-        """The rows of some tables, whose names may end in a suffix (those of a rebuild do)."""
+        """The rows of these tables. A rebuild passes the suffix of its new tables."""
         kept = {}
         for table in tables:
             name = sql.Identifier(schema, table.name + suffix)
@@ -81,7 +81,7 @@ class Rows:
         return cls(connection, kept)
 
     async def get(self, table: str, **key: Any) -> Row | None:
-        """The row with this key as the events so far have left it, or None. Change it by `put`."""
+        """The row with this key after the events so far, or None. To change the row, use `put`."""
         kept = self._table(table)
         wanted = kept.key_of(key)
         if wanted not in kept.rows:
@@ -90,7 +90,7 @@ class Rows:
         return None if row is None else dict(row)
 
     def put(self, table: str, row: Mapping[str, Any]) -> None:
-        """Insert the row, or replace the one with its key. Every column must be given."""
+        """Insert the row, or replace the one with the same key. The row must have every column."""
         kept = self._table(table)
         if row.keys() != kept.columns:
             missing, surplus = sorted(kept.columns - row.keys()), sorted(row.keys() - kept.columns)
@@ -107,7 +107,7 @@ class Rows:
         kept.changed.add(wanted)
 
     async def execute(self, query: str, parameters: Mapping[str, Any] | None = None) -> AsyncCursor[Row]:
-        """Run SQL of your own, with tables as `{name}`, after storing what has changed so far."""
+        """Store all changes so far, then run your own SQL. It names tables as `{name}`."""
         await self.store()
         for kept in self._kept.values():
             kept.rows.clear()  # the statement may change any row
@@ -116,7 +116,7 @@ class Rows:
         return await cursor.execute(sql.SQL(query).format(**names), parameters)
 
     async def load(self, table: str, keys: Sequence[Mapping[str, Any]]) -> None:
-        """Load the rows of these keys that are not in memory, by one query."""
+        """Load the rows of these keys by one query, except those already in memory."""
         kept = self._table(table)
         wanted = {kept.key_of(key): dict(key) for key in keys}
         absent = {key: values for key, values in wanted.items() if key not in kept.rows}
@@ -129,7 +129,7 @@ class Rows:
             kept.rows[key] = found.get(key)
 
     async def store(self) -> None:
-        """Write what has changed, by at most two statements a table."""
+        """Write all changes, with at most two statements for each table."""
         for kept in self._kept.values():
             rows = [kept.rows[key] for key in kept.changed]
             changed = [row for row in rows if row is not None]
@@ -158,12 +158,12 @@ async def _columns(connection: AsyncConnection[Any], name: sql.Identifier) -> li
         await cursor.execute(query, (name.as_string(connection),))
         columns = [str(row[0]) for row in await cursor.fetchall()]
     if not columns:
-        raise ProjectionError(f"there is no table {name.as_string(connection)}; make it by a migration")
+        raise ProjectionError(f"there is no table {name.as_string(connection)}; create it in a migration")
     return columns
 
 
 def _comparable(value: Any) -> Any:
-    """A key's value as text, so that a UUID and its text, which is how an event holds it, are one key."""
+    """A key's value as text. In an event, a UUID is text, and both must be the same key."""
     return value if value is None else str(value)
 
 

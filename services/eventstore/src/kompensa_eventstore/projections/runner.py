@@ -1,12 +1,15 @@
-"""Keep a projection up with its feed.
+"""Applies the events of a feed to a projection as they arrive.
 
-Rows and position are committed together, so a kill at any point repeats and loses nothing. One runner works at a time:
-it holds an advisory lock in the same session that writes, so whoever can write holds the lock; others wait for it. The
-position is locked and compared in each transaction, too, which catches runners behind a pooler and lets a rebuild swap
-the tables under a running one.
+**Exactly once.** Rows and position are committed together. So if the runner is killed at any point, no event is lost or
+applied twice.
 
-A handler that raises stops its projection at that event, and nothing else. The error is kept where people look, the
-events before it are applied one by one, and it is tried again after a growing pause.
+**One at a time.** The runner holds an advisory lock in the session that writes, and other runners wait for it. In each
+transaction it also locks and compares the position. This detects a second runner behind a pooler, and allows a rebuild
+to replace the tables of a running projection.
+
+**Errors.** If a handler raises, its projection stops at that event; other projections go on. The events before it are
+applied. The error is stored in the projection's row, which `status` shows. The event is tried again after a pause that
+grows.
 """
 
 from __future__ import annotations
@@ -34,21 +37,21 @@ LONGEST_ERROR = 500
 
 
 class MovedError(Exception):
-    """The position is not where this runner left it: the tables were rebuilt, or another runner writes."""
+    """The stored position is not that of this runner. The tables were rebuilt, or another runner writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How a projection is.
+    """The state of a projection.
 
     Attributes
     ----------
     behind
-        Events that it has not seen, counted up to 10,000.
+        Number of events that it has not applied yet, counted up to 10,000.
     lag_seconds
-        Age of the oldest of them; 0 if there is none.
+        Age of the oldest of them, or 0 if there is none.
     error, failing_since
-        What keeps it from going on; None while nothing does.
+        The error that stops it, or None.
     """
 
     name: str
@@ -66,9 +69,9 @@ class ProjectionRunner:
     Parameters
     ----------
     connect
-        Opens connections in autocommit, direct to the server.
+        Opens connections in autocommit, directly to the server.
     batch
-        Events in one transaction, at most.
+        The largest number of events in one transaction.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class ProjectionRunner:
                 await self._failed(writer, error)
 
     async def _failed(self, writer: AsyncConnection[Any], error: Exception) -> None:
-        """Go on event by event, up to the one that fails; keep the error and wait only at that one."""
+        """After an error in a batch, go on event by event. At the event that fails, store the error and wait."""
         if not self._failing:
             self._failing = True
             return
@@ -130,7 +133,7 @@ class ProjectionRunner:
 
 
 async def hold(connection: AsyncConnection[Any], schema: str, name: str) -> None:
-    """Wait until no other session runs the projection; from then on this one does, as long as it lives."""
+    """Wait until no other session runs the projection. This session then holds the lock until it ends."""
     await connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"projection {schema}.{name}",))
 
 
@@ -149,7 +152,7 @@ async def advance(
     Raises
     ------
     MovedError
-        If the position is not `after`.
+        The stored position is not `after`.
     """
     name = name or projection.name
     async with connection.transaction():
@@ -164,7 +167,7 @@ async def advance(
 
 
 async def position(connection: AsyncConnection[Any], schema: str, name: str, *, lock: bool = False) -> Position:
-    """Where the projection is. One that is new begins before the first event."""
+    """The position of the projection. A new projection begins before the first event."""
     table = _bookkeeping(schema)
     query = sql.SQL("SELECT transaction_id, number FROM {} WHERE name = %s").format(table)
     async with connection.cursor(row_factory=tuple_row) as cursor:
@@ -180,7 +183,7 @@ async def position(connection: AsyncConnection[Any], schema: str, name: str, *, 
 async def status(
     connection: AsyncConnection[Any], projection: Projection, *, schema: str, events: str = "events"
 ) -> Status:
-    """How the projection is, from its bookkeeping and the events that wait for it."""
+    """The state of the projection, from its row in `projections` and from the events that it has not applied."""
     query = sql.SQL(
         """SELECT p.transaction_id, p.number, p.events, p.error, p.failing_since, w.behind,
                   coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8 AS lag

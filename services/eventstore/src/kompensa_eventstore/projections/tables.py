@@ -1,10 +1,10 @@
-"""DDL of the projections' bookkeeping, for a service's migrations: `op.execute(projections_table())`."""
+"""DDL of the table with the positions of projections, for a service's migrations: `op.execute(projections_table())`."""
 
 from __future__ import annotations
 
 
 def projections_table() -> str:
-    """One row for each projection: how far it is, and what keeps it from going on."""
+    """Create the table. It has one row for each projection: its position, and the error that stops it, if any."""
     return """
         CREATE TABLE projections (
             name           text        PRIMARY KEY,

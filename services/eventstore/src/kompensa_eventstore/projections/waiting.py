@@ -1,4 +1,4 @@
-"""Read your own writes: wait, for a bounded time, until a projection has seen what the reader knows of."""
+"""Read your own writes: wait for a limited time until a projection has applied a certain version."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST_PAUSE_SECONDS = 0.05
 
 
 class TooOldError(EventStoreError):
-    """The projection has not caught up in time. Nothing is wrong with the answer but its age: ask again."""
+    """The projection has not reached the version in time. Ask again later."""
 
     def __init__(self, *, wanted: int, found: int) -> None:
-        super().__init__(f"the projection has seen version {found}, not {wanted} yet: ask again in a moment")
+        super().__init__(f"the projection is at version {found}, not {wanted} yet; ask again in a moment")
         self.wanted = wanted
         self.found = found
 
@@ -25,12 +25,12 @@ class TooOldError(EventStoreError):
 async def at_least(
     version: int, read: Callable[[], Awaitable[T | None]], version_of: Callable[[T], int], *, seconds: float = 2.0
 ) -> T:
-    """The row that `read` finds, once it is at this version or a later one.
+    """Call `read` until the row is at this version or a later one, and return the row.
 
     Raises
     ------
     TooOldError
-        If it is not within `seconds`.
+        The row is still older after `seconds`.
     """
     deadline = asyncio.get_running_loop().time() + seconds
     pause = FIRST_PAUSE_SECONDS
