@@ -1,4 +1,4 @@
-"""The writer's rules that need no table: what order events are tried in, and what is said of one that is refused."""
+"""The writer's rules that need no table: the order in which events are tried, and the text about a rejected one."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def change(key: str, version: int, *, deletes: bool = False) -> Change:
     return Change(event, None if deletes else ("ana@example.com",))
 
 
-def test_a_key_s_events_are_tried_from_the_oldest_and_a_deletion_after_the_state_that_it_ends() -> None:
+def test_events_of_a_key_are_tried_in_order_and_a_deletion_after_its_state() -> None:
     expected = [
         change("a", 1),
         change("a", 2),
@@ -59,7 +59,7 @@ def refusal(message: str | None, *, column: str | None = None, constraint: str |
         (refusal(None), "Refused"),
     ],
 )
-def test_a_refusal_names_column_or_constraint_and_never_the_value(error: psycopg.Error, text: str) -> None:
+def test_a_rejection_names_column_or_constraint_and_never_the_value(error: psycopg.Error, text: str) -> None:
     assert explain(error) == text
 
 
@@ -75,7 +75,7 @@ def test_a_refusal_names_column_or_constraint_and_never_the_value(error: psycopg
         ("timestamp with time zone", "1970-01-01T00:00:00Z"),
     ],
 )
-def test_what_is_personal_is_blanked_with_null_or_with_nothing_of_the_column_s_type(kind: str, blank: str) -> None:
+def test_a_personal_column_is_blanked_with_null_or_an_empty_value_of_its_type(kind: str, blank: str) -> None:
     assert TargetColumn(type=kind, required=True, textual=not blank).blank == blank
     assert TargetColumn(type=kind, required=False).blank is None
 

@@ -55,7 +55,7 @@ def test_a_column_that_may_be_null_is_named(column: str) -> None:
 
 
 @pytest.mark.parametrize("column", NULLABLE)
-def test_what_a_record_can_do_without_may_be_null(column: str) -> None:
+def test_a_column_that_a_record_does_not_need_may_be_null(column: str) -> None:
     assert unsuitable(with_column(column, nullable=True)) == []
 
 
@@ -95,7 +95,7 @@ def test_a_table_whose_rows_are_not_all_published_is_unsuitable(table: Table, wo
         (replace(TABLE, others=("kompensa_shop_other",)), "TableTaken", "kompensa_shop_other", False),
     ],
 )
-def test_what_else_keeps_rows_away_has_a_reason_of_its_own(
+def test_other_causes_of_missing_rows_have_their_own_reason(
     table: Table | None, reason: str, word: str, missed: bool
 ) -> None:
     with pytest.raises(TableError, match=word) as refused:

@@ -73,7 +73,7 @@ def test_a_password_in_a_url_is_decoded() -> None:
         ({"url": "postgresql://ana:hush@db/orders?channel_binding=require"}, "channel_binding"),
     ],
 )
-def test_what_cannot_be_used_is_named_and_no_value_is_shown(values: dict[str, Any], named: str) -> None:
+def test_an_unusable_login_is_named_without_showing_a_value(values: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidOutboxError, match="Secret orders") as rejected:
         database_from_secret("orders", values)
     assert named in str(rejected.value)
@@ -85,5 +85,5 @@ def test_the_keys_that_are_there_are_named() -> None:
         database_from_secret("orders", {"db_host": "db", "db_pass": "hush"})
 
 
-def test_a_password_is_in_no_repr() -> None:
+def test_a_repr_does_not_show_the_password() -> None:
     assert "hush" not in repr(ORDERS)

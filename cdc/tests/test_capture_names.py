@@ -16,7 +16,7 @@ def test_usual_names_are_plain() -> None:
 
 
 @given(LABEL, LABEL)
-def test_every_name_is_one_that_postgresql_takes(namespace: str, name: str) -> None:
+def test_postgresql_accepts_every_name(namespace: str, name: str) -> None:
     assert re.fullmatch(r"[a-z0-9_]{1,63}", replication_name(namespace, name))
     assert len(connector_name(namespace, name)) <= 63
 
@@ -45,7 +45,7 @@ def test_two_outboxes_never_share_a_slot(one: tuple[str, str], other: tuple[str,
         ({"retention": "a week"}, "spec.retention: 'a week' is not a duration"),
     ],
 )
-def test_an_outbox_that_cannot_be_captured_is_refused_with_its_field(spec: dict[str, object], complaint: str) -> None:
+def test_an_outbox_that_cannot_be_captured_is_rejected_with_its_field(spec: dict[str, object], complaint: str) -> None:
     good: dict[str, object] = {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
     with pytest.raises(InvalidOutboxError, match=complaint):
         outbox_from_object("shop", "orders", good | spec)

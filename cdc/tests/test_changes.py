@@ -67,7 +67,7 @@ def test_any_order_and_any_repetition_give_the_newest_state_and_the_newest_delet
 
 
 @given(histories(), st.data())
-def test_folding_in_parts_gives_what_folding_at_once_gives(history: list[Change], data: st.DataObject) -> None:
+def test_folding_in_parts_and_folding_at_once_agree(history: list[Change], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(history)))
     parts = fold(history[:cut])
     for later in history[cut:]:
@@ -125,7 +125,7 @@ def poisoned_lives(draw: st.DrawFn) -> list[list[Change | Poison]]:
 
 
 @given(poisoned_lives())
-def test_in_any_order_the_newest_that_fits_is_held_and_only_newer_poison_waits(
+def test_in_any_order_the_newest_fitting_version_is_held_and_only_newer_poison_waits(
     batches: list[list[Change | Poison]],
 ) -> None:
     copy = Copy()
@@ -139,7 +139,7 @@ def test_in_any_order_the_newest_that_fits_is_held_and_only_newer_poison_waits(
     assert copy.parked == {version: version for version in poisons if version > newest}
 
 
-def test_a_poison_keeps_no_other_event_from_being_applied() -> None:
+def test_poison_does_not_block_other_events() -> None:
     settled = settle([change("a", 1), poison("a", 2), change("b", 1), change("a", 3)], {})
 
     assert settled.newest == {"a": 3, "b": 1}
@@ -147,19 +147,19 @@ def test_a_poison_keeps_no_other_event_from_being_applied() -> None:
     assert [(each.key, each.offset) for each in settled.superseded] == [("a", 2)]
 
 
-def test_a_deletion_supersedes_what_did_not_fit_before_it_and_nothing_after_it() -> None:
+def test_a_deletion_supersedes_only_older_poison() -> None:
     settled = settle([poison("a", 1), poison("a", 3), change("a", 2, deletes=True)], {})
 
     assert [(each.poison.offset, each.version) for each in settled.waiting] == [(3, 3)]
 
 
-def test_a_poison_that_is_older_than_the_copy_does_not_wait() -> None:
+def test_poison_that_is_older_than_the_copy_does_not_wait() -> None:
     assert settle([poison("a", 3)], {"a": 4}).waiting == ()
     assert settle([poison("a", 4)], {"a": 4}).waiting == ()
     assert len(settle([poison("a", 5)], {"a": 4}).waiting) == 1
 
 
-def test_a_version_that_nobody_can_read_waits_until_the_copy_has_moved_on() -> None:
+def test_poison_with_an_unreadable_version_waits_until_the_copy_has_moved_on() -> None:
     (waiting,) = settle([change("a", 5), poison("a", None), change("a", 3)], {"a": 2}).waiting
     assert waiting.version == 6
 

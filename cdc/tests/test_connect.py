@@ -32,7 +32,7 @@ async def test_a_login_in_the_address_is_used() -> None:
     assert shown == ["Basic dXNlcjpzZWNyZXQ="]
 
 
-async def test_a_login_in_the_address_is_not_told_when_connect_refuses() -> None:
+async def test_a_login_in_the_address_is_not_shown_when_connect_refuses() -> None:
     app, _ = served(400)
     async with TestServer(app) as server, Connect(with_login(server)) as connect:
         with pytest.raises(ConnectError, match=f"at http://127.0.0.1:{server.port} refused") as caught:
@@ -41,7 +41,7 @@ async def test_a_login_in_the_address_is_not_told_when_connect_refuses() -> None
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "connect:port", "[connect"])
-async def test_a_login_in_the_address_is_not_told_when_connect_does_not_answer(address: str) -> None:
+async def test_a_login_in_the_address_is_not_shown_when_connect_does_not_answer(address: str) -> None:
     async with Connect(f"http://user:secret@{address}") as connect:
         with pytest.raises(ConnectError, match="does not answer") as caught:
             await connect.resume("orders")

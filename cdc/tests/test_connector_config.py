@@ -46,11 +46,11 @@ def test_inline_credentials_differ_in_nothing_else() -> None:
     ],
     ids=["named, with the login at hand", "named only", "spelled out"],
 )
-def test_the_database_can_be_told_from_the_configuration(
+def test_the_database_can_be_read_from_the_configuration(
     credentials: Credentials, login: tuple[str, str] | None, known: Database | None
 ) -> None:
     assert database_of_connector(connector_config(OUTBOX, DATABASE, credentials, wanted=WANTED), login) == known
 
 
-def test_a_configuration_without_a_database_tells_none() -> None:
+def test_a_configuration_without_a_database_has_none() -> None:
     assert database_of_connector({"database.port": "5432"}, ("capture", "hush")) is None

@@ -86,7 +86,7 @@ def test_without_a_time_header_the_record_s_own_time_counts() -> None:
         (FakeRecord(headers_=with_headers(occurred_at=None), timestamp_=-(2**62)), "beyond any calendar"),
     ],
 )
-def test_what_cannot_be_read_is_poison_that_says_what_was_expected(record: FakeRecord, complaint: str) -> None:
+def test_an_unreadable_record_is_poison_that_names_the_expected_value(record: FakeRecord, complaint: str) -> None:
     poison = decode(record)
 
     assert isinstance(poison, Poison)
@@ -104,7 +104,7 @@ class UnreadableHeaders(FakeRecord):
         raise UnicodeDecodeError("utf-8", b"ana\xff", 3, 4, "invalid start byte")
 
 
-def test_what_nobody_foresaw_is_poison_too_and_does_not_quote_the_record() -> None:
+def test_an_unforeseen_error_is_poison_and_does_not_quote_the_record() -> None:
     poison = decode(UnreadableHeaders())
 
     assert isinstance(poison, Poison)
@@ -127,7 +127,7 @@ def test_poison_is_fit_for_the_database_and_for_a_status() -> None:
     assert len(long.error) <= 500
 
 
-def test_what_was_no_json_does_not_become_some_by_being_kept() -> None:
+def test_a_parked_value_that_is_not_json_does_not_become_json() -> None:
     for value in (b'{"a":"\xff"}', b'{"a":"\0"}'):
         poison = decode(FakeRecord(value_=value))
         assert isinstance(poison, Poison)
@@ -137,7 +137,7 @@ def test_what_was_no_json_does_not_become_some_by_being_kept() -> None:
 
 
 @pytest.mark.parametrize("key", [(number).to_bytes(8, "big") for number in (0, 127, 128, 255)] + [b"caf\xe9", b"a\0b"])
-def test_a_key_that_is_no_text_is_poison_under_a_key_of_its_own_and_stays_poison(key: bytes) -> None:
+def test_a_key_that_is_not_text_is_poison_and_stays_poison_at_a_retry(key: bytes) -> None:
     poison = decode(FakeRecord(key_=key))
     assert isinstance(poison, Poison)
     assert "the record's key is not UTF-8 text, or holds NUL" in poison.error
@@ -148,7 +148,7 @@ def test_a_key_that_is_no_text_is_poison_under_a_key_of_its_own_and_stays_poison
     assert (again.key, again.error) == (poison.key, poison.error)
 
 
-def test_keys_that_are_no_text_are_told_apart() -> None:
+def test_different_keys_that_are_not_text_stay_different() -> None:
     keys = {decode(FakeRecord(key_=number.to_bytes(8, "big"))).key for number in range(256)}
     assert len(keys) == 256
 

@@ -34,7 +34,7 @@ def test_a_heartbeat_that_comes_back_proves_delivery() -> None:
     assert not ARRIVED.stalls(100_000.0)
 
 
-def test_what_does_not_come_within_the_time_out_stalls() -> None:
+def test_a_heartbeat_that_exceeds_its_time_out_is_a_stall() -> None:
     late = ARRIVED.after(beat(110.0, 20, delivered=100.0), confirmed(10))
     assert late.waiting == 20
     assert not late.stalls(100.0 + TIMEOUT_SECONDS)
@@ -63,7 +63,7 @@ def test_an_operator_that_starts_again_does_not_forget_a_stall() -> None:
     assert again.stalls(900.0)
 
 
-def test_a_clock_that_is_set_back_hides_no_stall_and_makes_none() -> None:
+def test_a_clock_that_is_set_back_neither_hides_nor_causes_a_stall() -> None:
     back = replace(beat(10.0, 20, delivered=100.0), at=101.0)
     late = ARRIVED.after(back, confirmed(10))
     assert not late.stalls(101.0)
@@ -72,13 +72,13 @@ def test_a_clock_that_is_set_back_hides_no_stall_and_makes_none() -> None:
     assert (arrived.delivered, arrived.waiting) == (10.0, 0)
 
 
-def test_one_that_was_never_seen_waits_for_its_first_heartbeat() -> None:
+def test_a_new_outbox_waits_for_its_first_heartbeat() -> None:
     first = Delivery().after(beat(500.0, 20), confirmed(10))
     assert not first.stalls(500.0)
     assert first.after(beat(540.0, 30), confirmed(10)).stalls(540.0)
 
 
-def test_a_heartbeats_time_is_read_from_what_debezium_prints() -> None:
+def test_a_heartbeats_time_is_read_from_debeziums_text() -> None:
     record = b"Struct{op=m,source=Struct{lsn=1},message=Struct{prefix=kompensa-delivery,content=MTIzLjQ1MA==}}"
     assert sent_at(record) == 123.45
     assert sent_at(b"Struct{op=c}") == 0.0
@@ -112,6 +112,6 @@ LARGE = Search(reason="RecordTooLarge", message="the event 7 has 2000000 bytes")
         (replace(CAPTURING, reason="SlotRecreated", slot_lost=True), READING, "SlotRecreated", True),
     ],
 )
-def test_the_gravest_is_what_the_status_says(known: OutboxStatus, slot: Slot, reason: str, ready: bool) -> None:
+def test_the_status_shows_the_gravest_problem(known: OutboxStatus, slot: Slot, reason: str, ready: bool) -> None:
     said = judged(OUTBOX, known, slot)
     assert (said.reason, said.ready) == (reason, ready)

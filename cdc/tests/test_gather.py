@@ -1,4 +1,4 @@
-"""A batch is bounded, whatever waits, and what it has no room for comes with the next one in the same order."""
+"""A batch is bounded; records that do not fit come with the next one, in the same order."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Sized:
 
 
 class Client:
-    """What waits in a topic, and how long each poll was willing to wait for it."""
+    """A client with records that wait in a topic. `patience` has the seconds that each poll would have waited."""
 
     def __init__(self, *sizes: int) -> None:
         self.waiting = deque(Sized(offset, size) for offset, size in enumerate(sizes))
@@ -49,7 +49,7 @@ def test_small_records_are_bounded_by_their_number() -> None:
     assert batches(Client(*[0] * 5), max_records=2) == [[0, 1], [2, 3], [4]]
 
 
-def test_what_was_left_comes_first_and_counts() -> None:
+def test_left_records_come_first_and_count() -> None:
     left: Any = [Sized(7, MAX_BATCH_BYTES)]
     client = Client(1, 1)
     records: list[Any] = gather(client.poll, left, max_records=1000, idle_seconds=0.1, gather_seconds=0.0)

@@ -26,7 +26,7 @@ REMEMBERED = replace(OutboxStatus.fresh(OUTBOX), published=frozenset({7, 3}), de
 TOO_SLOW = PostgresError(f"slot {OUTBOX.slot} could not start within 15 s because a transaction is still open on pg")
 
 
-def test_the_object_s_fields_say_how_capture_stands() -> None:
+def test_the_status_has_the_state_of_capture() -> None:
     assert RUNNING.refused(TOO_SLOW).as_status() == {
         "connector": "shop-orders",
         "slot": "kompensa_shop_orders",
@@ -41,14 +41,14 @@ def test_the_object_s_fields_say_how_capture_stands() -> None:
     }
 
 
-def test_what_is_refused_is_said_and_what_was_known_stays() -> None:
+def test_an_error_is_shown_and_the_known_state_stays() -> None:
     refused = RUNNING.refused(BrokerError("Kafka does not answer"))
 
     assert (refused.ready, refused.reason, refused.message) == (False, "KafkaUnusable", "Kafka does not answer")
     assert (refused.connector_state, refused.lag_bytes, refused.last_error) == ("RUNNING", 7, "Kafka does not answer")
 
 
-def test_a_lost_slot_is_the_last_error_whatever_goes_wrong_after_it() -> None:
+def test_a_lost_slot_stays_the_last_error_after_later_errors() -> None:
     lost = RUNNING.lost(OUTBOX)
     refused = lost.refused(TOO_SLOW)
 
@@ -72,7 +72,7 @@ def test_a_lost_slot_is_known_by_its_field_and_not_by_the_words_of_an_error() ->
     assert not remembered(OUTBOX, {**RUNNING.lost(OUTBOX).as_status(), "slotLost": False}).slot_lost
 
 
-def test_an_object_of_a_version_without_the_field_still_tells_a_lost_slot() -> None:
+def test_a_lost_slot_is_recognised_in_an_object_without_the_field() -> None:
     said = RUNNING.lost(OUTBOX).as_status()
     del said["slotLost"]
 
@@ -80,7 +80,7 @@ def test_an_object_of_a_version_without_the_field_still_tells_a_lost_slot() -> N
 
 
 @pytest.mark.parametrize("with_field", [True, False], ids=["as written now", "of a version without the field"])
-def test_another_trouble_with_the_slot_is_no_lost_slot(with_field: bool) -> None:
+def test_other_trouble_with_the_slot_is_not_a_lost_slot(with_field: bool) -> None:
     said = RUNNING.refused(TOO_SLOW).as_status()
     if not with_field:
         del said["slotLost"]
@@ -96,7 +96,7 @@ def test_rows_that_were_kept_from_the_stream_outlive_their_cause_and_the_operato
     assert remembered(OUTBOX, refused.as_status()).published == refused.published
 
 
-def test_before_the_first_capture_there_are_no_rows_to_be_published_again() -> None:
+def test_before_the_first_capture_no_rows_need_publishing_again() -> None:
     refused = OutboxStatus.fresh(OUTBOX).refused(TableError("hidden", reason="RowsHidden"))
 
     assert refused.published is None

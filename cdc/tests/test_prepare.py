@@ -1,4 +1,4 @@
-"""Whatever is wrong with one record makes that record poison; nothing ends the worker."""
+"""Any fault of one record makes that record poison; none ends the worker."""
 
 from typing import Any
 

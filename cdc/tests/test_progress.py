@@ -1,4 +1,4 @@
-"""What a worker says of itself: alive, ready, how far behind, and what is wrong."""
+"""The state that a worker shows: whether it is alive and ready, its lag, and its problems."""
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -53,14 +53,14 @@ def test_a_problem_is_news_once_and_keeps_the_worker_from_being_ready_until_it_i
     assert progress.last_error == "it is down too"
 
 
-def test_a_note_is_to_be_read_and_stops_nothing(progress: Progress) -> None:
+def test_a_note_is_shown_and_stops_nothing(progress: Progress) -> None:
     progress.note("a key is parked")
 
     assert progress.ready
     assert progress.last_error == "a key is parked"
 
 
-def test_the_lag_is_what_the_partitions_lack_together(progress: Progress) -> None:
+def test_the_lag_is_the_sum_over_the_partitions(progress: Progress) -> None:
     assert progress.lag_records is None
     progress.ends({FIRST: 13})
     assert progress.lag_records is None
@@ -71,20 +71,20 @@ def test_the_lag_is_what_the_partitions_lack_together(progress: Progress) -> Non
     assert progress.applied_records == 14
 
 
-def test_a_partition_that_could_not_be_asked_keeps_the_end_that_was_known(progress: Progress) -> None:
+def test_a_partition_whose_end_is_not_known_now_keeps_its_last_one(progress: Progress) -> None:
     progress.ends({FIRST: 13, SECOND: 22})
     progress.ends({FIRST: 14})
 
     assert {name: each.end_offset for name, each in progress.partitions.items()} == {FIRST: 14, SECOND: 22}
 
 
-def test_an_end_that_was_asked_before_the_last_move_is_no_negative_lag(progress: Progress) -> None:
+def test_an_end_from_before_the_last_move_does_not_make_the_lag_negative(progress: Progress) -> None:
     progress.ends({FIRST: 5, SECOND: 22})
 
     assert progress.lag_records == 2
 
 
-def test_a_copy_that_is_up_to_date_is_not_late_however_old_its_last_event_is(progress: Progress) -> None:
+def test_a_copy_that_is_up_to_date_is_not_late_even_if_its_last_event_is_old(progress: Progress) -> None:
     progress.last_event_time = datetime.now(UTC) - timedelta(days=1)
     progress.ends({FIRST: 10, SECOND: 20})
     assert progress.lag_seconds == 0.0
@@ -100,7 +100,7 @@ def test_the_age_of_an_event_is_not_known_before_the_first_and_never_negative(pr
     assert progress.lag_seconds == 0.0
 
 
-def test_what_is_known_stays_after_a_session_and_is_no_sign_of_being_up_to_date(progress: Progress) -> None:
+def test_partitions_stay_known_after_a_session_without_counting_as_up_to_date(progress: Progress) -> None:
     progress.ends({FIRST: 13, SECOND: 20})
     progress.release()
     assert progress.lag_records == 3
@@ -108,7 +108,7 @@ def test_what_is_known_stays_after_a_session_and_is_no_sign_of_being_up_to_date(
     assert not progress.is_up_to_date
 
 
-def test_a_move_of_a_partition_that_was_given_up_is_forgotten(progress: Progress) -> None:
+def test_a_move_of_a_revoked_partition_is_ignored(progress: Progress) -> None:
     progress.revoke([FIRST])
     progress.moved([move(FIRST, 10, 11), move(SECOND, 20, 21)])
 
@@ -131,7 +131,7 @@ def test_a_rewind_shows_as_having_written_more_than_is_stored(
     assert progress.is_ahead_of(stored) is rewound
 
 
-def test_the_document_of_status_says_it_all(progress: Progress) -> None:
+def test_the_status_document_has_every_field(progress: Progress) -> None:
     progress.ends({FIRST: 13})
     progress.parked_keys = 2
     progress.report_problem("kafka", "it is down")

@@ -1,4 +1,4 @@
-"""Lag is told only where it is known, and what was known outlives a session."""
+"""Lag is shown only if it is known, and stays known after a session."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ def test_lag_is_unknown_until_the_end_of_each_topic_is_known() -> None:
     assert not progress.is_up_to_date
 
 
-def test_without_an_applied_event_nobody_knows_the_age_of_what_waits() -> None:
+def test_before_the_first_applied_event_the_age_of_waiting_events_is_unknown() -> None:
     progress = reading(HERE)
     progress.ends({HERE: 5})
     assert progress.lag_seconds is None
@@ -35,7 +35,7 @@ def test_without_an_applied_event_nobody_knows_the_age_of_what_waits() -> None:
     assert 60 <= progress.lag_seconds < 90
 
 
-def test_a_session_s_end_keeps_partitions_and_lag_and_says_nothing_of_the_next_one() -> None:
+def test_partitions_and_lag_stay_known_between_two_sessions() -> None:
     progress = reading(HERE, next_offset=2)
     progress.ends({HERE: 2})
     assert progress.is_up_to_date
@@ -50,7 +50,7 @@ def test_a_session_s_end_keeps_partitions_and_lag_and_says_nothing_of_the_next_o
     assert progress.is_ahead_of({})
 
 
-def test_what_another_worker_took_over_meanwhile_is_forgotten() -> None:
+def test_partitions_that_another_worker_took_over_are_dropped() -> None:
     progress = reading(HERE, THERE)
     progress.release()
     progress.assign({THERE: Claim(next_offset=0, epoch=2)})

@@ -61,7 +61,7 @@ def test_a_publication_that_keeps_rows_out_is_found(changed: Publication, word: 
     [replace(RIGHT, filter="", comment=""), replace(RIGHT, via_root=False), replace(RIGHT, oids=(7, 8))],
     ids=["without a filter", "under the partitions' names", "of another table too"],
 )
-def test_a_publication_that_is_only_not_ours_is_corrected_and_nothing_was_missed(changed: Publication) -> None:
+def test_a_publication_with_harmless_differences_is_corrected(changed: Publication) -> None:
     assert changed.loses(TABLE, WANTED) == ""
     assert not changed.is_right(TABLE, WANTED)
 

@@ -77,13 +77,13 @@ def test_a_field_of_another_kind_is_poison_that_names_it(kind: ColumnType, field
         value(kind, field)
 
 
-def test_a_default_stands_in_for_what_is_absent_or_null() -> None:
+def test_a_default_replaces_an_absent_or_null_field() -> None:
     phone = (Column(name="phone", field="phone", default=""),)
     assert row_of(event({}), phone, required=frozenset({"phone"})) == ("",)
     assert row_of(event({"phone": None}), phone, required=frozenset()) == ("",)
 
 
-def test_a_field_can_be_set_to_null_where_the_column_allows_it() -> None:
+def test_a_field_can_be_set_to_null_if_the_column_allows_it() -> None:
     phone = (Column(name="phone", field="phone"),)
     assert row_of(event({"phone": None}), phone, required=frozenset()) == (None,)
     with pytest.raises(PoisonError, match="column phone may not be NULL"):
@@ -108,7 +108,7 @@ def test_a_whole_number_as_key_is_compared_in_one_spelling(key: str, printed: st
     assert canonical(key, "text") == key
 
 
-def test_a_key_that_is_no_whole_number_is_poison_where_the_key_column_is_one() -> None:
+def test_a_key_that_is_not_a_whole_number_is_poison_if_the_key_column_is_one() -> None:
     check_key("-7", "bigint")
     with pytest.raises(PoisonError, match="not a whole number"):
         check_key("1_000", "bigint")

@@ -32,6 +32,6 @@ def test_a_missing_field_is_poison() -> None:
         payload_check(CUSTOMER)(event(b'{"email":"a@b.com"}'))
 
 
-def test_a_schema_that_is_none_is_refused_before_any_event() -> None:
+def test_an_invalid_schema_is_rejected_before_any_event() -> None:
     with pytest.raises(InvalidSchemaError, match="eventSchema"):
         payload_check({"type": "strin"})

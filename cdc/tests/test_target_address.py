@@ -1,4 +1,4 @@
-"""What a status tells of the target database."""
+"""The text about the target database in a status."""
 
 import psycopg
 import pytest
@@ -14,9 +14,9 @@ def failure(database_url: str) -> BaseException:
 
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
     url = "postgresql://invoices:secret@127.0.0.1:1/invoices"
-    told = trouble(url, failure(url))
-    assert told.startswith("PostgreSQL invoices@127.0.0.1:1/invoices: ")
-    assert "secret" not in told
+    shown = trouble(url, failure(url))
+    assert shown.startswith("PostgreSQL invoices@127.0.0.1:1/invoices: ")
+    assert "secret" not in shown
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,6 @@ def test_a_database_that_does_not_answer_is_named_without_its_password() -> None
     ],
 )
 def test_a_url_that_cannot_be_read_is_not_quoted(url: str) -> None:
-    told = trouble(url, failure(url))
-    assert "expected postgresql://user:password@host:5432/database" in told
-    assert "sec%" not in told
+    shown = trouble(url, failure(url))
+    assert "expected postgresql://user:password@host:5432/database" in shown
+    assert "sec%" not in shown

@@ -48,5 +48,5 @@ async def test_a_broker_that_never_answers_is_unusable(client: type, monkeypatch
     assert told.value.reason == "KafkaUnusable"
 
 
-def test_the_client_s_own_time_out_comes_first_for_it_says_what_it_waited_for() -> None:
+def test_the_clients_own_time_out_which_names_the_request_comes_first() -> None:
     assert topics.PATIENCE_SECONDS > topics.TIMEOUT_SECONDS

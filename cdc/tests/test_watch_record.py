@@ -1,4 +1,4 @@
-"""A record is shown to whoever watches, whatever is in it."""
+"""Every record is shown, even if its content is broken."""
 
 import json
 from io import StringIO
@@ -31,19 +31,19 @@ def printed(shown: WatchedRecord) -> str:
         "{",
     ],
 )
-def test_a_value_that_cannot_be_laid_out_is_printed_as_it_came(value: str) -> None:
+def test_a_value_that_cannot_be_formatted_is_printed_as_it_is(value: str) -> None:
     assert json.loads(record_json(record(value)))["body"] == value
     assert value in printed(record(value))
 
 
 @pytest.mark.parametrize("nested", [300, 900, 960])
-def test_a_value_that_nests_deep_is_printed_somehow(nested: int) -> None:
+def test_a_deeply_nested_value_is_printed(nested: int) -> None:
     value = '{"a":' + "[" * nested + "]" * nested + "}"
     assert "[" * 10 in record_json(record(value))
     assert "[" in printed(record(value))
 
 
-def test_a_time_beyond_any_calendar_is_told_as_none() -> None:
+def test_a_time_outside_of_the_calendar_is_none() -> None:
     assert time_of(2**62) is None
     assert json.loads(record_json(record("{}")))["time"] is None
     assert "7  no time  lag 0" in printed(record("{}"))

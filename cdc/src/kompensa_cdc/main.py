@@ -1,4 +1,4 @@
-"""The command `kompensa-cdc`: run a Replica's worker, set it back to the beginning, retry what is parked.
+"""The command `kompensa-cdc`: run a Replica's worker, rewind it, retry its parked events.
 
 Composition only.
 """
@@ -49,22 +49,22 @@ def replica(
 
 @app.command()
 def rewind(spec: SpecPath, database_url: DatabaseUrl) -> None:
-    """Read the copy's topics again from their beginning; what the copy has already is not written twice."""
+    """Read the copy's topics again from their beginning. Rows that are up to date are not written again."""
     loaded, database_url = _load(spec), _completed(database_url)
     try:
         partitions = asyncio.run(rewind_replica(loaded, database_url=database_url))
     except (psycopg.Error, OSError) as error:
         _fail(trouble(database_url, error))
-    typer.echo(f"{loaded.replica}: {partitions} partitions set back to the beginning; a running worker starts anew")
+    typer.echo(f"{loaded.replica}: {partitions} partitions set back to the beginning; a running worker reads again")
 
 
 @app.command()
 def retry(
     spec: SpecPath,
     database_url: DatabaseUrl,
-    key: Annotated[str | None, typer.Option(help="Only this key; all parked keys without it.")] = None,
+    key: Annotated[str | None, typer.Option(help="Retry only this key; by default, all parked keys.")] = None,
 ) -> None:
-    """Try parked events again, after what made them poison was mended; keys that still do not fit stay parked."""
+    """Retry parked events, after the table, schema or declaration was fixed. Keys that still do not fit stay parked."""
     loaded, database_url = _load(spec), _completed(database_url)
     try:
         retried = asyncio.run(retry_parked(loaded, database_url=database_url, key=key))
@@ -92,8 +92,10 @@ async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: 
 
 
 def _collect_seldom() -> None:
-    """A batch is tens of thousands of live objects without a cycle: at Python's own pace the collector walks them all
-    again and again, for 40 % of a busy worker's time (measured).
+    """Run the garbage collector less often than Python does by default.
+
+    A batch is tens of thousands of live objects without a cycle. By default the collector walks them again and again,
+    which took 40 % of a busy worker's time (measured).
     """
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)

@@ -25,7 +25,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "url": ("url", "uri"),
 }
 SSL_MODES = ("disable", "allow", "prefer", "require")
-"""Those that need no file: the operator and Kafka Connect have none of a service's certificates."""
+"""Modes that need no file: the operator and Kafka Connect do not have a service's certificates."""
 WITHOUT_EFFECT = {
     ("gssencmode", "disable"),
     ("gssencmode", "prefer"),

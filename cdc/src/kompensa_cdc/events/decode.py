@@ -1,4 +1,4 @@
-"""From a record to an Event, or to Poison that says what it lacks. Pure; one call per record, so it is kept lean."""
+"""Turn a record into an Event, or into Poison that says what is missing. Pure; called once a record, so kept lean."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ import msgspec
 from kompensa_cdc.events.event import Event, Headers, Poison, PoisonError
 from kompensa_cdc.events.record import Record, time_of
 
-MAX_NESTING = 100  # levels of a payload: far beyond any real event, and far from where Python's or Rust's stack ends
+MAX_NESTING = 100  # levels of a payload: far more than any real event has, and far fewer than exhaust a stack
 MAX_KEY = 500  # characters: an entry of a PostgreSQL index must stay below 2704 bytes
-UNREADABLE = "\ufffd"  # what stands for characters that could not be read; a key that holds it may be several
+UNREADABLE = "\ufffd"  # replaces unreadable characters, so that different keys may become the same text
 MAX_VERSION = 2**63 - 2  # a bigint, with one left above it
 MAX_ERROR = 500  # characters: errors end in an object's status
 QUOTED = 60  # characters of a header that an error quotes
@@ -22,9 +22,9 @@ _JSON: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def decode(record: Record) -> Event | Poison:
-    """Return the event in `record`, or Poison when it lacks a key, a version, a type or a JSON object as its value.
+    """Return the event in `record`, or Poison if it lacks a key, a version, a type or a JSON object as its value.
 
-    Raises nothing: a record that ended the worker would be read again at its next start, and end it again.
+    This raises nothing. A record that ended the worker would be read again at the next start, and end it again.
     """
     headers: Headers = {}
     key = ""
@@ -76,7 +76,7 @@ def poisoned(event: Event, error: str) -> Poison:
 
 
 def unexpected(error: Exception) -> str:
-    """Say what nobody foresaw about a record, by its kind alone: an error's text may quote the value."""
+    """Describe an unforeseen error by its type alone: its text may quote the record's value."""
     return f"the record cannot be read ({type(error).__name__}): expected an event as the outbox's connector sends it"
 
 
@@ -98,13 +98,13 @@ def _headers(record: Record) -> Headers:
 
 
 def _lenient(value: str | bytes) -> str:
-    # PostgreSQL's text holds no NUL, and what is shown to a person may be imprecise there.
+    # PostgreSQL's text cannot hold NUL. Headers are shown to a person, so replaced characters do no harm.
     text = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
     return text.replace("\0", UNREADABLE)
 
 
 def _storable(value: str | bytes | None) -> str | None:
-    # Escaped in a way that JSON does not know: a value that was no JSON must not become some by being kept.
+    # Escaped in a way that JSON does not allow: a value that is not JSON must not become JSON by being parked.
     if value is None:
         return None
     text = value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else value
@@ -112,7 +112,7 @@ def _storable(value: str | bytes | None) -> str | None:
 
 
 def _indexable(key: str) -> str:
-    # Still too long, so that it is refused again when it is tried again.
+    # Still too long, so that a retry rejects it again.
     return key if len(key) <= MAX_KEY else key[:MAX_KEY] + "…"
 
 
@@ -126,9 +126,10 @@ def _quoted(text: str) -> str:
 
 
 def _key(value: str | bytes | None) -> str:
-    """The key as text, "" where there is none; one that is no text is spelled out behind UNREADABLE, and refused by it.
+    """Return the key as text, and "" if the record has none.
 
-    Replaced in parts, as other texts are, different keys would become one.
+    A key that is not text is spelled out after UNREADABLE, which makes `_required_key` reject it. If only its
+    unreadable characters were replaced, as in other texts, different keys would become the same one.
     """
     if value is None:
         return ""
@@ -191,7 +192,7 @@ def _too_deep() -> PoisonError:
 
 
 def _openings(value: str | bytes) -> int:
-    """How deep it can be at most: two scans in C, which spare all but large payloads the walk."""
+    """Return a bound of the nesting. Two scans in C are quick; only a payload above the limit is walked."""
     if isinstance(value, bytes):
         return value.count(b"[") + value.count(b"{")
     return value.count("[") + value.count("{")

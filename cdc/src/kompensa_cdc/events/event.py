@@ -1,4 +1,4 @@
-"""What a record of a topic means: an event of one aggregate, or poison.
+"""The meaning of a record of a topic: an event of one aggregate, or poison.
 
 Structs of msgspec rather than dataclasses: one is made per record, and this is the hot path.
 """
@@ -12,7 +12,7 @@ Headers = dict[str, str | None]
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a record lies; no two lie at one place."""
+    """The place of a record in its topic, which no other record has."""
 
     topic: str
     partition: int
@@ -26,9 +26,9 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 class Event(Placed, frozen=True, kw_only=True):
     """One change of one aggregate.
 
-    `key` is the aggregate's id, `version` the version of the event's form ("1.0"), `aggregate_version` the aggregate's
-    own counter, by which events of a key are ordered. `payload` is None for a tombstone; `value` is what it was read
-    from, kept for the case that the event cannot be applied. `occurred_at` falls back to the record's time-stamp.
+    `key` is the aggregate's id, `version` the version of the event's format ("1.0"), `aggregate_version` the
+    aggregate's own counter, which orders the events of a key. `payload` is None for a tombstone. `value` is the text of
+    the payload, kept in case the event must be parked. `occurred_at` is by default the record's time-stamp.
     """
 
     key: str
@@ -42,9 +42,10 @@ class Event(Placed, frozen=True, kw_only=True):
 
 
 class Poison(Placed, frozen=True, kw_only=True):
-    """A record that cannot be applied, with all a person needs to see why; `error` names what was expected.
+    """A record that cannot be applied, with everything that a person needs to see why.
 
-    Every text in it is fit for PostgreSQL (no NUL), and `key` for an index, whatever the record held.
+    `error` names what was expected. Every text is fit for PostgreSQL (without NUL), and `key` is short enough for an
+    index, even if the record's own were not.
     """
 
     key: str
@@ -54,4 +55,4 @@ class Poison(Placed, frozen=True, kw_only=True):
 
 
 class PoisonError(Exception):
-    """Raised while one record is looked at; never for trouble that a retry could mend."""
+    """One record cannot be applied. Never raised for trouble that a retry could overcome."""

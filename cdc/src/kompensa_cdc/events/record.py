@@ -1,4 +1,4 @@
-"""The little of confluent-kafka's Message that decoding reads, so that it can be tested without a broker."""
+"""The part of confluent-kafka's Message that decoding reads, so that it can be tested without a broker."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ class Record(Protocol):
 
 
 def time_of(milliseconds: int) -> datetime | None:
-    """A record's time-stamp, in ms since 1970; None where it is beyond any calendar."""
+    """Convert a record's time-stamp, in ms since 1970; None if it is outside of the calendar."""
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, OSError):

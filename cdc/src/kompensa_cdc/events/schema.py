@@ -1,4 +1,4 @@
-"""JSON Schema (2020-12) of an event's payload, checked by jsonschema-rs; what does not fit is poison."""
+"""JSON Schema (2020-12) of an event's payload, checked by jsonschema-rs. A payload that does not fit is poison."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,10 +15,15 @@ class InvalidSchemaError(ValueError):
 
 
 def payload_check(schema: Mapping[str, Any] | None) -> Check:
-    """Return a function that raises PoisonError for an event whose payload does not fit `schema`.
+    """Return a function that raises PoisonError if an event's payload does not fit `schema`.
 
-    Formats (uuid, email, date-time) are checked too. Without a schema everything fits. Messages never quote the value:
-    they end in an object's status, and the value may be personal.
+    Formats (uuid, email, date-time) are checked too. Without a schema every payload fits. Messages never quote the
+    value: they are shown in an object's status, and the value may be personal.
+
+    Raises
+    ------
+    InvalidSchemaError
+        If `schema` is not a JSON Schema.
     """
     if schema is None:
         return lambda event: None

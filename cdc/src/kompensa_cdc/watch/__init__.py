@@ -1,4 +1,4 @@
-"""Looking at topics: records with key, headers, body and lag, as they come."""
+"""Show the records of topics as they come, with key, headers, body and lag."""
 
 from kompensa_cdc.watch.follow import (
     Beginning,

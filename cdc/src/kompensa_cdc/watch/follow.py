@@ -1,7 +1,7 @@
-"""Following topics for people, by kafka-python: an independent second client, and none of a worker's machinery.
+"""Follow topics for a person, through kafka-python: a second client, independent of the worker's.
 
-No consumer group is joined and nothing is committed, so watching disturbs nobody. Every wait is bounded: between two
-records the generator gives None, so that its caller can stop, draw or count.
+It joins no consumer group and commits nothing, so that no worker is disturbed. Every wait is bounded: while no record
+comes, the generator yields None, so that its caller can stop, draw or count.
 """
 
 import difflib
@@ -21,26 +21,26 @@ POLL_SECONDS = 0.5
 
 
 class WatchError(Exception):
-    """What keeps a topic from being watched; the text says what to do."""
+    """A topic cannot be followed; the text says what to do."""
 
 
 class UnknownTopicError(WatchError):
-    """There is no such topic; the text names those that come near."""
+    """The topic does not exist; the text names similar ones."""
 
 
 @dataclass(frozen=True)
 class Latest:
-    """Only what comes from now on."""
+    """Start after the newest record."""
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """Everything the topic still holds, then what comes."""
+    """Start with the oldest record that the topic holds."""
 
 
 @dataclass(frozen=True)
 class Last:
-    """The last `count` records, then what comes."""
+    """Start with the last `count` records."""
 
     count: int
 
@@ -58,7 +58,7 @@ def follow(
     topics
         Names of existing topics.
     start
-        Where to begin, Latest by default.
+        The first record to yield; Latest by default.
     key
         Yield only records with this key.
 
@@ -86,7 +86,7 @@ def follow(
 
 
 def topic_names(bootstrap: str) -> list[str]:
-    """Return the topics that are there, without Kafka's own."""
+    """Return the names of all topics except Kafka's own."""
     consumer = _consumer(bootstrap)
     try:
         return sorted(name for name in consumer.topics() if not name.startswith("__"))
@@ -95,7 +95,7 @@ def topic_names(bootstrap: str) -> list[str]:
 
 
 def topic_counts(bootstrap: str) -> dict[str, int]:
-    """Return how many records each topic holds, Kafka's own and Connect's left out."""
+    """Return the number of records in each topic, except in those of Kafka and Connect themselves."""
     consumer = _consumer(bootstrap)
     try:
         names = [name for name in consumer.topics() if not name.startswith(("__", "connect-"))]
@@ -119,7 +119,7 @@ def _consumer(bootstrap: str) -> Any:
             auto_offset_reset="earliest",
             bootstrap_timeout_ms=int(CONNECT_SECONDS * 1000),
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
-            # A seek waits for the fetch that is under way; for people, shorter waits at the broker are better.
+            # A seek waits until the current fetch ends, so a person would notice longer waits at the broker.
             fetch_max_wait_ms=100,
         )
     except (KafkaError, OSError, ValueError) as error:
@@ -139,12 +139,12 @@ def _partitions(consumer: Any, topics: Sequence[str], bootstrap: str) -> list[To
 
 
 def suggestion(topic: str, known: Sequence[str]) -> str:
-    """Tell the names that come near, or else those there are."""
+    """Suggest similar names, or if there are none, list the existing ones."""
     near = difflib.get_close_matches(topic, known, n=3, cutoff=0.5)
     own = [name for name in known if not name.startswith("__")]
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"there are {', '.join(own[:10])}" if own else "it has none yet"
+    return f"existing topics: {', '.join(own[:10])}" if own else "it has none yet"
 
 
 def _place(consumer: Any, partitions: Sequence[TopicPartition], start: Start) -> None:
@@ -159,9 +159,9 @@ def _place(consumer: Any, partitions: Sequence[TopicPartition], start: Start) ->
 
 
 def _last_offsets(consumer: Any, partitions: Sequence[TopicPartition], count: int) -> dict[TopicPartition, int]:
-    """Where to begin in each partition so that together the newest `count` records by time are read.
+    """Return the first offset of each partition, so that together the newest `count` records by time are read.
 
-    Only the topic's time-stamps can tell which those are, so the last `count` of each partition are looked at.
+    Only their time-stamps show which ones those are, so the last `count` records of each partition are compared.
     """
     begins: Mapping[TopicPartition, int] = consumer.beginning_offsets(list(partitions))
     ends: Mapping[TopicPartition, int] = consumer.end_offsets(list(partitions))
@@ -184,7 +184,7 @@ def _last_offsets(consumer: Any, partitions: Sequence[TopicPartition], count: in
 
 
 def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | None) -> Iterator[WatchedRecord]:
-    """In the order of time across partitions, as far as one poll reaches."""
+    """Yield the records of one poll in the order of time, across partitions."""
     records = sorted((record for records in polled.values() for record in records), key=lambda each: each.timestamp)
     for record in records:
         end = consumer.highwater(TopicPartition(record.topic, record.partition))

@@ -1,6 +1,6 @@
-"""One record of a topic as people look at it, and its two printed forms. Pure.
+"""One record of a topic as a person sees it, and its two printed forms. Pure.
 
-Whoever watches looks for what is wrong, so a record is always shown: what cannot be laid out is printed as it came.
+The user may be looking for an error, so every record is shown: a value that cannot be formatted is printed as it is.
 """
 
 import json
@@ -15,9 +15,9 @@ from rich.text import Text
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedRecord:
-    """A record with where it lies and how many lie behind it in its partition (`lag`, 0 for the newest).
+    """A record with its place, and the number of newer records in its partition (`lag`, 0 for the newest).
 
-    `time` is None where the record's own is beyond any calendar.
+    `time` is None if the record's time is outside of the calendar.
     """
 
     topic: str
@@ -31,7 +31,7 @@ class WatchedRecord:
 
     @property
     def body(self) -> object:
-        """The value as JSON, or as text where it is none that can be shown; None for a tombstone."""
+        """The value as JSON, or as text if it is not JSON that can be shown; None for a tombstone."""
         if self.value is None:
             return None
         try:
@@ -59,7 +59,7 @@ def record_json(record: WatchedRecord) -> str:
 
 
 def record_pretty(record: WatchedRecord) -> RenderableType:
-    """Two lines of where and what, then the body, for a terminal."""
+    """Two lines with the place, the key and the headers, then the body, for a terminal."""
     where = Text.assemble(
         (record.topic, "bold"),
         (f" {record.partition}@{record.offset}  {_instant(record.time) or 'no time'}  ", "dim"),
@@ -82,7 +82,7 @@ def _body(record: WatchedRecord) -> RenderableType:
         return Text(body)
     try:
         return JSON.from_data(body)
-    except RecursionError:  # laid out in Python, it takes more stack than it took to read
+    except RecursionError:  # formatting, in Python, takes more stack than reading did
         return Text(record.value)
 
 
