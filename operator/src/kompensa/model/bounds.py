@@ -33,11 +33,13 @@ def unusable(value: Any) -> str | None:
 
 
 def is_deeper(value: Any, levels: int) -> bool:
-    """Whether mappings and lists are nested in more than `levels` levels."""
+    """Whether dicts and lists are nested in more than `levels` levels."""
     layer = [value]
     for _ in range(levels + 1):
-        layer = [m for v in layer for m in (v.values() if isinstance(v, Mapping) else v if isinstance(v, list) else ())]
-    return bool(layer)
+        layer = [m for v in layer for m in (v.values() if isinstance(v, dict) else v if isinstance(v, list) else ())]
+        if not layer:
+            return False
+    return True
 
 
 def _holds(value: Any, unwanted: Callable[[Any], bool]) -> bool:
