@@ -68,7 +68,7 @@ class Scope:
         """
         found: Any = self.values
         for name in place:
-            if not isinstance(found, Mapping) or name not in found:
+            if not isinstance(found, dict) or name not in found:  # values are JSON, and `Mapping` takes longer to ask
                 raise LookupError(name)
             found = found[name]
         return found

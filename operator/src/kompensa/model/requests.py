@@ -13,7 +13,7 @@ from kompensa.model.events import Probed, Replied
 from kompensa.model.expressions import ExpressionError, Scope
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.saga import Saga
-from kompensa.model.scope import operation_key, operation_values, outputs_of_steps, saga_values
+from kompensa.model.scope import operation_values, outputs_of_steps, saga_values
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -101,18 +101,13 @@ def unsendable(command: CallAction | CallCompensation | CallProbe, error: Expres
 
 def _request(definition: Definition, saga: Saga, step: Step, call: Call, direction: Direction, attempt: int) -> Request:
     policy = step.retry_policy if direction is Direction.ACTION else step.compensation_policy
-    scope = Scope(
-        {
-            **saga_values(saga),
-            "steps": outputs_of_steps(definition, saga.steps),
-            "operation": operation_values(saga, step, direction),
-        }
-    )
+    operation = operation_values(saga, step, direction)
+    scope = Scope({**saga_values(saga), "steps": outputs_of_steps(definition, saga.steps), "operation": operation})
     return Request(
         step=step.name,
         direction=direction,
         attempt=attempt,
-        key=operation_key(saga.id, step, direction),
+        key=operation["key"],
         message=call.rendered(scope),
         timeout=step.attempt_timeout,
         only=policy.maximum_attempts == 1,
