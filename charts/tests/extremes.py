@@ -75,7 +75,14 @@ FILES_OF_OPERATOR = {**FILES, "extraVolumes": [{"name": "more", "emptyDir": {}}]
 EXTREMES: dict[str, Object] = {
     "kompensa": {
         **ROOT,
-        "engine": {**POD, **FILES_OF_OPERATOR, "replicas": 0, "resources": None},
+        "engine": {
+            **POD,
+            **FILES_OF_OPERATOR,
+            "replicas": 0,
+            "resources": None,
+            "proxy": {"exceptions": [], "existingSecret": {"name": "123", "keys": {"http": "1e3", "https": ""}}},
+            "clientCertificate": {"existingSecret": {"name": "123", "keys": {"certificate": "null", "key": "on"}}},
+        },
         "operator": {
             **POD,
             **FILES_OF_OPERATOR,

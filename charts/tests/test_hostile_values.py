@@ -123,6 +123,7 @@ def test_a_line_end_cannot_add_a_setting(helm: Helm) -> None:
 
 SECRETS_BY_NAME: list[tuple[str, Any]] = [
     ("kompensa", lambda name: {"api": own(name), "postgres": {"superuser": own(name)}, "caBundle": {"secret": name}}),
+    ("kompensa", lambda name: {"engine": {"proxy": own(name), "clientCertificate": own(name)}}),
     (
         "kompensa",
         lambda name: {"journal": own(name), "postgres": {"enabled": False}, "connect": {"captureSecret": name}},

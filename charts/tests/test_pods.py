@@ -131,7 +131,8 @@ def test_an_authority_of_ones_own_is_trusted_by_operator_and_engine(helm: Helm) 
             assert volume[field] == "our-authorities"
             assert volume["items"] == [{"key": "root.pem", "path": "ca.crt"}]
             mount = next(mount for mount in pod.containers[0]["volumeMounts"] if mount["name"] == "ca")
-            assert pod.environment()["SSL_CERT_FILE"]["value"] == f"{mount['mountPath']}/ca.crt"
+            variable = {"engine": "KOMPENSA_TLS_CA_FILE", "operator": "SSL_CERT_FILE"}[process]
+            assert pod.environment()[variable]["value"] == f"{mount['mountPath']}/ca.crt"
 
 
 def test_an_authority_comes_from_one_place(helm: Helm) -> None:

@@ -1,11 +1,12 @@
-{{/*
-Certificates of authorities that operator and engine trust. OpenSSL reads the file that SSL_CERT_FILE names in addition
-to the system's folder of certificates.
-*/}}
+{{/* Certificates of authorities that operator and engine trust in addition to the system's. */}}
 
+{{/*
+The environment variable with the file; dict: root, variable. OpenSSL itself reads SSL_CERT_FILE, and ignores a file that
+has no certificates. The engine's own variable is checked when the engine starts.
+*/}}
 {{- define "kompensa.caBundleVariable" -}}
-{{- if include "kompensa.caBundleVolume" . -}}
-- {name: SSL_CERT_FILE, value: /etc/kompensa/ca/ca.crt}
+{{- if include "kompensa.caBundleVolume" .root -}}
+- {name: {{ .variable }}, value: /etc/kompensa/ca/ca.crt}
 {{- end -}}
 {{- end -}}
 

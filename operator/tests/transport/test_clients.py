@@ -13,7 +13,7 @@ from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.outcomes import Outcome
 from kompensa.transport import aiohttp_client
 from kompensa.transport.aiohttp_client import AiohttpClient
-from kompensa.transport.clients import ClientName, ClientOptions, client_of
+from kompensa.transport.clients import ClientName, ClientOptions, UnusableFileError, client_of
 from kompensa.transport.http import HttpTransport
 from kompensa.transport.own_client import OwnClient
 from kompensa.transport.port import Participant, Reply
@@ -101,6 +101,25 @@ async def test_a_participant_that_wants_a_certificate_gets_it(pem: Pem, client: 
     assert shown.outcome is Outcome.SUCCEEDED
 
 
+def test_a_file_that_is_not_pem_is_named(pem: Pem, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("not a certificate")
+    for options in (
+        ClientOptions(ca_file=str(wrong)),
+        ClientOptions(certificate_file=pem.certificate, key_file=str(wrong)),
+    ):
+        with pytest.raises(UnusableFileError, match=r"wrong\.pem"):
+            client_of(options)
+
+
+def test_a_key_with_a_passphrase_is_named_instead_of_asking_for_it(pem: Pem, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    command = ["openssl", "pkey", "-in", pem.key, "-aes128", "-passout", "pass:secret", "-out", str(locked)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    with pytest.raises(UnusableFileError, match=r"locked\.pem"):
+        client_of(ClientOptions(certificate_file=pem.certificate, key_file=str(locked)))
+
+
 @pytest.fixture
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
@@ -126,7 +145,7 @@ async def test_a_proxy_is_used_if_the_setting_says_so_and_not_otherwise(monkeypa
 async def test_a_proxy_that_makes_no_connection_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     refusal = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
     async with participant(answer=refusal) as (proxy, asked):
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy}\n")  # as from a Secret with a line end
         reply = await called("https://shop.example", ClientOptions(proxies=True))
     assert asked[0].startswith("CONNECT shop.example:443")
     assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "Unreachable")

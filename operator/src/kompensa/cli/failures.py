@@ -76,6 +76,7 @@ _EXPECTED = (
     ("kompensa.manifests.apply", "ObjectRefusedError", FAILED, ""),
     ("kompensa.handlers.settings", "InvalidSettingError", BAD_INPUT, ""),
     ("kompensa.engine.settings", "SettingsError", BAD_INPUT, ""),
+    ("kompensa.transport.clients", "UnusableFileError", BAD_INPUT, ""),
     ("kompensa.journal.errors", "JournalUnavailableError", UNREACHABLE, ""),
     ("kompensa.journal.errors", "JournalError", FAILED, ""),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +13,10 @@ from kompensa.transport.client import HttpClient
 from kompensa.transport.own_client import OwnClient
 
 ClientName = Literal["own", "aiohttp"]
+
+
+class UnusableFileError(ValueError):
+    """A file with a certificate or a key cannot be used. The message names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +47,8 @@ def client_of(options: ClientOptions) -> HttpClient:
 
     Raises
     ------
-    OSError
-        A file cannot be read or is not PEM.
+    UnusableFileError
+        A file cannot be read or is not PEM, or the key does not belong to the certificate.
     """
     tls = _tls(options)
     if options.proxies or options.client == "aiohttp":
@@ -56,7 +62,21 @@ def _tls(options: ClientOptions) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context()
     if options.ca_file is not None:
-        context.load_verify_locations(options.ca_file)
+        with _naming(options.ca_file, "certificates of authorities in PEM form"):
+            context.load_verify_locations(options.ca_file)
     if options.certificate_file is not None:
-        context.load_cert_chain(options.certificate_file, options.key_file)
+        with _naming(
+            f"{options.certificate_file} with {options.key_file}",
+            "a certificate and its key in PEM form, without a passphrase",
+        ):
+            # Without a function for the passphrase, OpenSSL would ask for it at the terminal.
+            context.load_cert_chain(options.certificate_file, options.key_file, password=lambda: "")
     return context
+
+
+@contextmanager
+def _naming(files: str, expected: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnusableFileError(f"{files} cannot be used: {error}; expected {expected}") from error
