@@ -147,7 +147,7 @@ async def test_a_late_reply_is_not_the_next_calls() -> None:
     server = Server()
     server.connected = connected  # type: ignore[method-assign]  # this one test wants another conversation
     async with calling(server) as caller:
-        first = await caller.call(timeout=0.05)
+        first = await caller.call(timeout=0.5)
         late.set()
         second = await caller.call()
     assert (first.reason, second.reply) == ("TimedOut", {"n": 2})

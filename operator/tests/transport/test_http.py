@@ -150,7 +150,7 @@ async def test_a_body_that_never_ends_is_unknown_in_time() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
         await asyncio.sleep(30)
 
-    assert (await replied(trickle, request(timeout=0.05))).reason == "TimedOut"
+    assert (await replied(trickle, request(timeout=0.5))).reason == "TimedOut"
 
 
 async def test_a_reset_is_unknown() -> None:
@@ -185,8 +185,13 @@ async def test_a_call_to_an_address_where_nothing_listens_is_not_sent() -> None:
 
 
 async def test_a_call_whose_tls_handshake_fails_is_not_sent() -> None:
-    async with server(saying()) as (url, _):
-        reply = await attempt(url.replace("http:", "https:"))
+    async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with listening:
+        reply = await attempt(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
     assert (reply.outcome, reply.reason) == (Outcome.NOT_SENT, "Unreachable")
 
 
