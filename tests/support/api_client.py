@@ -1,4 +1,7 @@
-"""Asking the engine's API as a program does, without a socket between."""
+"""Asking the engine's API as a program does, without a socket between.
+
+Every response is compared with the OpenAPI document, so each test of the API also tests the document.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import httpx
 
 from kompensa.api.app import application
 from tests.support.engine_world import NAMESPACE, World
+from tests.support.openapi import Contract
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -27,6 +31,14 @@ class Api:
     async def of(cls, world: World, *, token: str | None = None) -> AsyncIterator[Self]:
         transport = httpx.ASGITransport(application(world.first, token=token), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=300) as client:
+            contract = await _contract(client)
+
+            async def compared(response: httpx.Response) -> None:
+                await response.aread()
+                broken = contract.broken_by(response)
+                assert broken is None, broken
+
+            client.event_hooks["response"].append(compared)
             yield cls(world, client)
 
     async def start(self, *, wait: str | None = None, **body: Any) -> httpx.Response:
@@ -41,6 +53,16 @@ class Api:
 
     async def post(self, path: str, body: Any = None) -> httpx.Response:
         return await self.client.post(path, json=body)
+
+
+_contracts: list[Contract] = []
+"""At most one: the document is the same for every engine, and takes a while to make."""
+
+
+async def _contract(client: httpx.AsyncClient) -> Contract:
+    if not _contracts:
+        _contracts.append(Contract((await client.get("/openapi.json")).json()))
+    return _contracts[0]
 
 
 def slug(response: httpx.Response) -> tuple[int, str]:

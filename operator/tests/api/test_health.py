@@ -59,13 +59,3 @@ async def test_metrics_tell_what_is_in_flight_and_what_is_owned(api: Api) -> Non
     assert await sample(api, "kompensa_sagas_in_flight ") == 1
     assert await sample(api, "kompensa_lease_shards ") == 32
     api.world.transport.release("action reserve")
-
-
-async def test_the_documentation_describes_every_route_and_refusal(api: Api) -> None:
-    document = (await api.get("/openapi.json")).json()
-    assert "/v1/namespaces/{namespace}/sagas" in document["paths"]
-    assert {"StartRequest", "SagaView", "Problem"} <= document["components"]["schemas"].keys()
-    for path, operations in document["paths"].items():
-        if path.startswith("/v1"):
-            for operation in operations.values():
-                assert "401" in operation["responses"], path

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
@@ -45,19 +46,25 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
 
 def _add_health(app: FastAPI, engine: Engine) -> None:
     @app.head("/healthz", include_in_schema=False)
-    @app.get("/healthz", tags=["health"], summary="The process responds")
+    @app.get("/healthz", tags=["health"], summary="The process responds", response_class=PlainTextResponse)
     async def healthz() -> Response:
-        return Response("ok\n", media_type="text/plain")
+        return PlainTextResponse("ok\n")
 
     @app.head("/readyz", include_in_schema=False)
-    @app.get("/readyz", tags=["health"], summary="The engine accepts sagas", responses=problems.documented(503))
+    @app.get(
+        "/readyz",
+        tags=["health"],
+        summary="The engine accepts sagas",
+        response_class=PlainTextResponse,
+        responses=problems.documented("not-ready"),
+    )
     async def readyz() -> Response:
         trouble = engine.trouble
         if trouble is None:
-            return Response("ok\n", media_type="text/plain")
-        return problems.problem_response(503, "not-ready", trouble)
+            return PlainTextResponse("ok\n")
+        return problems.problem_response("not-ready", trouble)
 
-    @app.get("/metrics", tags=["health"], summary="Prometheus metrics")
+    @app.get("/metrics", tags=["health"], summary="Prometheus metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

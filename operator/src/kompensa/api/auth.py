@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kompensa.api import docs
-from kompensa.api.problems import BadRequestError, problem_bytes
+from kompensa.api.problems import STATUS_OF, BadRequestError, problem_bytes
 from kompensa_common.problems import MEDIA_TYPE
 
 BODY_LIMIT = 1 << 20
@@ -35,9 +35,9 @@ class Authentication:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if not self._has_token(scope, headers):
             detail = "send the token of KOMPENSA_API_TOKEN as 'Authorization: Bearer <token>'"
-            await _refuse(send, 401, "unauthorized", detail)
+            await _refuse(send, "unauthorized", detail)
         elif int(headers.get(b"content-length", b"0") or 0) > BODY_LIMIT:
-            await _refuse(send, 413, "body-too-large", TOO_LARGE)
+            await _refuse(send, "body-too-large", TOO_LARGE)
         else:
             await self._app(scope, _bounded(receive), send)
 
@@ -56,14 +56,14 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > BODY_LIMIT:
-            raise BadRequestError(TOO_LARGE, status=413, slug="body-too-large")
+            raise BadRequestError("body-too-large", TOO_LARGE)
         return message
 
     return limited
 
 
-async def _refuse(send: Send, status: int, slug: str, detail: str) -> None:
-    body = problem_bytes(status, slug, detail)
+async def _refuse(send: Send, slug: str, detail: str) -> None:
+    status, body = STATUS_OF[slug], problem_bytes(slug, detail)
     headers: list[tuple[bytes, Any]] = [
         (b"content-type", MEDIA_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),

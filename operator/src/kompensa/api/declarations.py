@@ -21,7 +21,7 @@ from kompensa.api.documents import (
     decoded,
     replies,
 )
-from kompensa.api.problems import documented, problem_response
+from kompensa.api.problems import OF_BODIES, OF_EVERY_ROUTE, documented, problem_response
 from kompensa.engine.engine import Engine
 
 _PARTICIPANT = {"spec": {"url": "http://inventory.shop.svc:8080", "idempotency": "Keyed", "timeout": "2s"}}
@@ -37,6 +37,7 @@ _DEFINITION = {
         ]
     }
 }
+OF_WRITES = ("parameter-invalid", "not-storable", "not-ready", "journal-unavailable")
 Name = Annotated[str, Path(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 DeclaredBy = Annotated[
     str | None,
@@ -50,20 +51,20 @@ DeclaredBy = Annotated[
 
 def routes(engine: Engine) -> APIRouter:
     """The routes for this engine."""
-    router = APIRouter(prefix="/v1", tags=["declarations"])
+    router = APIRouter(prefix="/v1", tags=["declarations"], responses=documented(*OF_EVERY_ROUTE))
     declarations = engine.declarations
 
     @router.get(
         "/declared-objects",
         summary="List the Kubernetes objects that declared participants and definitions, in all namespaces",
-        responses={200: replies(DeclaredObjects, "Without declarations by users and files"), **documented(401)},
+        responses={200: replies(DeclaredObjects, "Without declarations by users and files")},
     )
     async def declared_objects() -> Response:
         return answer(DeclaredObjects(declarations.objects()))
 
     @router.get(
         "/namespaces/{namespace}/participants",
-        responses={200: replies(ParticipantList, "Without tokens"), **documented(401)},
+        responses={200: replies(ParticipantList, "Without tokens"), **documented("parameter-invalid")},
     )
     async def participants(namespace: Name) -> Response:
         found = declarations.participants(namespace)
@@ -73,7 +74,7 @@ def routes(engine: Engine) -> APIRouter:
         "/namespaces/{namespace}/participants/{name}",
         status_code=204,
         openapi_extra=body_of(PutParticipant, _PARTICIPANT),
-        responses=documented(400, 401, 422, 503),
+        responses=documented(*OF_WRITES, *OF_BODIES, "participant-invalid"),
     )
     async def put_participant(namespace: Name, name: Name, request: Request) -> Response:
         engine.ready()
@@ -82,16 +83,18 @@ def routes(engine: Engine) -> APIRouter:
         return Response(status_code=204)
 
     @router.delete(
-        "/namespaces/{namespace}/participants/{name}", status_code=204, responses=documented(401, 404, 422, 503)
+        "/namespaces/{namespace}/participants/{name}",
+        status_code=204,
+        responses=documented(*OF_WRITES, "unknown-participant"),
     )
     async def delete_participant(namespace: Name, name: Name, declared_by: DeclaredBy = None) -> Response:
         if await declarations.delete_participant(namespace, name, object_uid=declared_by):
             return Response(status_code=204)
-        return problem_response(404, "unknown-participant", f"there is no Participant {namespace}/{name}")
+        return problem_response("unknown-participant", f"there is no Participant {namespace}/{name}")
 
     @router.get(
         "/namespaces/{namespace}/definitions",
-        responses={200: replies(DefinitionList, "Current revisions"), **documented(401)},
+        responses={200: replies(DefinitionList, "Current revisions"), **documented("parameter-invalid")},
     )
     async def definitions(namespace: Name) -> Response:
         found = declarations.definitions(namespace)
@@ -100,18 +103,24 @@ def routes(engine: Engine) -> APIRouter:
 
     @router.get(
         "/namespaces/{namespace}/definitions/{name}",
-        responses={200: replies(DefinitionItem, "The current revision"), **documented(401, 404)},
+        responses={
+            200: replies(DefinitionItem, "The current revision"),
+            **documented("parameter-invalid", "unknown-definition"),
+        },
     )
     async def definition(namespace: Name, name: Name) -> Response:
         found = declarations.definitions(namespace).get(name)
         if found is None:
-            return problem_response(404, "unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
+            return problem_response("unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
         return answer(DefinitionItem(name=name, revision=found[0], spec=found[1]))
 
     @router.put(
         "/namespaces/{namespace}/definitions/{name}",
         openapi_extra=body_of(PutDefinition, _DEFINITION),
-        responses={200: replies(Revision, "Declared"), **documented(400, 401, 422, 503)},
+        responses={
+            200: replies(Revision, "Declared"),
+            **documented(*OF_WRITES, *OF_BODIES, "definition-invalid"),
+        },
     )
     async def put_definition(namespace: Name, name: Name, request: Request) -> Response:
         engine.ready()
@@ -120,11 +129,13 @@ def routes(engine: Engine) -> APIRouter:
         return answer(Revision(revision))
 
     @router.delete(
-        "/namespaces/{namespace}/definitions/{name}", status_code=204, responses=documented(401, 404, 422, 503)
+        "/namespaces/{namespace}/definitions/{name}",
+        status_code=204,
+        responses=documented(*OF_WRITES, "unknown-definition"),
     )
     async def delete_definition(namespace: Name, name: Name, declared_by: DeclaredBy = None) -> Response:
         if await declarations.delete_definition(namespace, name, object_uid=declared_by):
             return Response(status_code=204)
-        return problem_response(404, "unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
+        return problem_response("unknown-definition", f"there is no SagaDefinition {namespace}/{name}")
 
     return router

@@ -99,10 +99,15 @@ class History(msgspec.Struct, frozen=True):
     items: list[HistoryEntry]
 
 
+class SagaWithHistory(SagaView, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    history: list[HistoryEntry]
+
+
 TYPES: tuple[type, ...] = (
     StartRequest,
     SagaView,
     SagaList,
+    SagaWithHistory,
     History,
     PutParticipant,
     PutDefinition,
@@ -127,9 +132,9 @@ def decoded(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise BadRequestError(str(error), status=422, slug="body-invalid") from error
+        raise BadRequestError("body-invalid", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequestError(f"the body is not JSON: {error}", slug="not-json") from error
+        raise BadRequestError("not-json", f"the body is not JSON: {error}") from error
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -30,22 +29,48 @@ from kompensa.engine.errors import (
     UnknownSagaError,
 )
 from kompensa.journal.errors import JournalError, RejectedError
-from kompensa_common.problems import MEDIA_TYPE, problem_document, slug_of_status
+from kompensa_common.problems import MEDIA_TYPE, NAMESPACE, problem_document, slug_of_status
 
 _log = structlog.get_logger(__name__)
-_BY_ERROR: Mapping[type[Exception], tuple[int, str]] = {
-    UnknownDefinitionError: (404, "unknown-definition"),
-    UnknownSagaError: (404, "unknown-saga"),
-    InputInvalidError: (422, "input-invalid"),
-    DefinitionInvalidError: (422, "definition-invalid"),
-    ParticipantInvalidError: (422, "participant-invalid"),
-    IdempotencyKeyReusedError: (409, "idempotency-key-reused"),
-    IdReusedError: (409, "id-reused"),
-    SagaEndedError: (409, "saga-ended"),
-    PageGoneError: (410, "page-gone"),
-    OverloadedError: (429, "overloaded"),
-    NotReadyError: (503, "not-ready"),
-    RejectedError: (422, "not-storable"),
+STATUS_OF: Mapping[str, int] = {
+    "not-json": 400,
+    "unauthorized": 401,
+    "not-found": 404,
+    "unknown-definition": 404,
+    "unknown-participant": 404,
+    "unknown-saga": 404,
+    "method-not-allowed": 405,
+    "id-reused": 409,
+    "idempotency-key-reused": 409,
+    "saga-ended": 409,
+    "page-gone": 410,
+    "body-too-large": 413,
+    "input-too-large": 413,
+    "body-invalid": 422,
+    "definition-invalid": 422,
+    "input-invalid": 422,
+    "not-storable": 422,
+    "parameter-invalid": 422,
+    "participant-invalid": 422,
+    "overloaded": 429,
+    "internal-error": 500,
+    "journal-unavailable": 503,
+    "not-ready": 503,
+}
+"""The HTTP status of each problem, by its slug."""
+_BY_ERROR: Mapping[type[Exception], str] = {
+    UnknownDefinitionError: "unknown-definition",
+    UnknownSagaError: "unknown-saga",
+    InputInvalidError: "input-invalid",
+    DefinitionInvalidError: "definition-invalid",
+    ParticipantInvalidError: "participant-invalid",
+    IdempotencyKeyReusedError: "idempotency-key-reused",
+    IdReusedError: "id-reused",
+    SagaEndedError: "saga-ended",
+    PageGoneError: "page-gone",
+    OverloadedError: "overloaded",
+    NotReadyError: "not-ready",
+    RejectedError: "not-storable",
 }
 _RETRY_AFTER = "1"
 _TRY_AGAIN = frozenset({429, 503})
@@ -64,22 +89,22 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class BadRequestError(Exception):
     """The request itself is not valid. `slug` is the kind of fault."""
 
-    def __init__(self, detail: str, *, status: int = 400, slug: str = "bad-request") -> None:
+    def __init__(self, slug: str, detail: str) -> None:
         super().__init__(detail)
-        self.status = status
         self.slug = slug
 
 
-def problem_bytes(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> bytes:
+def problem_bytes(slug: str, detail: str, findings: tuple[str, ...] = ()) -> bytes:
     """An encoded problem document."""
     listed = {"findings": findings} if findings else {}
-    return msgspec.json.encode(problem_document(status, slug, detail, **listed))
+    return msgspec.json.encode(problem_document(STATUS_OF[slug], slug, detail, **listed))
 
 
-def problem_response(status: int, slug: str, detail: str, findings: tuple[str, ...] = ()) -> Response:
+def problem_response(slug: str, detail: str, findings: tuple[str, ...] = ()) -> Response:
     """A response with a problem document."""
+    status = STATUS_OF[slug]
     headers = {"Retry-After": _RETRY_AFTER} if status in _TRY_AGAIN else None
-    return Response(problem_bytes(status, slug, detail, findings), status, headers, MEDIA_TYPE)
+    return Response(problem_bytes(slug, detail, findings), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -95,34 +120,33 @@ async def refusal(request: Request, error: Exception) -> Response:
 
 
 async def _engine_error(_request: Request, error: Exception) -> Response:
-    status, slug = _BY_ERROR[type(error)]
-    return problem_response(status, slug, str(error), getattr(error, "findings", ()))
+    return problem_response(_BY_ERROR[type(error)], str(error), getattr(error, "findings", ()))
 
 
 async def _journal_error(_request: Request, error: Exception) -> Response:
-    status, slug = _BY_ERROR.get(type(error), (503, "journal-unavailable"))
-    return problem_response(status, slug, str(error))
+    return problem_response(_BY_ERROR.get(type(error), "journal-unavailable"), str(error))
 
 
 async def _bad_request(_request: Request, error: Exception) -> Response:
     assert isinstance(error, BadRequestError)
-    return problem_response(error.status, error.slug, str(error))
+    return problem_response(error.slug, str(error))
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     findings = tuple(f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors())
-    return problem_response(422, "parameter-invalid", "; ".join(findings), findings)
+    return problem_response("parameter-invalid", "; ".join(findings), findings)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
+    """Answer an error of the framework: there is no such route, or not with this method."""
     assert isinstance(error, HTTPException)
-    return problem_response(error.status_code, slug_of_status(error.status_code), str(error.detail))
+    return problem_response(slug_of_status(error.status_code), str(error.detail))
 
 
 async def _fault(_request: Request, error: Exception) -> Response:
     _log.error("a request failed because of a fault in the engine", error=repr(error), exc_info=error)
-    return problem_response(500, "internal-error", "the engine failed to answer; its log says why")
+    return problem_response("internal-error", "the engine failed to answer; its log says why")
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
@@ -135,10 +159,23 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
 }
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its `responses`."""
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": schema}}}
-        for status in statuses
+OF_EVERY_ROUTE = ("unauthorized", "internal-error")
+OF_BODIES = ("not-json", "body-too-large", "body-invalid")
+
+
+def documented(*slugs: str) -> dict[int | str, dict[str, Any]]:
+    """The problems of a route by status, for its `responses`."""
+    by_status: dict[int, list[str]] = {}
+    for slug in slugs:
+        by_status.setdefault(STATUS_OF[slug], []).append(slug)
+    return {status: _documented(sorted(found)) for status, found in sorted(by_status.items())}
+
+
+def _documented(slugs: list[str]) -> dict[str, Any]:
+    schema = {
+        "allOf": [
+            {"$ref": "#/components/schemas/Problem"},
+            {"properties": {"type": {"enum": [NAMESPACE + slug for slug in slugs]}}},
+        ]
     }
+    return {"description": ", ".join(slugs), "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi import Path as PathParameter
-from starlette.datastructures import QueryParams
+from msgspec.structs import asdict
 
 from kompensa.api.documents import (
     UUID,
@@ -18,12 +18,13 @@ from kompensa.api.documents import (
     HistoryEntry,
     ObjectDeleted,
     SagaList,
+    SagaWithHistory,
     answer,
     body_of,
     decoded,
     replies,
 )
-from kompensa.api.problems import BadRequestError, documented
+from kompensa.api.problems import OF_BODIES, OF_EVERY_ROUTE, BadRequestError, documented
 from kompensa.engine.engine import Engine
 from kompensa.engine.start import StartRequest
 from kompensa.journal.records import LogRow, SagaFilter
@@ -49,16 +50,16 @@ _EXAMPLE = {
     },
     "idempotencyKey": "cart-123",
 }
-_START_PARAMETERS = [
-    {"name": "namespace", "in": "path", "required": True, "schema": {"type": "string"}},
-    {
-        "name": "wait",
-        "in": "query",
-        "description": f"Answer when the saga ends or needs a person, or after this time, at most {LONGEST_WAIT:g}s",
-        "schema": {"type": "string", "example": "5s"},
-    },
+OF_ONE_SAGA = ("parameter-invalid", "unknown-saga", "not-ready", "journal-unavailable")
+Wait = Annotated[
+    str | None,
+    Query(
+        description=f"Answer when the saga ends or needs a person, or after this time, at most {LONGEST_WAIT:g}s",
+        examples=["5s"],
+    ),
 ]
-
+Start = Callable[[str, Request, str | None], Coroutine[Any, Any, Response]]
+"""Starts a saga: the namespace, the request with the body, and how long to wait for the saga's end."""
 SagaId = Annotated[str, PathParameter(pattern=UUID, description="The saga's id")]
 Name = Annotated[str | None, Query(description="The name of its Saga object, or the one it was started with")]
 After = Annotated[str | None, Query(pattern=UUID, description="The id of the last saga of the page before")]
@@ -67,13 +68,13 @@ Phase = Literal[
 ]
 
 
-def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def starter(engine: Engine) -> Start:
     """The function that starts a saga. `Shortcut` calls it; the route exists for the OpenAPI document."""
 
-    async def start(request: Request) -> Response:
-        patience = _wait(request.scope["query_string"])
+    async def start(namespace: str, request: Request, wait: Wait = None) -> Response:
+        patience = _patience(wait)
         wanted = decoded(await _input_bounded(request), StartRequest)
-        saga_id, fresh = await engine.sagas.start(request.path_params["namespace"], wanted)
+        saga_id, fresh = await engine.sagas.start(namespace, wanted)
         if patience is None:
             return answer(await engine.sagas.view(saga_id), 202 if fresh else 200)
         view = await engine.sagas.rested(saga_id, patience)
@@ -84,25 +85,32 @@ def starter(engine: Engine) -> Callable[[Request], Coroutine[Any, Any, Response]
 
 def routes(engine: Engine) -> APIRouter:
     """The routes for this engine."""
-    router = APIRouter(prefix="/v1", tags=["sagas"])
+    router = APIRouter(prefix="/v1", tags=["sagas"], responses=documented(*OF_EVERY_ROUTE))
     router.add_api_route(
         "/namespaces/{namespace}/sagas",
         starter(engine),
         methods=["POST"],
         summary="Start a saga",
         status_code=202,
-        openapi_extra={**body_of(StartRequest, _EXAMPLE), "parameters": _START_PARAMETERS},
+        openapi_extra=body_of(StartRequest, _EXAMPLE),
         responses={
             202: replies(SagaView, "Accepted and written to the journal"),
             200: replies(SagaView, "The saga existed (same id or key, and same input), or ended within `wait`"),
-            **documented(400, 401, 404, 409, 413, 422, 429, 503),
+            **documented(
+                *OF_BODIES,
+                *("parameter-invalid", "unknown-definition", "input-invalid", "input-too-large", "not-storable"),
+                *("id-reused", "idempotency-key-reused", "overloaded", "not-ready", "journal-unavailable"),
+            ),
         },
     )
 
     @router.get(
         "/sagas",
         summary="List sagas, newest first",
-        responses={200: replies(SagaList, "A page"), **documented(401, 410, 422, 503)},
+        responses={
+            200: replies(SagaList, "A page"),
+            **documented("parameter-invalid", "not-storable", "page-gone", "not-ready", "journal-unavailable"),
+        },
     )
     async def page(
         namespace: str | None = None,
@@ -129,17 +137,16 @@ def routes(engine: Engine) -> APIRouter:
     @router.get(
         "/sagas/{saga_id}",
         summary="Show a saga with its history",
-        responses={200: replies(SagaView, "The saga, with its history"), **documented(401, 404, 422, 503)},
+        responses={200: replies(SagaWithHistory, "The saga, with its history"), **documented(*OF_ONE_SAGA)},
     )
     async def get(saga_id: SagaId) -> Response:
         view = await engine.sagas.view(saga_id)
-        shown: dict[str, Any] = msgspec.to_builtins(view)
-        return answer({**shown, "history": _entries(await engine.sagas.history(saga_id))})
+        return answer(SagaWithHistory(**asdict(view), history=_entries(await engine.sagas.history(saga_id))))
 
     @router.get(
         "/sagas/{saga_id}/log",
         summary="Show a saga's history",
-        responses={200: replies(History, "Every line, in order"), **documented(401, 404, 422, 503)},
+        responses={200: replies(History, "Every line, in order"), **documented(*OF_ONE_SAGA)},
     )
     async def log(saga_id: SagaId) -> Response:
         return answer(History(_entries(await engine.sagas.history(saga_id))))
@@ -149,7 +156,7 @@ def routes(engine: Engine) -> APIRouter:
         summary="Settle a saga whose object is gone",
         status_code=202,
         openapi_extra=body_of(ObjectDeleted, {"deletionPolicy": "Compensate"}),
-        responses={202: replies(SagaView, "Accepted"), **documented(401, 404, 422, 503)},
+        responses={202: replies(SagaView, "Accepted"), **documented(*OF_ONE_SAGA, *OF_BODIES)},
     )
     async def object_deleted(saga_id: SagaId, request: Request) -> Response:
         policy = decoded(await request.body(), ObjectDeleted).deletion_policy
@@ -162,7 +169,7 @@ def routes(engine: Engine) -> APIRouter:
         openapi_extra=body_of(Ask, {"reason": "asked by the customer"}),
         responses={
             202: replies(SagaView, "Accepted and written to the journal"),
-            **documented(401, 404, 409, 422, 503),
+            **documented(*OF_ONE_SAGA, *OF_BODIES, "saga-ended", "not-storable"),
         },
     )
     async def ask(saga_id: SagaId, what: Literal["cancel", "suspend", "resume"], request: Request) -> Response:
@@ -177,21 +184,18 @@ async def _input_bounded(request: Request) -> bytes:
     body = await request.body()
     if len(body) > INPUT_LIMIT:
         raise BadRequestError(
-            f"a saga's input may have {INPUT_LIMIT} bytes; pass a reference to what is larger",
-            status=413,
-            slug="input-too-large",
+            "input-too-large", f"a saga's input may have {INPUT_LIMIT} bytes; pass a reference to what is larger"
         )
     return body
 
 
-# Most starts have the same query. Parsing it each time would cost a hundredth of the engine's processor time.
+# Most starts wait equally long. Parsing the duration each time would cost a hundredth of the engine's processor time.
 @lru_cache(maxsize=256)
-def _wait(query: bytes) -> float | None:
-    text = QueryParams(query).get("wait")
+def _patience(wait: str | None) -> float | None:
     try:
-        return None if text is None else min(seconds(text), LONGEST_WAIT)
+        return None if wait is None else min(seconds(wait), LONGEST_WAIT)
     except ValueError as error:
-        raise BadRequestError(f"wait: {error}", status=422, slug="parameter-invalid") from error
+        raise BadRequestError("parameter-invalid", f"wait: {error}") from error
 
 
 def _entries(rows: list[LogRow]) -> list[HistoryEntry]:

@@ -7,15 +7,14 @@ so all other middleware covers the start too.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompensa.api.problems import refusal
-
-Start = Callable[[Request], Awaitable[Response]]
+from kompensa.api.sagas import Start
 
 
 class Shortcut:
@@ -30,12 +29,17 @@ class Shortcut:
         if namespace is None:
             await self._app(scope, receive, send)
             return
-        scope["path_params"] = {"namespace": namespace}
         try:
-            response = await self._start(Request(scope, receive))
+            response = await self._start(namespace, Request(scope, receive), _wait(scope["query_string"]))
         except Exception as error:
             response = await refusal(Request(scope), error)
         await response(scope, receive, send)
+
+
+# Most starts have the same query.
+@lru_cache(maxsize=256)
+def _wait(query: bytes) -> str | None:
+    return QueryParams(query).get("wait")
 
 
 def _namespace_of_start(scope: Scope) -> str | None:
