@@ -5,6 +5,7 @@
     connect    ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start()
     apiserver, namespace, scene: see conftest_apiserver
     engines, journal, journals, ledger: see conftest_engine
+    pool        pool(mode) -> PgBouncer in front of `database`
     points      Participant of the kit's README, see conftest_participants
     stack      Stack: everything that `kompensa dev` starts, with the fault switch on and any free ports
     database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
@@ -37,6 +38,7 @@ from tests.integration.conftest_apiserver import (  # noqa: F401 - fixtures
 )
 from tests.integration.conftest_engine import engines, journal, journals, ledger  # noqa: F401 - fixtures
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
+from tests.integration.conftest_poolers import pool  # noqa: F401 - fixture
 from tests.integration.copies import execute, prepare_target
 
 

@@ -2,12 +2,21 @@
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
+import psycopg
 import pytest
 
 from kompensa.journal.errors import JournalUnavailableError
 from kompensa.journal.postgres.connections import connect
+from kompensa_cdc.replicas.target import connect as worker_connection
 from kompensa_dev.postgres import Login
+from kompensa_participant.migrations import migrate
+from tests.integration.conftest_participants import serve
+
+QUERY = "application_name=a%20b&options=-c%20lock_timeout%3D7s%20-c%20TimeZone%3DEurope/Lisbon&connect_timeout=9"
+SHOWN = "SELECT current_setting('application_name'), current_setting('lock_timeout'), current_setting('timezone')"
 
 
 @pytest.fixture
@@ -41,3 +50,25 @@ async def test_a_host_that_does_not_answer_leaves_the_next_its_time(database: Lo
 async def test_no_host_that_is_wanted_is_reported(database: Login) -> None:
     with pytest.raises(JournalUnavailableError, match=f"{database.host}:{database.port}"):
         await connect(f"{database.url}?target_session_attrs=standby", application="engine")
+
+
+async def test_the_worker_takes_name_and_settings_from_the_url(database: Login) -> None:
+    async with await worker_connection(f"{database.url}?{QUERY}") as connection:
+        assert await (await connection.execute(SHOWN)).fetchone() == ("a b", "7s", "Europe/Lisbon")
+        assert connection.info.get_parameters()["connect_timeout"] == "9"
+
+
+async def test_a_service_takes_name_and_settings_from_the_url(database: Login, points_module: Any) -> None:
+    named = replace(database, database=f"{database.database}?{QUERY}")
+    async with serve(points_module.service, named) as points:
+        app: Any = points.client._transport
+        async with app.app.state.pool.connection() as connection:
+            assert await (await connection.execute(SHOWN)).fetchone() == ("a b", "7s", "Europe/Lisbon")
+            assert await (await connection.execute("SHOW search_path")).fetchone() == ("points",)
+
+
+def test_migrations_run_on_the_host_that_is_wanted(database: Login, silent: str, points_module: Any) -> None:
+    url = with_hosts(database, silent, f"{database.host}:{database.port}")
+    migrate("points", url=f"{url}?connect_timeout=2&target_session_attrs=read-write", schema="points")
+    with psycopg.connect(database.url) as connection:
+        assert connection.execute("SELECT version_num FROM points.alembic_version").fetchone() == ("0001",)

@@ -7,6 +7,7 @@ from kompensa_common.libpq import (
     PARAMETERS,
     WITHOUT_EFFECT,
     UnusableUrlError,
+    address_of,
     authority,
     is_clear,
     own_settings,
@@ -111,3 +112,16 @@ def test_a_clear_url(url: str) -> None:
 @pytest.mark.parametrize("url", ["postgresql://u:p?ss@h/d", "postgresql://u:p@ss@h/d", "http://h", "host=h"])
 def test_an_unclear_url(url: str) -> None:
     assert not is_clear(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://host:5432/db",
+        "postgresql://user:secret@host:5432/db?sslmode=require",
+        "postgresql://host:5432/db?user=x&password=secr@et",
+        "postgresql://user:secret@host:5432/db?options=a@b",
+    ],
+)
+def test_an_address_never_shows_a_login(url: str) -> None:
+    assert address_of(url) == "host:5432/db"

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from kompensa_cdc.replicas.spec import Target
+from kompensa_common.sessions import keeps_its_process
 
 # A domain counts as the type below it. The -1 turns character(3) into `bpchar` and bit(4) into `"bit"`, because a plain
 # `character` means a length of 1. A cast to a length would cut the value; without a length, the table rejects a value
@@ -100,7 +101,13 @@ class TargetColumn:
 
 @dataclass(frozen=True)
 class TargetTable:
-    """The target table as it is now. `may_stage`: whether the login may create temporary tables in the database."""
+    """The target table as it is now.
+
+    Attributes
+    ----------
+    may_stage
+        Whether the login may create temporary tables in the database, and they stay in its sessions.
+    """
 
     columns: Mapping[str, TargetColumn]
     may_stage: bool
@@ -131,7 +138,7 @@ async def read_table(connection: AsyncConnection, target: Target) -> TargetTable
         for name, kind, required, _, computed, textual in rows
     }
     may_stage = await (await connection.execute(_MAY_STAGE)).fetchone()
-    table = TargetTable(columns, may_stage == (True,))
+    table = TargetTable(columns, may_stage == (True,) and keeps_its_process(connection))
     filled = _filled(target)
     if missing := sorted(filled - table.columns.keys()):
         raise TargetError(f"table {target.table} has no column {', '.join(missing)}: the Replica names it")

@@ -3,32 +3,34 @@
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from kompensa_common.sessions import Session, Sessions
+
 CONNECT_TIMEOUT_SECONDS = 5
-STATEMENT_TIMEOUT_SECONDS = 60
-LOCK_TIMEOUT_SECONDS = 20
+SETTINGS = {
+    "statement_timeout": "60s",
+    "lock_timeout": "20s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+ARGUMENTS = {
+    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    "application_name": "kompensa replica",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 
-async def connect(database_url: str) -> AsyncConnection:
+async def connect(database_url: str) -> Session:
     """Open an autocommit connection: transactions begin explicitly.
 
     The session is in UTC, so that now() and a deletion's time are UTC even in a column without a zone.
     `tcp_user_timeout` and keepalives end a connection whose server is gone silently.
     """
-    return await AsyncConnection.connect(
-        database_url,
-        autocommit=True,
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        application_name="kompensa replica",
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=20_000,
-        options=f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
-        "-c idle_in_transaction_session_timeout=60s -c TimeZone=UTC",
-    )
+    return await Sessions(database_url, settings=SETTINGS, arguments=ARGUMENTS).connect()
 
 
 def address(database_url: str) -> str:

@@ -83,6 +83,11 @@ def parameters(url: str) -> dict[str, str]:
     return found
 
 
+def address_of(url: str) -> str:
+    """Return host:port/database of a URL, which may be shown; it never contains the login."""
+    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+
+
 def settings_in(options: str) -> dict[str, str]:
     """Return the server settings in the parameter `options`, by name, for example of `-c lock_timeout=5s`.
 

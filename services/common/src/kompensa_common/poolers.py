@@ -61,3 +61,11 @@ def refusal(address: str, *, because: str) -> str:
         f"{address} is a pooler in {Pooling.SHARED.value} (two connections got one server process), where {because}: "
         "give the direct URL of the PostgreSQL server, or a pooler in session mode"
     )
+
+
+def statement_mode(address: str) -> str:
+    """Return the sentence for a process that works behind a pooler in transaction mode."""
+    return (
+        f"{address} is a pooler in statement mode (it rejected BEGIN), where transactions are not possible: "
+        "give the direct URL of the PostgreSQL server, or a pooler in transaction or session mode"
+    )

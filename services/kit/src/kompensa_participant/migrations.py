@@ -7,15 +7,21 @@ advisory lock; a lock that traffic does not give up in time ends the migration, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from psycopg import sql
+from psycopg import errors, sql
+
+from kompensa_common.libpq import address_of, own_settings, parameters
+from kompensa_common.poolers import statement_mode
+from kompensa_common.sessions import SETTLE, PoolerError
 
 CONNECT_TIMEOUT = 10
 TURN_TIMEOUT = "60s"
@@ -34,7 +40,7 @@ def config(package: str, *, url: str = "", schema: str = "") -> Config:
     found.set_main_option("script_location", str(_folder("kompensa_participant") / "alembic"))
     found.set_main_option("version_locations", str(_folder(package) / "migrations"))
     found.set_main_option("path_separator", "os")
-    found.attributes["url"] = url.replace("postgres://", "postgresql://", 1)
+    found.attributes["url"] = url
     found.attributes["schema"] = schema
     return found
 
@@ -66,15 +72,53 @@ def migrate(package: str, *, url: str, schema: str, capture_role: str | None = N
         When there are no migrations.
     RoleMissingError
         When the capture role does not exist.
+    PoolerError
+        Behind a pooler in statement mode.
     """
     revisions(package)
-    options = f"-c lock_timeout={TURN_TIMEOUT}"
-    with psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT, autocommit=True, options=options) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (LOCK, schema))
-        _ensure_schema(connection, schema)
-        command.upgrade(config(package, url=url, schema=schema), "head")
+    with connect(url, {}) as connection:
+        with _turn(connection, schema, url=url):
+            _ensure_schema(connection, schema)
+        with _turn(connection, schema, url=url):
+            command.upgrade(config(package, url=url, schema=schema), "head")
         if capture_role:
             _grant_capture(connection, schema, capture_role)
+
+
+def connect(url: str, settings: Mapping[str, str]) -> Connection:
+    """Open a connection in autocommit, with settings that the URL's `options` may replace.
+
+    Behind a pooler the settings are left out: they could stay in a server process that other clients get. Nor are
+    statements prepared.
+    """
+    seconds = parameters(url).get("connect_timeout", CONNECT_TIMEOUT)
+    connection = psycopg.connect(url, connect_timeout=seconds, autocommit=True, prepare_threshold=None)
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    if row == (connection.pgconn.backend_pid,):
+        connection.execute(SETTLE, (False, *_lists(own_settings(url, settings))))
+    return connection
+
+
+def settle(execute: Callable[[str, tuple[Any, ...]], object], url: str, settings: Mapping[str, str]) -> None:
+    """Send the settings again for the transaction that has begun."""
+    execute(SETTLE, (True, *_lists(own_settings(url, settings))))
+
+
+def _lists(settings: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    return list(settings), list(settings.values())
+
+
+@contextmanager
+def _turn(connection: Connection, schema: str, *, url: str) -> Iterator[None]:
+    """Keep other processes out until the transaction ends, which may be idle for as long as a migration takes."""
+    settings = {"lock_timeout": TURN_TIMEOUT, "idle_in_transaction_session_timeout": "0"}
+    try:
+        with connection.transaction():
+            settle(connection.execute, url, settings)
+            connection.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (LOCK, schema))
+            yield
+    except errors.ProtocolViolation:
+        raise PoolerError(statement_mode(address_of(url))) from None
 
 
 def _ensure_schema(connection: Connection, schema: str) -> None:

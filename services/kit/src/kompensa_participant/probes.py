@@ -46,11 +46,11 @@ async def readyz(request: Request) -> dict[str, str | None]:
 
 
 async def _revision(pool: Pool) -> str | None:
-    async with pool.connection(timeout=READY_TIMEOUT) as connection:
-        try:
+    try:
+        async with pool.connection(timeout=READY_TIMEOUT) as connection, connection.transaction():
             row = await (await connection.execute("SELECT version_num FROM alembic_version")).fetchone()
-        except UndefinedTable:
-            return None
+    except UndefinedTable:
+        return None
     return row[0] if row else None
 
 

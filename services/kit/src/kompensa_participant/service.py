@@ -9,6 +9,7 @@ if __name__ == "__main__":
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,11 +20,12 @@ import structlog
 import uvicorn
 from alembic.util import CommandError
 from fastapi import APIRouter, FastAPI
-from psycopg import AsyncConnection, Error, OperationalError
+from psycopg import Error, OperationalError
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.exc import SQLAlchemyError
 
 from kompensa_common.logs import log_as_json
+from kompensa_common.sessions import PoolerError, Session, Sessions
 from kompensa_participant import docs, errors, migrations, openapi, probes
 from kompensa_participant.middleware import RequestEdge
 from kompensa_participant.settings import Settings, SettingsError, from_environment
@@ -33,7 +35,8 @@ log = structlog.get_logger()
 POOL_TIMEOUT = 2.0
 POOL_WAITING = 200
 RECONNECT_SECONDS = 5.0  # then each request tries again, so that a database that is back is used at once
-SESSION = {
+CONNECT_TIMEOUT = 3
+SETTINGS = {
     "timezone": "UTC",
     "statement_timeout": "5s",
     "lock_timeout": "3s",
@@ -84,11 +87,11 @@ class Service:
             app.include_router(router)
         return app
 
-    def _pool(self, settings: Settings) -> AsyncConnectionPool[AsyncConnection[tuple[object, ...]]]:
-        session = {"search_path": self.name, **SESSION}
-        options = " ".join(f"-c {name}={value}" for name, value in session.items())
+    def _pool(self, settings: Settings) -> AsyncConnectionPool[Session]:
+        sessions = self._sessions(settings)
         return AsyncConnectionPool(
             settings.database_url,
+            connection_class=Session,
             min_size=settings.pool_min,
             max_size=settings.pool_max,
             timeout=POOL_TIMEOUT,
@@ -96,8 +99,13 @@ class Service:
             reconnect_timeout=RECONNECT_SECONDS,
             open=False,
             check=AsyncConnectionPool.check_connection,
-            kwargs={"options": options, "connect_timeout": 3, "application_name": self.name},
+            configure=sessions.settle,
+            kwargs=sessions.arguments,
         )
+
+    def _sessions(self, settings: Settings) -> Sessions:
+        arguments = {"connect_timeout": CONNECT_TIMEOUT, "application_name": self.name}
+        return Sessions(settings.database_url, settings={"search_path": self.name, **SETTINGS}, arguments=arguments)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """The process: `serve` or `migrate`."""
@@ -130,6 +138,7 @@ class Service:
 
     def _serve(self, settings: Settings) -> None:
         """Serve until a signal to stop; requests in flight are finished within the grace time."""
+        asyncio.run(self._require_transactions(settings))
         uvicorn.run(
             self.app(settings),
             host=settings.host,
@@ -138,6 +147,15 @@ class Service:
             access_log=False,
             timeout_graceful_shutdown=GRACE,
         )
+
+    async def _require_transactions(self, settings: Settings) -> None:
+        """Reject statement mode. If the database does not answer yet, go on: requests try again."""
+        try:
+            await (await self._sessions(settings).connect()).close()
+        except PoolerError as error:
+            raise SettingsError(f"cannot serve, DATABASE_URL: {error}") from None
+        except Error as error:
+            log.warning("the database does not answer yet", reason=_last_line(error))
 
     def _migrate_within(self, seconds: float, settings: Settings) -> None:
         """If the database is just being set up, trying again is quicker than a restart with its back-off."""
@@ -156,6 +174,8 @@ class Service:
             migrations.migrate(
                 self.name, url=settings.database_url, schema=self.name, capture_role=settings.capture_role
             )
+        except PoolerError as error:
+            raise SettingsError(f"cannot migrate, DATABASE_URL: {error}") from None
         except OperationalError as error:
             raise NotThereYetError(f"cannot migrate, the database of DATABASE_URL: {_last_line(error)}") from error
         except migrations.RoleMissingError as error:

@@ -18,6 +18,7 @@ import asyncpg
 
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
 from kompensa.journal.postgres.parameters import arguments
+from kompensa_common.libpq import address_of
 
 STATEMENT_TIMEOUT_SECONDS = 10.0
 MIGRATION_TIMEOUT_SECONDS = 3600.0
@@ -91,11 +92,6 @@ async def _settle(connection: asyncpg.Connection, of_url: Mapping[str, str]) -> 
     """By a statement, because poolers reject most settings in the message that opens a connection."""
     settings = {**SETTINGS, **of_url}
     await connection.execute(_SETTLE, list(settings), list(settings.values()))
-
-
-def address_of(url: str) -> str:
-    """host:port/database of a URL, which may be shown; it never contains the login."""
-    return url.partition("://")[2].partition("?")[0].rpartition("@")[2]
 
 
 def numbered(statement: str) -> str:

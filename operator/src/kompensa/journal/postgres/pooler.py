@@ -13,7 +13,8 @@ from io import BytesIO
 import asyncpg
 
 from kompensa.journal.errors import JournalError, JournalUnavailableError
-from kompensa.journal.postgres.connections import address_of, journal_errors, open_without_settings
+from kompensa.journal.postgres.connections import journal_errors, open_without_settings
+from kompensa_common.libpq import address_of
 from kompensa_common.poolers import Pooling, pooling_of, refusal
 
 _BECAUSE = "the journal's notifications and session settings are lost"

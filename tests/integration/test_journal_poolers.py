@@ -1,8 +1,6 @@
-"""Each component behind a real PgBouncer: it works, or it is rejected with a sentence that names the way out."""
+"""The journal behind a real PgBouncer: session mode works, other modes are rejected with the way out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,28 +9,12 @@ from kompensa.journal.errors import JournalUnavailableError
 from kompensa.journal.postgres import PostgresJournal, connections
 from kompensa.journal.postgres.connections import SETTINGS, connect
 from kompensa.journal.postgres.pooler import PoolerError
-from kompensa_dev.postgres import Login
-from kompensa_dev.run import Run
+from tests.integration.conftest_poolers import Pool, busy
 from tests.support.journal_rows import acceptance, joined, written
-from tests.support.pgbouncer import Mode, PgBouncer
+from tests.support.pgbouncer import Mode
 from tests.support.waiting import until
 
-Pool = Callable[..., PgBouncer]
 SHARED: tuple[Mode, ...] = ("transaction", "statement")
-
-
-@pytest.fixture
-def pool(run: Run, database: Login) -> Iterator[Pool]:
-    """`pool(mode)` starts a pooler in front of the test's database."""
-    started: list[PgBouncer] = []
-
-    def start(mode: Mode, **settings: str) -> PgBouncer:
-        started.append(PgBouncer(run, database, mode, **settings))
-        return started[-1]
-
-    yield start
-    for pooler in started:
-        pooler.stop()
 
 
 @pytest.mark.parametrize("mode", SHARED)
@@ -94,21 +76,3 @@ async def test_a_pooler_with_too_few_server_processes_is_named(pool: Pool, monke
     monkeypatch.setattr(connections, "STATEMENT_TIMEOUT_SECONDS", 0.5)
     with pytest.raises(JournalUnavailableError, match="default_pool_size"):
         await PostgresJournal(pool("session", default_pool_size="1").url).open()
-
-
-@asynccontextmanager
-async def busy(pooler: PgBouncer, *, clients: int) -> AsyncIterator[None]:
-    """Other clients whose statements follow each other without a pause."""
-
-    async def client() -> None:
-        connection = await asyncpg.connect(pooler.url, statement_cache_size=0)
-        while True:
-            await connection.execute("SELECT 1")
-
-    tasks = [asyncio.create_task(client()) for _ in range(clients)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
