@@ -15,23 +15,8 @@ COLUMNS = (
 
 def stored(row: tuple[Any, ...], types: EventTypes | None) -> StoredEvent:
     """The event in a row of `COLUMNS`, with its data in the newest version."""
-    (
-        id_,
-        aggregate_type,
-        aggregate_id,
-        version,
-        type_,
-        schema_version,
-        data,
-        occurred_at,
-        actor,
-        correlation_id,
-        causation_id,
-        saga_id,
-        traceparent,
-        transaction,
-        number,
-    ) = row
+    id_, aggregate_type, aggregate_id, version, type_, schema_version, data, occurred_at, *rest = row
+    actor, correlation_id, causation_id, saga_id, traceparent, transaction, number = rest
     if types is not None:
         schema_version, data = types.upcast(type_, schema_version, data)
     return StoredEvent(

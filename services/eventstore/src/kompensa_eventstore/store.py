@@ -138,18 +138,8 @@ class EventStore:
             actual = await self.version(connection, stream)
             raise VersionConflictError(stream, expected=expected_version, actual=actual)
         return [
-            StoredEvent(
-                id=event.id,
-                stream=stream,
-                version=version,
-                type=event.type,
-                schema_version=event.schema_version,
-                data=data,
-                occurred_at=occurred_at,
-                provenance=provenance,
-                position=Position(int(transaction), number),
-            )
-            for event, (_, data), (version, occurred_at, transaction, number) in zip(events, checked, made, strict=True)
+            _stored(stream, event, data, provenance, row)
+            for event, (_, data), row in zip(events, checked, made, strict=True)
         ]
 
     async def version(self, connection: AsyncConnection[Any], stream: Stream) -> int:
@@ -208,6 +198,23 @@ class EventStore:
                 self.types.check(event.type, event.schema_version, data)
             checked.append((text, data))
         return checked
+
+
+def _stored(
+    stream: Stream, event: NewEvent, data: Mapping[str, Any], provenance: Provenance, row: tuple[Any, ...]
+) -> StoredEvent:
+    version, occurred_at, transaction, number = row
+    return StoredEvent(
+        id=event.id,
+        stream=stream,
+        version=version,
+        type=event.type,
+        schema_version=event.schema_version,
+        data=data,
+        occurred_at=occurred_at,
+        provenance=provenance,
+        position=Position(int(transaction), number),
+    )
 
 
 def _parameters(

@@ -61,7 +61,7 @@ async def rebuild(
     name = projection.name + SUFFIX
     await hold(connection, schema, name)
     await _check_dependants(connection, projection, schema)
-    after = await _begun(connection, projection, schema, name)
+    after = await _prepare_tables(connection, projection, schema, name)
     total = await _estimate(connection, schema, events)
     begin, done = time.monotonic(), 0
     while True:
@@ -75,7 +75,7 @@ async def rebuild(
     return done + await _swap(connection, projection, feed, schema, name, after)
 
 
-async def _begun(connection: AsyncConnection[Any], projection: Projection, schema: str, name: str) -> Position:
+async def _prepare_tables(connection: AsyncConnection[Any], projection: Projection, schema: str, name: str) -> Position:
     """Create the new tables, or continue those of an earlier run. Return the position that they have reached."""
     async with connection.transaction():
         after = await position(connection, schema, name, lock=True)
@@ -103,22 +103,32 @@ async def _swap(
             await advance(connection, projection, events, after=after, schema=schema, name=name, suffix=SUFFIX)
             after, done = events[-1].position, done + len(events)
         for table in projection.tables:
-            old, new = sql.Identifier(schema, table.name), sql.Identifier(schema, table.name + SUFFIX)
-            for grant in await _grants(connection, schema, table.name):
-                await connection.execute(grant)
-            await connection.execute(sql.SQL("DROP TABLE {}").format(old))
-            await connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(table.name)))
-        bookkeeping = sql.Identifier(schema, "projections")
-        await connection.execute(
-            sql.SQL(
-                "UPDATE {table} live SET (transaction_id, number, events, advanced_at, error, failing_since) ="
-                " (SELECT transaction_id, number, events, clock_timestamp(), NULL, NULL::timestamptz"
-                " FROM {table} WHERE name = %s) WHERE live.name = %s"
-            ).format(table=bookkeeping),
-            (name, projection.name),
-        )
-        await connection.execute(sql.SQL("DELETE FROM {} WHERE name = %s").format(bookkeeping), (name,))
+            await _replace_table(connection, schema, table.name)
+        await _take_position(connection, schema, projection.name, of=name)
     return done
+
+
+async def _replace_table(connection: AsyncConnection[Any], schema: str, table: str) -> None:
+    """Drop the old table, and give its name and its grants to the new one."""
+    old, new = sql.Identifier(schema, table), sql.Identifier(schema, table + SUFFIX)
+    for grant in await _grants(connection, schema, table):
+        await connection.execute(grant)
+    await connection.execute(sql.SQL("DROP TABLE {}").format(old))
+    await connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(table)))
+
+
+async def _take_position(connection: AsyncConnection[Any], schema: str, name: str, *, of: str) -> None:
+    """Give the position of the rebuild, `of`, to the projection, and forget the rebuild."""
+    bookkeeping = sql.Identifier(schema, "projections")
+    await connection.execute(
+        sql.SQL(
+            "UPDATE {table} live SET (transaction_id, number, events, advanced_at, error, failing_since) ="
+            " (SELECT transaction_id, number, events, clock_timestamp(), NULL, NULL::timestamptz"
+            " FROM {table} WHERE name = %s) WHERE live.name = %s"
+        ).format(table=bookkeeping),
+        (of, name),
+    )
+    await connection.execute(sql.SQL("DELETE FROM {} WHERE name = %s").format(bookkeeping), (of,))
 
 
 async def _grants(connection: AsyncConnection[Any], schema: str, table: str) -> list[sql.Composed]:

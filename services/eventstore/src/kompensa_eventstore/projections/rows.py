@@ -33,7 +33,7 @@ class _Table(Protocol):
     def key(self) -> tuple[str, ...]: ...
 
 
-class _Kept:
+class _TableRows:
     """The rows of one table in memory. None means that the table has no such row."""
 
     def __init__(self, name: sql.Identifier, key: tuple[str, ...], columns: Sequence[str]) -> None:
@@ -65,7 +65,7 @@ class _Kept:
 class Rows:
     """The rows of a projection, as its handlers read and write them."""
 
-    def __init__(self, connection: AsyncConnection[Any], kept: Mapping[str, _Kept]) -> None:
+    def __init__(self, connection: AsyncConnection[Any], kept: Mapping[str, _TableRows]) -> None:
         self._connection = connection
         self._kept = kept
 
@@ -77,7 +77,7 @@ class Rows:
         kept = {}
         for table in tables:
             name = sql.Identifier(schema, table.name + suffix)
-            kept[table.name] = _Kept(name, table.key, await _columns(connection, name))
+            kept[table.name] = _TableRows(name, table.key, await _columns(connection, name))
         return cls(connection, kept)
 
     async def get(self, table: str, **key: Any) -> Row | None:
@@ -141,7 +141,7 @@ class Rows:
                 keys = [dict(zip(kept.key, key, strict=True)) for key in gone]
                 await self._connection.execute(kept.delete, (_json(keys),))
 
-    def _table(self, name: str) -> _Kept:
+    def _table(self, name: str) -> _TableRows:
         try:
             return self._kept[name]
         except KeyError:

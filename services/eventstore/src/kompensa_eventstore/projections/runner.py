@@ -36,6 +36,19 @@ LONGEST_RETRY_SECONDS = 30.0
 LONGEST_ERROR = 500
 
 
+_STATUS = """
+    SELECT p.transaction_id, p.number, p.events, p.error, p.failing_since, w.behind,
+           coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8 AS lag
+      FROM {projections} p, LATERAL (
+           SELECT count(*) AS behind, min(occurred_at) AS oldest FROM (
+               SELECT occurred_at FROM {events}
+                WHERE (transaction_id, position) > (p.transaction_id::text::xid8, p.number)
+                  AND (%(types)s::text[] IS NULL OR aggregate_type = ANY (%(types)s))
+                ORDER BY transaction_id, position LIMIT 10000) waiting) w
+     WHERE p.name = %(name)s
+"""
+
+
 class MovedError(Exception):
     """The stored position is not that of this runner. The tables were rebuilt, or another runner writes."""
 
@@ -184,17 +197,7 @@ async def status(
     connection: AsyncConnection[Any], projection: Projection, *, schema: str, events: str = "events"
 ) -> Status:
     """The state of the projection, from its row in `projections` and from the events that it has not applied."""
-    query = sql.SQL(
-        """SELECT p.transaction_id, p.number, p.events, p.error, p.failing_since, w.behind,
-                  coalesce(extract(epoch FROM clock_timestamp() - w.oldest), 0)::float8 AS lag
-             FROM {projections} p, LATERAL (
-                  SELECT count(*) AS behind, min(occurred_at) AS oldest FROM (
-                      SELECT occurred_at FROM {events}
-                       WHERE (transaction_id, position) > (p.transaction_id::text::xid8, p.number)
-                         AND (%(types)s::text[] IS NULL OR aggregate_type = ANY (%(types)s))
-                       ORDER BY transaction_id, position LIMIT 10000) waiting) w
-            WHERE p.name = %(name)s"""
-    ).format(projections=_bookkeeping(schema), events=sql.Identifier(schema, events))
+    query = sql.SQL(_STATUS).format(projections=_bookkeeping(schema), events=sql.Identifier(schema, events))
     types = list(projection.aggregates) if projection.aggregates is not None else None
     await position(connection, schema, projection.name)
     async with connection.cursor(row_factory=dict_row) as cursor:
