@@ -116,7 +116,7 @@ def _driven(definition: Definition, events: list[Event]) -> Saga:
 
 
 def _whole(definition: Definition, events: list[Event]) -> None:
-    """What the engine does for one saga, but for the calls and the writes."""
+    """The engine's work for one saga, without calls and writes."""
     saga = _new(definition)
     for number, event in enumerate(events):
         decided = advance(definition, saga, event, NOW)

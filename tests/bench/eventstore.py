@@ -1,4 +1,4 @@
-"""The event store alone, beside the library `eventsourcing`, on a real PostgreSQL with default durability.
+"""The event store compared with the library `eventsourcing`, on a real PostgreSQL with default durability.
 
     .venv/bin/python -m tests.bench.eventstore [--seconds 3] [--rounds 3] [--events 100000]
 

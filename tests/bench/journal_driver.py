@@ -1,4 +1,4 @@
-"""What the journal's commit costs by driver: asyncpg, psycopg 3, and psycopg 3 with two batches in its pipeline.
+"""The cost of the journal's commit by driver: asyncpg, psycopg 3, and psycopg 3 with two batches in its pipeline.
 
     .venv/bin/python -m tests.bench.journal_driver [--rounds 5] [--seconds 2]
 
@@ -156,7 +156,7 @@ async def compare(url: str, *, rounds: int, seconds: float) -> None:
         links = {driver: await link(driver, url, stack) for driver in DRIVERS}
         for number in range(rounds + 1):
             for size in SIZES:
-                # Who comes first in turn finds the server still busy with the size before.
+                # The first driver finds the server still busy with the previous size.
                 for driver in _turned(list(DRIVERS), number):
                     batches = made(definition, size, count=max(40, 1000 // size))
                     cost = await measured(

@@ -31,13 +31,13 @@ STUB = Path(__file__).parent / "stub"
 DEFINITION = Path(__file__).parents[2] / "manifests" / "shop" / "create-order.yaml"
 NAMESPACE = "bench"
 IDEMPOTENCY = {"lazy": "Keyed", "eager": "None"}
-"""What the participant declares, by how the engine then journals."""
+"""Declarations of the participant, by the kind of journalling that follows."""
 READY_SECONDS = 60.0
 STEPS = 4
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What the load generator saw; times in milliseconds."""
+    """The load generator's results; times in milliseconds."""
 
     sagas: int
     failures: int
@@ -48,7 +48,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
-    """What engine and PostgreSQL have counted since they started."""
+    """Counters of engine and PostgreSQL since they started."""
 
     commits: float
     writes: float

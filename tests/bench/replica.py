@@ -3,7 +3,7 @@
     python3 -m tests.bench.replica [--changes 1000] [--rate 50] [--bulk 200000]
 
 Commit to copy is from the moment the writer's commit has returned to the moment the copy's commit is visible, which
-a trigger of this benchmark's own tells by NOTIFY. Bulk is a worker that finds a full topic at its start.
+a trigger of the benchmark reports by NOTIFY. Bulk is a worker that finds a full topic at its start.
 """
 
 import argparse

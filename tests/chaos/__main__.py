@@ -16,7 +16,7 @@ from tests.chaos.victims import VICTIMS
 from tests.support.cluster import Cluster, shell_environment
 
 _SHOWN = 50
-_MEND = "mend them (`kompensa sagas get ID` says how a saga ended), or begin with a new cluster: make down, make chaos"
+_FIX = "fix them (`kompensa sagas get ID` shows how a saga ended), or start with a new cluster: make down, make chaos"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def main() -> int:
     names = [name.strip() for name in options.victims.split(",") if name.strip()]
     unknown = [name for name in names if name not in VICTIMS]
     if unknown:
-        sys.exit(f"no such victim: {', '.join(unknown)}; there are {', '.join(VICTIMS)}")
+        sys.exit(f"no such victim: {', '.join(unknown)}; expected some of {', '.join(VICTIMS)}")
     console = Console(stderr=options.output == "json")
     started = time.monotonic()
     cluster = Cluster(shell_environment(Path(__file__).resolve().parents[2]))
@@ -52,7 +52,7 @@ def main() -> int:
             say=lambda line: console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {line}"),
         )
     except BrokenBefore as broken:
-        sys.exit("\n".join(["these do not hold, and nothing was killed yet:", *broken.args[:_SHOWN], _MEND]))
+        sys.exit("\n".join(["these do not hold, and nothing was killed yet:", *broken.args[:_SHOWN], _FIX]))
     if options.output == "json":
         print(json.dumps(result.__dict__, indent=2))
     else:

@@ -1,7 +1,7 @@
 """The load: orders of every fate and changes of customers, each retried by key until it is acknowledged.
 
 A client that gives up on an error would hide the interesting cases. This one repeats the same request with the same
-key until it is told yes or no, so that at the end every order is either known to the engine or was refused.
+key until the engine accepts or rejects it, so that at the end every order is known to the engine or was rejected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FATES = ("succeeds", "succeeds", "succeeds", "succeeds", "declined", "unbillable
 
 @dataclass
 class Tally:
-    """What the load did. Counters only grow; the lock keeps them honest across threads."""
+    """The work of the load. Counters only grow; the lock keeps them right across threads."""
 
     accepted: dict[str, str] = field(default_factory=dict)
     changes: int = 0

@@ -1,6 +1,6 @@
 """One chaos run: load and kills side by side, then quiet, then the invariants from the services' own databases.
 
-They are checked once before, too: what does not hold then is no finding about the kills.
+They are checked once before, too: an invariant that is broken then says nothing about the kills.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BrokenBefore(Exception):
 
 @dataclass
 class Result:
-    """What happened and what did not hold."""
+    """Counts of the run, and the violated invariants."""
 
     kills: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -48,8 +48,10 @@ def run(
 ) -> Result:
     """Kill the victims in turn for `seconds`, with `pause` seconds between a recovery and the next kill.
 
-    Raises:
-        BrokenBefore: what is there did not hold from the start.
+    Raises
+    ------
+    BrokenBefore
+        If an invariant is broken from the start.
     """
     _, found = _settle(cluster, QUIET_BEFORE_SECONDS, say)
     if found:
@@ -61,7 +63,7 @@ def run(
     try:
         _kill_in_turn(cluster, victims, seconds, pause, result, say)
     finally:
-        say("no more load; waiting for what is under way")
+        say("no more load; waiting for running sagas")
         tally = load.stop()
     result.accepted, result.changes, result.retries = len(tally.accepted), tally.changes, tally.retries
     result.violations += [f"I7 never acknowledged: {what}" for what in tally.given_up]
@@ -92,8 +94,10 @@ def _kill_in_turn(
 def _settle(cluster: Cluster, seconds: float, say: Say) -> tuple[dict[str, str], list[str]]:
     """Wait until this shop's orders have ended and the invariants hold, or until `seconds` are over.
 
-    Returns:
-        The phase of every saga by id, and what does not hold.
+    Returns
+    -------
+    phases, violations
+        The phase of every saga by id, and the violated invariants.
     """
     deadline = time.monotonic() + seconds
     while True:

@@ -1,4 +1,4 @@
-"""What can be killed, by the name a person would use."""
+"""The kinds of pods that a run can kill, by their usual names."""
 
 from __future__ import annotations
 

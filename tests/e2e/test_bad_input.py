@@ -1,4 +1,4 @@
-"""Whatever is wrong is said where its author looks: in kubectl's answer, or on the object (see also test_isolation)."""
+"""Errors are shown where their author looks: in kubectl's output, or on the object (see also test_isolation)."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_an_input_that_is_too_large_ends_at_once_with_the_bound_in_its_message(
     status = cluster.saga_ends(name)
     assert (status["phase"], status["reason"]) == ("Terminated", reason), status
     assert advice in status["message"]
-    assert len(str(status)) < 4096, "the input is not told back"
+    assert len(str(status)) < 4096, "the status must not repeat the input"
     cluster.kubectl.run("delete", "saga", "-n", SHOP, name)
 
 

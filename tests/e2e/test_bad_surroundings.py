@@ -1,4 +1,4 @@
-"""An event that does not fit, and addresses where nobody answers: said on the object, and nothing else stops."""
+"""Events that do not fit and addresses that do not answer: the object shows them, and nothing else stops."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def outbox_status(cluster: Cluster) -> dict[str, Any]:
 
 
 def confirmed(cluster: Cluster, slot: str, position: str) -> bool:
-    """Whether Debezium has told the server that it needs nothing before this position of the WAL any more."""
+    """Whether Debezium has confirmed to the server that it needs no WAL before this position."""
     query = f"SELECT confirmed_flush_lsn >= '{position}'::pg_lsn AS past FROM pg_replication_slots"
     return [row["past"] for row in cluster.databases.rows("orders", f"{query} WHERE slot_name = '{slot}'")] == [True]
 
@@ -135,7 +135,7 @@ def test_the_objects_tell_lag_and_readiness(cluster: Cluster) -> None:
     cluster.eventually(
         lambda: confirmed(cluster, outbox["slot"], written), what="the slot to move past what was written"
     )
-    cluster.eventually(lambda: outbox_status(cluster)["lagBytes"] < SMALL_LAG, what="the object to tell a small lag")
+    cluster.eventually(lambda: outbox_status(cluster)["lagBytes"] < SMALL_LAG, what="the object to show a small lag")
     replica = cluster.kubectl.json("get", "replica", "-n", cluster.namespace, "invoices-customers")["status"]
     assert replica["parkedKeys"] == 0
 

@@ -28,7 +28,7 @@ def copied_scene(cluster: Cluster) -> Scene:
 
 
 def payments_is_back(cluster: Cluster) -> None:
-    """A killed pod leaves its Service by the kubelet's word, not by its own: also the way to it must be mended."""
+    """The kubelet, not the killed pod, removes it from its Service: a route to it must recover, too."""
     cluster.ready(cluster.namespace, PAYMENTS)
     cluster.eventually(
         lambda: cluster.shop.call("payments", "GET", "/healthz").status == 200, what="payments to answer"

@@ -17,7 +17,7 @@ from images.setup.cache import Cache, default_root
 from images.setup.engine import Engine
 from tests.support.cluster import SHOP, Cluster
 
-# Addresses that are reserved for documentation (RFC 5737, RFC 3849): nobody's, and outside of everything here.
+# Addresses that are reserved for documentation (RFC 5737, RFC 3849): no host has them.
 OUTSIDE = ("192.0.2.1", "198.51.100.7", "203.0.113.9")
 OUTSIDE_V6 = "2001:db8::1"
 PODS, SERVICES = ipaddress.ip_network("10.244.0.0/16"), ipaddress.ip_network("10.96.0.0/16")
@@ -30,7 +30,7 @@ class Node:
     engine: Engine
 
     def run(self, *command: str) -> str | None:
-        """What it printed; None when it failed, as `ip route get` does for what has no route."""
+        """Return the output, or None if the command failed, as `ip route get` does for an address without a route."""
         return self.engine.ask("exec", NODE, *command)
 
     def route(self, address: str, *options: str) -> str | None:

@@ -30,7 +30,7 @@ def unique(prefix: str) -> str:
 
 
 def kept_of(cluster: Cluster, saga_id: str) -> list[str]:
-    """What a saga left standing, read from the services' databases."""
+    """The lasting effects of a saga, read from the services' databases."""
     return [
         kind for kind, (service, query) in KEPT.items() if cluster.databases.rows(service, query.format(saga=saga_id))
     ]

@@ -103,7 +103,7 @@ def changed_deployments(release: str) -> dict[str, tuple[str, int]]:
 
 
 def level_and_replicas(cluster: Cluster, place: str) -> tuple[tuple[str, int], tuple[str, int]]:
-    """What is there, and what should be."""
+    """Log level and ready pods of a Deployment, as they are and as they should be."""
     namespace, name = place.split("/")
     deployment = cluster.kubectl.json("get", "deployment", "-n", namespace, name)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -132,7 +132,7 @@ DATABASE = {"databases": [{"database": "crm"}], "resources": {"requests": {"memo
 
 
 def test_a_database_of_its_own_is_installed_left_and_found_again(cluster: Cluster, helm: Helm) -> None:
-    """The chart postgres alone: an uninstall leaves volume and login unless it was told not to keep them."""
+    """The chart postgres alone: an uninstall leaves volume and login unless a value says not to keep them."""
     values = {**DATABASE, "image": helm.values("shop", SHOP)["postgres"]["image"]}
     try:
         helm.upgrade("crm", CRM, values, chart="postgres")
@@ -141,7 +141,7 @@ def test_a_database_of_its_own_is_installed_left_and_found_again(cluster: Cluste
         query(cluster, login, "CREATE TABLE notes AS SELECT 'kept' AS text")
         helm.uninstall("crm", CRM)
         kept = {"persistentvolumeclaim/crm-postgres-data", *SECRETS}
-        cluster.eventually(lambda: left(cluster) == kept, what="all but volume and logins to be gone")
+        cluster.eventually(lambda: left(cluster) == kept, what="all except volume and logins to be gone")
         helm.upgrade("crm", CRM, laid_over(values, {"storage": {"keep": False}}), chart="postgres")
         assert cluster.kubectl.secret("crm-postgres-crm", CRM) == login
         assert query(cluster, login, "SELECT text FROM notes") == "kept"
@@ -155,7 +155,7 @@ SECRETS = {"secret/crm-postgres-crm", "secret/crm-postgres-superuser"}
 
 
 def left(cluster: Cluster) -> set[str]:
-    """What of the release is still there; Helm's own record and Kubernetes' own ConfigMap aside."""
+    """Objects of the release that still exist, without Helm's own record and Kubernetes' own ConfigMap."""
     kinds = "pods,statefulsets,services,jobs,persistentvolumeclaims,secrets"
     selector = ("-l", "app.kubernetes.io/instance=crm")
     return set(cluster.kubectl.run("get", kinds, "-n", CRM, *selector, "-o", "name").split())

@@ -1,7 +1,7 @@
 """The other isolation: one PostgreSQL with a schema and a role a service (S8-S10).
 
-A second shop, in a namespace of its own beside the first, and the tests that the first one passes: only the `cluster`
-that they are given is another. It starts from nothing and is removed without a trace.
+This is a second shop, in a namespace of its own next to the first. It has to pass the tests of the first one, which get
+another `cluster`. It starts from nothing and is removed completely.
 """
 
 from __future__ import annotations
@@ -71,8 +71,11 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def schema_values(first: Mapping[str, Any]) -> dict[str, Any]:
-    """The first shop's images and switches; topics of its own, no ports on the node, and room for both on two cores:
-    what the scheduler sets aside for this one, it cannot give to a pod that is replaced meanwhile."""
+    """The first shop's images and switches, with topics of its own and no ports on the node.
+
+    Requests are small, so that both shops fit on two cores: the scheduler cannot give the CPU that it reserves for this
+    shop to a pod that is replaced meanwhile.
+    """
     small = {"requests": {"cpu": "5m"}}
     changes = {
         "isolation": "schema",

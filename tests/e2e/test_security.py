@@ -1,4 +1,4 @@
-"""What pods, roles and objects of the running cluster may do and tell (charts are tested by what they render)."""
+"""Limits of the pods, roles and objects of the running cluster. The tests of the charts check the rendered ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.services import SERVICES
 
 CONNECT = "http://127.0.0.1:18086"
 SHORTEST_SECRET = 12
-# What people and programs read without the right to read Secrets.
+# Kinds that people and programs can read without the right to read Secrets.
 OPEN_KINDS = (
     "pods,deployments,statefulsets,jobs,replicasets,configmaps,services,events,persistentvolumeclaims,"
     "participants,sagadefinitions,sagas,outboxes,replicas"
@@ -105,7 +105,7 @@ def generated_secrets(cluster: Cluster) -> dict[str, str]:
 
 
 def leaks(secrets: dict[str, str], text: str) -> list[str]:
-    """Where the secrets that occur in the text, plain or as base64, are kept: never the secrets themselves."""
+    """The places of those secrets that the text contains, plain or as base64; never the secrets themselves."""
     return [
         where
         for where, secret in secrets.items()
@@ -114,7 +114,7 @@ def leaks(secrets: dict[str, str], text: str) -> list[str]:
 
 
 def test_no_credential_is_anywhere_but_in_a_secret(cluster: Cluster) -> None:
-    """Looked for in objects with their status, in logs and in what Connect tells, after an order that was refused."""
+    """Search objects with their status, logs and the replies of Connect, after an order that was refused."""
     secrets = generated_secrets(cluster)
     assert len(secrets) > 2 * len(SERVICES)
     name = unique("open")

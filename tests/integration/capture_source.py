@@ -172,7 +172,7 @@ class Reader:
         return {key for _, key in self.places()}
 
     def places(self) -> set[tuple[str, str]]:
-        """Topic and key of what has come; a topic that comes to be lets the consumer read some of it again."""
+        """Topic and key of the received records. When a topic appears, the consumer may read some of them again."""
         return {(record.topic() or "", (record.key() or b"").decode()) for record in self.read()}
 
 

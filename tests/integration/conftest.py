@@ -1,18 +1,15 @@
 """Real servers for the integration tests, one of each a session, started on free loopback ports.
 
-    postgres   PostgresServer: create_database(name) -> Login, kill(), start(), stop(), admin_url
-    kafka      KafkaBroker: bootstrap, kill(), start(), stop()
-    connect    ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start()
-    apiserver, namespace, scene: see conftest_apiserver
-    engines, journal, journals, ledger: see conftest_engine
-    pool        pool(mode) -> PgBouncer in front of `database`
-    points      Participant of the kit's README, see conftest_participants
-    stack      Stack: everything that `kompensa dev` starts, with the fault switch on and any free ports
-    database   Login to a fresh database of its own role (.url, .host, .port, .database, .username, .password)
-    target      the same, with the tables that the Replica of copies.py writes
-    things      the same, with no more than their schema
+- `postgres`: a PostgresServer, with create_database(name) -> Login, kill(), start(), stop(), admin_url.
+- `kafka`: a KafkaBroker, with bootstrap, kill(), start(), stop().
+- `connect`: a ConnectWorker with Debezium: url, credentials (folder of logins), write_login(...), kill(), start().
+- `stack`: a Stack with everything that `kompensa dev` starts, with the fault switch on and any free ports.
+- `database`: a Login to a fresh database of its own role.
+- `target`: a Login to a fresh database with the tables that the Replica of copies.py writes.
+- `things`: a Login to a fresh database with their schema alone.
 
-Everything lives in one temporary folder and ends with the session, also when pytest is killed.
+Further fixtures are in the modules conftest_*.py. Everything lives in one temporary folder and ends with the session,
+even if pytest is killed.
 """
 
 import secrets
@@ -40,6 +37,7 @@ from tests.integration.conftest_engine import engines, journal, journals, ledger
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
 from tests.integration.conftest_poolers import pool  # noqa: F401 - fixture
 from tests.integration.copies import execute, prepare_target
+from tests.integration.worker_desk import start_worker, topics  # noqa: F401 - fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,9 +1,9 @@
 """Fixtures around the engine and its journal.
 
-journal     Journal: the contract's tests get it twice, in memory and in a fresh database
-ledger      LedgerParticipant: a process with the kit's promise; effects(saga) is the judge
-engines     Engines: start(name) -> EngineProcess on a fresh journal; kill, pause, resume
-journals    makes further journals on the same database, as further engines have them
+- `journal`: an open Journal. The contract's tests get it twice, in memory and in a fresh database.
+- `journals`: a function that makes further journals on the same database, as further engines have them.
+- `ledger`: a LedgerParticipant, a process that keeps the kit's promise; effects(saga) judges a saga.
+- `engines`: Engines on a fresh journal: start(name) -> EngineProcess; kill, pause, resume.
 """
 
 import time
@@ -58,7 +58,7 @@ async def journals(request: pytest.FixtureRequest) -> AsyncIterator[Journals]:
 
 @pytest.fixture
 async def journal(journals: Journals) -> Journal:
-    """One that is open."""
+    """An open journal."""
     made = journals()
     await made.open()
     return made

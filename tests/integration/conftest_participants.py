@@ -1,7 +1,7 @@
 """Participants under test: the service of the kit's README, and each of the shop's, on a database of its own.
 
-They run in the test's own event loop, so that a test can hold one call at a chosen point while it makes another; what
-only a process shows (signals, exit codes) is tested on processes.
+They run in the test's own event loop, so that a test can hold one call at a chosen point while it makes another. Only
+a process shows signals and exit codes: test_kit_process is about those.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Participant:
         return SagaCall(client=self.client, step=step)
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """What is committed."""
+        """The committed rows that a query returns."""
         with psycopg.connect(self.login.url, row_factory=dict_row) as connection:
             return connection.execute(query.encode(), values).fetchall()
 
@@ -98,7 +98,7 @@ async def serve(service: Service, login: Login) -> AsyncIterator[Participant]:
 
 @pytest.fixture(scope="session")
 def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The participant of the kit's README, written out file by file as the README tells a reader to."""
+    """The participant of the kit's README, written file by file as the README asks its reader to."""
     text = (checkout() / "services/kit/README.md").read_text(encoding="utf-8")
     folder = tmp_path_factory.mktemp("example")
     files = re.findall(r"^`(points/\S+\.py)`:\n\n```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

@@ -1,4 +1,4 @@
-"""A copy of customers as the replica tests see it: a target table, topics, a worker process, and what must come out."""
+"""A copy of customers as the replica tests see it: a target table, topics, a worker process, and the expected rows."""
 
 import itertools
 import json
@@ -110,7 +110,7 @@ def replica_object(prefix: str, **spec: Any) -> dict[str, Any]:
 
 
 def expected_rows(changes: Iterable[Change], *, soft: bool = True) -> dict[str, tuple[Any, ...]]:
-    """What the copy must be, said anew and simply: the newest state, unless a newer deletion."""
+    """The rows that the copy must have, by a second, simple rule: the newest state, unless a deletion is newer."""
     rows: dict[str, tuple[Any, ...]] = {}
     by_key: dict[str, list[Change]] = {}
     for change in changes:

@@ -1,7 +1,7 @@
 """One saga, an engine that dies at the n-th boundary, and its successor on the same real database.
 
-`crashes` enumerates n until nothing is left to die at, and judges each life by the participant's ledger and by the
-journal's log: I3, I4, I5, I6 and I7 of what must hold.
+`crashes` enumerates n until no boundary is left, and judges each life by the participant's ledger and by the journal's
+log, against the invariants I3, I4, I5, I6 and I7.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ END_OF_ALL_BOUNDARIES = 200
 
 @dataclass
 class Crashes:
-    """What the enumeration found."""
+    """The result of the enumeration."""
 
     boundaries: list[str] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class CrashWorld:
         return asyncio.create_task(self._start(life.engine, saga_id))
 
     async def _end(self, life: _Life, saga_id: str, acknowledged: bool, found: Crashes) -> None:
-        """See to it that the saga ends, whoever began it, and judge."""
+        """Make the saga end, even if the dead engine started it, and judge it."""
         if self.down:
             self.ledger.switch(self.down, down=False)
         problems = []
@@ -167,7 +167,7 @@ async def _died_before_the_end(life: _Life, saga_id: str) -> bool:
 
 
 async def _ended(engine: Engine, saga_id: str) -> str:
-    """The phase at rest, as this engine's memory or the journal tells it."""
+    """The phase at rest, from this engine's memory or the journal."""
     async with asyncio.timeout(60):
         while True:
             try:

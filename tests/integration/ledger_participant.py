@@ -20,13 +20,13 @@ FOLDER = Path(__file__).with_name("participants")
 
 @dataclass(frozen=True)
 class Effects:
-    """What took effect for one saga, in its order."""
+    """The effects of one saga, in their order."""
 
     done: tuple[str, ...]
     undone: tuple[str, ...]
 
     def violations(self, phase: str, steps: tuple[str, ...], *, in_order: bool = True) -> list[str]:
-        """What must not be, given how the saga ended (I3, I5, I6)."""
+        """Violations of I3, I5 and I6, given the phase in which the saga ended."""
         found = []
         if len(set(self.done)) < len(self.done) or len(set(self.undone)) < len(self.undone):
             found.append(f"I5: an effect twice: {self}")

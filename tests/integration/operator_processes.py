@@ -83,7 +83,7 @@ class OperatorProcesses:
         return self.run.start(Program(name=name, argv=argv, environment=environment, tier=3))
 
     def ensure(self) -> None:
-        """Both are running, also after a test that ended one of them."""
+        """Make both run, even after a test that ended one of them."""
         if self.engine is None or not self.engine.is_alive:
             self.start_engine()
         if self.operator is None or not self.operator.is_alive:

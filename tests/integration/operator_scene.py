@@ -1,4 +1,4 @@
-"""What the operator's tests act with: objects in a namespace of their own, and a participant that does as told."""
+"""The world of the operator's tests: objects in a namespace of their own, and a participant that a test controls."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -120,20 +120,20 @@ class Scene:
         await until(unknown, f"the engine to forget {definition}")
 
     async def known(self, what: Literal["participants", "definitions"]) -> list[str]:
-        """The names that the engine knows in this namespace, whoever declared them."""
+        """The names that the engine knows in this namespace, declared by an object or through the API."""
         url = f"{self.processes.engine_url}/v1/namespaces/{self.namespace}/{what}"
         headers = {"Authorization": f"Bearer {API_TOKEN}"}
         async with ClientSession(headers=headers, raise_for_status=True) as session, session.get(url) as response:
             return sorted(item["name"] for item in (await response.json())["items"])
 
     async def declare_by_hand(self, name: str) -> None:
-        """A participant and a definition that no object stands for, as `kompensa apply` puts them."""
+        """Declare a participant and a definition without objects, as `kompensa apply` does."""
         async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
             await engine.put_participant(self.namespace, name, {"url": self.participant.url}, None)
             await engine.put_definition(self.namespace, name, definition_spec())
 
     async def settled(self) -> float:
-        """How many deleted Sagas the operator has told the engine of since it started."""
+        """How many deleted Sagas the operator has reported to the engine since it started."""
         return await metric(self.processes.probe_url, "kompensa_operator_settled_sagas_total")
 
     async def statuses_written(self) -> float:
@@ -147,7 +147,7 @@ class Scene:
         await until(more, what)
 
     async def until_ended_in_journal(self, saga_name: str) -> None:
-        """Asks the engine, which knows it also while the API server does not."""
+        """Ask the engine, which knows the phase even while the API server is down."""
         async with EngineClient.connect(self.processes.engine_url, API_TOKEN) as engine:
 
             async def ended() -> bool:

@@ -1,4 +1,4 @@
-"""What sagas left behind, read from the databases of a local stack's services by their own logins."""
+"""The effects of sagas, read from the databases of a local stack's services by their own logins."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A participant that does as a test tells it: what it replies, when, and a list of what it was asked."""
+"""A participant that a test controls: its replies, their delays, and a list of the calls that it received."""
 
 import asyncio
 from collections import defaultdict
@@ -12,7 +12,7 @@ from aiohttp import web
 
 @dataclass
 class StubParticipant:
-    """Replies 200 `{}` to every POST unless told otherwise; `calls` are the paths in order of arrival."""
+    """Replies 200 `{}` to every POST unless a test sets another reply; `calls` are the paths in order of arrival."""
 
     port: int
     calls: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The kinds on a real API server: what it takes, and what it says to whoever writes something wrong."""
+"""The kinds on a real API server: the objects that it accepts, and its errors about the others."""
 
 import copy
 from pathlib import Path
@@ -70,7 +70,7 @@ def changed(manifest: Object, path: str, value: Any) -> Object:
 
 
 def said(apiserver: ApiServer, namespace: str, manifest: Object) -> str:
-    """What kubectl prints on applying it, refusals included."""
+    """Apply a document; return the text that kubectl prints, errors included."""
     return apiserver.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(manifest), check=False)
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_definition_is_refused_with_advice(
 ) -> None:
     answer = said(apiserver, namespace, changed(DEFINITION, path, value))
     assert advice in answer
-    assert "evaluating rule" not in answer, "a rule that cannot be evaluated says nothing to anybody"
+    assert "evaluating rule" not in answer, "a rule that cannot be evaluated helps no user"
 
 
 @pytest.mark.parametrize(
@@ -255,5 +255,5 @@ def test_sagas_can_be_selected_by_definition_and_phase(apiserver: ApiServer, nam
 def test_explain_describes_every_field(apiserver: ApiServer, kind: str) -> None:
     for path in (kind, f"{kind}.spec", f"{kind}.status", f"{kind}.status.conditions"):
         explained = apiserver.kubectl("explain", path)
-        # What Kubernetes says of every object's metadata is its own business.
+        # Kubernetes itself describes the metadata of every object.
         assert "<no description>" not in explained, path

@@ -1,4 +1,4 @@
-"""Local servers: quick, isolated, and gone with whoever started them."""
+"""Local servers: quick, isolated, and ended with the process that started them."""
 
 import os
 import signal

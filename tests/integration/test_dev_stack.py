@@ -52,7 +52,7 @@ class World:
         return await wait_for(end, what=f"the end of saga {saga}", timeout=SECONDS)
 
     async def define(self, name: str, step: str, fault: str, *, attempts: int) -> None:
-        """`create-order` with a fault at one step's action, and no probe that could tell what became of it."""
+        """`create-order` with a fault at one step's action, and no probe that could find out its outcome."""
         (document,) = [d for d in of_kind(self.stack.documents, "SagaDefinition") if d.name == "create-order"]
         spec = copy.deepcopy(document.spec)
         (faulty,) = [each for each in spec["steps"] if each["name"] == step]
@@ -143,7 +143,7 @@ async def test_sagas_end_whole_or_undone_when_the_engine_is_killed_under_load(wo
 
 
 async def test_the_shop_also_works_with_a_schema_a_service() -> None:
-    """The other isolation: one database, and still nobody reads a neighbour's tables."""
+    """The other isolation: one database, and still no service reads another's tables."""
     run = Run.open()
     stack = Stack.start(run, StackOptions(port_base=None, isolation="schema"), say=lambda _: None)
     try:

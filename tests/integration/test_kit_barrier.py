@@ -1,4 +1,4 @@
-"""What a participant's barrier promises about one call after another. The races are in test_kit_races."""
+"""The promises of a participant's barrier about calls one after the other. Races are in test_kit_races."""
 
 from __future__ import annotations
 

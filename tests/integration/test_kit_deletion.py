@@ -1,4 +1,4 @@
-"""What the kit's README lets a person delete, by the statements that stand there."""
+"""The rows that the kit's README lets a user delete, by the statements that it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kit does around a service's endpoints: errors as problems, bounds, the fault switch, readiness."""
+"""The kit around a service's endpoints: errors as problems, bounds, the fault switch, readiness."""
 
 from __future__ import annotations
 

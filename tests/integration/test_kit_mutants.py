@@ -1,7 +1,7 @@
 """The barrier's guards, each taken out in turn: the scenario that needs it must then end wrong.
 
-A guard whose absence nobody notices is either not tested or not needed. Each test runs its scenario twice, with the
-guard and without, so that it also fails when the scenario itself no longer reaches the guard.
+If no test notices that a guard is missing, the guard is either not tested or not needed. Each test runs its scenario
+twice, with the guard and without, so that it also fails if the scenario itself no longer reaches the guard.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def key_used_twice(points: Participant) -> int:
 
 
 async def claims_without_looking(connection: Connection, operation: barrier.Operation) -> bool:
-    """Mutant: nobody asks whether the key has been seen."""
+    """Mutant: the claim does not check whether the key has been seen."""
     await connection.execute(
         "INSERT INTO operations (saga_id, step, direction, state, fingerprint) VALUES (%s, %s, %s, 'Running', '')"
         " ON CONFLICT DO NOTHING",
@@ -93,7 +93,7 @@ async def leaves_no_tombstone(connection: Connection, operation: barrier.Operati
 
 
 async def without_savepoint(connection: Connection, work: barrier.Work) -> barrier.Reply:
-    """Mutant: a refusal is kept together with what was written before it."""
+    """Mutant: a refusal is kept together with the rows that were written before it."""
     return await work(connection)
 
 

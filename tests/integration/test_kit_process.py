@@ -1,4 +1,4 @@
-"""The kit's two commands as processes: migrate, and serve until told to stop. Run on the README's example."""
+"""The kit's two commands as processes: migrate, and serve until a signal. Run on the README's example."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANA = str(uuid.UUID(int=1))
 
 @pytest.fixture
 def start(run: Run, example_folder: Path, database: Login) -> Start:
-    """`python3 -m points <verb>` beside its source, as a reader of the README runs it."""
+    """Run `python3 -m points <verb>` next to its source, as a reader of the README does."""
 
     def started(verb: str, *options: str, name: str = "", **environment: str) -> Process:
         given = {"DATABASE_URL": database.url, "PYTHONPATH": str(example_folder), **environment}

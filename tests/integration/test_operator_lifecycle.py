@@ -99,7 +99,7 @@ async def test_kubectl_wait_ends_when_the_saga_does(scene: Scene, apiserver: Api
     await scene.definition()
     await scene.saga("order-1")
     wait = ("wait", "--for=condition=Succeeded", "saga/order-1", "-n", scene.namespace, "--timeout=30s")
-    # Beside the participant, which answers in this loop.
+    # In a thread, as the participant answers in this loop.
     waited = await asyncio.to_thread(apiserver.kubectl, *wait)
     assert "condition met" in waited
 
@@ -112,7 +112,7 @@ async def test_an_orphaned_saga_runs_on_also_when_the_operator_was_away(scene: S
     away(scene)
     await scene.delete(SAGAS, "order-1")
     scene.processes.start_operator()
-    await scene.until_more(scene.settled, 0, "the operator to tell the engine of the deleted Saga")
+    await scene.until_more(scene.settled, 0, "the operator to report the deleted Saga to the engine")
     scene.participant.release("pay")
     await scene.until_called("ship")
     await scene.until_noted(saga, "SagaSucceeded")

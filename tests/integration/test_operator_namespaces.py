@@ -233,7 +233,7 @@ async def test_a_kind_that_may_not_be_watched_is_reported_and_the_operator_stays
 
 
 async def test_an_outbox_finalizer_goes_after_the_role_binding(shops: Shops) -> None:
-    """Also if the operator starts only then: its right on Outboxes outlives the namespace's own Roles."""
+    """Even an operator that starts only then does so: its right on Outboxes outlives the namespace's own Roles."""
     async with empty_connect(Ports().take("connect")) as connect:
         shops.processes.extra["KOMPENSA_CONNECT_URL"] = connect
         await delete_outbox_without_rights(shops)

@@ -31,7 +31,7 @@ async def test_a_saga_created_while_the_operator_is_away_runs_when_it_is_back(sc
 
 
 async def test_a_saga_never_writes_on_another_object_of_its_name(scene: Scene) -> None:
-    """While the operator is away nobody tells the engine that the first object is gone: the uid alone protects."""
+    """While the operator is down, the engine does not learn that the first object is gone: only the uid protects."""
     await scene.definition()
     scene.participant.hold("pay")
     await scene.saga("order-1")

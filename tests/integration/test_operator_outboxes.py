@@ -83,7 +83,7 @@ class Captured:
             return [row[0] for row in await found.fetchall()]
 
     async def logins_kept(self) -> list[str]:
-        """What Connect's Secret holds for this scene."""
+        """The login of this scene in Connect's Secret."""
         secret = await self.scene.kube.get(SECRETS, SYSTEM, CAPTURE_SECRET)
         return sorted(key for key in secret.get("data") or {} if key.startswith(f"{self.scene.namespace}."))
 
@@ -124,7 +124,7 @@ async def captured(
 def capturing_operator(
     operator_processes: OperatorProcesses, kafka: KafkaBroker, connect: ConnectWorker, apiserver: ApiServer
 ) -> None:
-    """An operator that was told of Kafka and Connect, the empty Secret that comes with Connect, and its pod."""
+    """An operator with the addresses of Kafka and Connect, the empty Secret that comes with Connect, and its pod."""
     operator_processes.extra = {
         "KOMPENSA_KAFKA": kafka.bootstrap,
         "KOMPENSA_CONNECT_URL": connect.url,
@@ -148,7 +148,7 @@ def capturing_operator(
 
 
 async def mount(kube: Kube, connect: ConnectWorker) -> None:
-    """What the kubelet does with a Secret volume, each time the pod was touched."""
+    """Refresh the Secret volume after each change of the pod, as the kubelet does."""
     seen = ""
     while True:
         pod = await kube.get(PODS, SYSTEM, "connect-0")

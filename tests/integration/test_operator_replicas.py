@@ -99,7 +99,7 @@ async def test_a_parked_key_is_shown_to_people(scene: Scene, workers: StubWorker
 async def test_nothing_is_lost_between_what_is_written_and_what_the_kind_declares(
     scene: Scene, workers: StubWorkers, apiserver: ApiServer
 ) -> None:
-    """A field that the schema does not know is dropped by the API server, and would be written again for ever."""
+    """The API server drops a field that the schema does not know; the operator would write it again forever."""
     workers.answers[f"{scene.namespace}/replica-customers"] = following(
         lastError="none", lastAppliedTime="2026-03-01T12:00:00.000Z"
     )

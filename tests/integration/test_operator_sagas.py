@@ -64,7 +64,7 @@ async def test_an_orphaned_saga_runs_on(scene: Scene) -> None:
     await scene.until_called("pay")
     settled = await scene.settled()
     await scene.delete(SAGAS, "order-1")
-    await scene.until_more(scene.settled, settled, "the operator to tell the engine of the deleted Saga")
+    await scene.until_more(scene.settled, settled, "the operator to report the deleted Saga to the engine")
     scene.participant.release("pay")
     await scene.until_called("ship")
     assert scene.participant.calls == ["reserve", "pay", "ship"]
@@ -207,5 +207,5 @@ async def test_a_definition_is_checked_again_when_its_participant_appears(scene:
 
 
 def writes(apiserver: ApiServer, scene: Scene, name: str) -> list[dict[str, object]]:
-    """What was written about one Saga object of this test."""
+    """The log lines about one Saga object of this test."""
     return [w for w in apiserver.writes("sagas", name) if w["objectRef"]["namespace"] == scene.namespace]

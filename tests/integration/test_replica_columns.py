@@ -1,4 +1,4 @@
-"""The writer on tables of any columns: no value is cut on its way, and what cannot do is told at the start."""
+"""The writer on tables of any columns: no value is cut, and unsuitable columns are reported at the start."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta

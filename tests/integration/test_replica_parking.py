@@ -1,4 +1,4 @@
-"""What the writer puts aside, on a real table: what is parked, when it is superseded, and what a retry does."""
+"""Parked events on a real table: which are parked, when they are superseded, and the effect of a retry."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Whatever one event's values bring about, that event alone is parked; what is the table's fault parks nothing."""
+"""An event whose values cause an error is parked alone; if the table is at fault, nothing is parked."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""A database that cannot write a batch in time: it is written in parts, and what is too slow is told."""
+"""A database that cannot write a batch in time: the batch is written in parts, and the time-out is reported."""
 
 import pytest
 

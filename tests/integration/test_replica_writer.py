@@ -1,4 +1,4 @@
-"""The writer alone, on a real table: every order of arrival, every cut into batches, and who may write at all."""
+"""The writer alone, on a real table: every order of arrival, every cut into batches, and fencing."""
 
 import itertools
 from collections.abc import Iterable, Sequence

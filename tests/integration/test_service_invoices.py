@@ -28,7 +28,7 @@ async def invoices(database: Login) -> AsyncIterator[Participant]:
 
 
 def copy(invoices: Participant, *, customer: str = ANA, document: str = "12345678901", deleted: bool = False) -> None:
-    """What the replica worker writes, with the service's own login."""
+    """Write a customer as the replica worker does, with the service's own login."""
     with psycopg.connect(invoices.login.url) as connection:
         connection.execute(
             "INSERT INTO invoices.customers (orders_customer_id, email, document, full_name, billing_address,"

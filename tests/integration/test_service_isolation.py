@@ -1,4 +1,4 @@
-"""What no service can do to another, asked of the catalog and tried with real logins (S1, S8-S13, S26)."""
+"""No service can touch another's data: read from the catalog, and tried with real logins (S1, S8-S13, S26)."""
 
 from __future__ import annotations
 

@@ -17,16 +17,10 @@ from kompensa_cdc.watch import (
     record_pretty,
     topic_names,
 )
-from kompensa_dev.kafka import KafkaBroker
 
 from .copies import CREATED, DELETED, UPDATED, Change, Topics
 
 QUIET = 40  # half seconds
-
-
-@pytest.fixture
-def topics(kafka: KafkaBroker) -> Topics:
-    return Topics(kafka.bootstrap)
 
 
 def watched(topics: Topics, count: int, *, start: Start, key: str | None = None) -> list[WatchedRecord]:

@@ -6,6 +6,8 @@ import time
 from typing import Any
 from uuid import uuid4
 
+from kompensa.journal.errors import JournalUnavailableError
+from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Acceptance, Lease, SagaRow, Transition
 
@@ -57,3 +59,18 @@ async def joined(journal: Journal, engine: str = "one", *, ttl: float = 60.0) ->
 async def written(journal: Journal, lease: Lease, *writes: Acceptance | Transition) -> frozenset[str]:
     """Write one batch and return what was not written."""
     return await journal.sagas.writer(lease).write(writes, repeated=False)
+
+
+def group_commit(journal: Journal, lease: Lease) -> GroupCommit:
+    """Return a group commit under `lease` that reports its commits to nothing."""
+    return GroupCommit(journal.sagas.writer(lease), SilentObserver())
+
+
+class SilentObserver:
+    """A commit observer that does nothing."""
+
+    def committed(self, size: int, seconds: float) -> None:
+        pass
+
+    def unavailable(self, error: JournalUnavailableError, attempt: int) -> None:
+        pass
