@@ -87,3 +87,14 @@ def test_the_keys_that_are_there_are_named() -> None:
 
 def test_a_repr_does_not_show_the_password() -> None:
     assert "hush" not in repr(ORDERS)
+
+
+def test_a_secret_of_username_and_password_names_the_keys_to_add() -> None:
+    with pytest.raises(InvalidOutboxError, match="host, port, database or dbname") as rejected:
+        database_from_secret("zalando", {"username": "orders", "password": "hush"})
+    assert "hush" not in str(rejected.value)
+
+
+def test_a_misspelt_parameter_of_a_url_is_named() -> None:
+    with pytest.raises(InvalidOutboxError, match="sslmod, "):
+        database_from_secret("orders", {"url": "postgresql://u:hush@h/d?sslmod=require"})

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 
-from kompensa.cluster.replica_deployment import worker_objects
+from kompensa.cluster.replica_deployment import secret_keys, worker_objects
 from kompensa.cluster.resources import DEPLOYMENTS, Object
 from kompensa.cluster.worker_site import WorkerPod, WorkerSite
 
@@ -53,3 +54,38 @@ def test_what_the_worker_reads_is_free_of_what_changes_by_itself() -> None:
     noisy["status"] = {"lagRecords": 3}
     bodies = [body for _, body in worker_objects(noisy, SITE)]
     assert bodies == worker()
+
+
+def with_keys(**keys: str) -> Object:
+    described = replica()
+    reference = {"name": "invoices-db", **({"keys": keys} if keys else {})}
+    described["spec"]["target"]["databaseSecretRef"] = reference
+    return described
+
+
+@pytest.mark.parametrize(
+    ("keys", "variables"),
+    [
+        ({}, {"DATABASE_URL": "url"}),
+        ({"url": "uri"}, {"DATABASE_URL": "uri"}),
+        ({"url": "uri", "host": "host"}, {"DATABASE_URL": "uri"}),
+        (
+            {"host": "h", "port": "p", "database": "dbname", "username": "user", "password": "pw"},
+            {"PGHOST": "h", "PGPORT": "p", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "pw"},
+        ),
+        ({"username": "user", "password": "pw"}, {"PGUSER": "user", "PGPASSWORD": "pw"}),
+    ],
+)
+def test_a_worker_reads_the_keys_of_the_secret(keys: dict[str, str], variables: dict[str, str]) -> None:
+    assert secret_keys(with_keys(**keys)) == variables
+
+
+@pytest.mark.parametrize(("keys", "empty"), [({"url": "uri"}, False), ({"host": "h", "username": "user"}, True)])
+def test_parts_of_a_login_complete_an_empty_url(keys: dict[str, str], empty: bool) -> None:
+    bodies = [body for _, body in worker_objects(with_keys(**keys), SITE)]
+    (container,) = deployment_of(bodies)["spec"]["template"]["spec"]["containers"]
+    given = {variable["name"]: variable for variable in container["env"]}
+    assert ("value" in given["DATABASE_URL"]) is empty
+    assert all(
+        given[name]["valueFrom"]["secretKeyRef"]["name"] == "invoices-db" for name in secret_keys(with_keys(**keys))
+    )

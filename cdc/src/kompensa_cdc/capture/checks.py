@@ -4,10 +4,13 @@ PostgreSQL and Debezium raise no error about most of it: the connector runs, the
 the table never come. Each check raises with a reason of its own, and says which statement puts it right.
 """
 
+from functools import partial
+
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.errors import PostgresError, TableError
 from kompensa_cdc.capture.outbox import Database, Outbox
-from kompensa_cdc.capture.source import Connection, connected, one
+from kompensa_cdc.capture.pooler import require_replication
+from kompensa_cdc.capture.source import Connection, connected, one, open_connection
 from kompensa_cdc.capture.table import COLUMNS, Column, Table, read_table
 
 OLDEST_SERVER = 150000  # server_version_num of the first PostgreSQL whose publications have row filters
@@ -46,6 +49,7 @@ async def check_source(outbox: Outbox, *, owner: Database, capture: Database) ->
         table = await read_table(connection, outbox)
         check_table(table, outbox, owner=owner, capture=capture)
         await _require_logical_wal(connection, capture)
+        await require_replication(connection, capture, partial(open_connection, capture))
     if table is None:
         raise AssertionError("check_table lets no missing table pass")
     return table

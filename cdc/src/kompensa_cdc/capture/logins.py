@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from kompensa_cdc.capture.outbox import Database, InvalidOutboxError
+from kompensa_common.libpq import WITHOUT_EFFECT, UnusableUrlError, is_clear, parameters
 from kompensa_common.secrets import UnusableValueError, meant
 
 PARTS = ("host", "port", "database", "username", "password")
@@ -26,13 +27,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 SSL_MODES = ("disable", "allow", "prefer", "require")
 """Modes that need no file: the operator and Kafka Connect do not have a service's certificates."""
-WITHOUT_EFFECT = {
-    ("gssencmode", "disable"),
-    ("gssencmode", "prefer"),
-    ("channel_binding", "disable"),
-    ("channel_binding", "prefer"),
-    ("target_session_attrs", "any"),
-}
 
 
 def database_from_secret(
@@ -56,6 +50,11 @@ def database_from_secret(
         return _from_url(secret_name, found["url"])
     missing = [named.get(part, " or ".join(ALIASES[part])) for part in PARTS if not found[part]]
     if missing:
+        if found["username"] and found["password"] and not found["host"]:
+            raise InvalidOutboxError(
+                f"Secret {secret_name} has a username and a password, but lacks the keys {', '.join(missing)}: "
+                "make a Secret that has them too, or one with the key url; keys can only name keys that exist"
+            )
         raise InvalidOutboxError(
             f"Secret {secret_name} lacks the keys {', '.join(missing)}: add them, name others in keys, or give one key "
             f"url; its keys: {', '.join(sorted(values)) or 'none'}"
@@ -88,7 +87,11 @@ def _port(secret_name: str, text: str) -> int:
 
 def _from_url(secret_name: str, url: str) -> Database:
     try:
+        if is_clear(url):
+            parameters(url)
         parts: dict[str, Any] = conninfo_to_dict(url)
+    except UnusableUrlError as error:
+        raise InvalidOutboxError(f"Secret {secret_name}: its URL {error}") from None
     except psycopg.ProgrammingError:
         parts = {}
     parts = {name: value for name, value in parts.items() if value is not None}

@@ -7,6 +7,7 @@ than it has. Every connection has time-outs, and every function may be called ag
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,9 +16,12 @@ from psycopg.rows import dict_row
 
 from kompensa_cdc.capture.errors import PostgresError
 from kompensa_cdc.capture.outbox import Database, Outbox
+from kompensa_cdc.capture.pooler import require_own_process
+from kompensa_common.sessions import SETTLE
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 15
+SETTINGS = {"statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s", "lock_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s"}
 LONG_PREPARED_SECONDS = 600.0
 FAILOVER_SINCE = 170000  # server_version_num from which a slot can follow a failover
 
@@ -57,19 +61,7 @@ class Slot:
 async def connected(database: Database, purpose: str) -> AsyncIterator[Connection]:
     """Open a connection for one errand; every failure comes out as PostgresError that names server and purpose."""
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            host=database.host,
-            port=database.port,
-            dbname=database.database,
-            user=database.username,
-            password=database.password,
-            sslmode=database.sslmode,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            options=f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={STATEMENT_TIMEOUT_SECONDS}s",
-            application_name="kompensa capture",
-            autocommit=True,
-            row_factory=dict_row,
-        )
+        connection = await open_connection(database)
     except psycopg.Error as error:
         raise PostgresError(
             f"cannot connect to PostgreSQL as {database.address}: {first_line(error)}; "
@@ -77,9 +69,29 @@ async def connected(database: Database, purpose: str) -> AsyncIterator[Connectio
         ) from None
     async with connection:
         try:
+            await require_own_process(connection, database, partial(open_connection, database))
+            # By a statement: poolers reject settings in the message that opens a connection.
+            await connection.execute(SETTLE, (False, list(SETTINGS), list(SETTINGS.values())))
             yield connection
         except psycopg.Error as error:
             raise PostgresError(f"{purpose} on PostgreSQL {database.address} failed: {first_line(error)}") from None
+
+
+async def open_connection(database: Database, **more: Any) -> Connection:
+    """Open a connection with the server's own settings."""
+    return await psycopg.AsyncConnection.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.database,
+        user=database.username,
+        password=database.password,
+        sslmode=database.sslmode,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name="kompensa capture",
+        autocommit=True,
+        row_factory=dict_row,
+        **more,
+    )
 
 
 def first_line(error: Exception) -> str:

@@ -7,7 +7,7 @@
 - `event_types`: a JSON Schema for each type and version, and upcasts from old versions to new ones.
 - `projections`: read models that follow the feed.
 
-The package depends on psycopg and PostgreSQL, and on nothing else of this product.
+The package depends on psycopg and PostgreSQL, and of this product only on `kompensa_common`.
 """
 
 from kompensa_eventstore.decisions import Decide, decide
@@ -21,6 +21,7 @@ from kompensa_eventstore.errors import (
 from kompensa_eventstore.event_types import EventTypes, Upcast
 from kompensa_eventstore.events import BEGINNING, NewEvent, Position, Provenance, StoredEvent, Stream
 from kompensa_eventstore.feed import Feed, Page
+from kompensa_eventstore.poolers import PoolerError
 from kompensa_eventstore.store import EventStore
 from kompensa_eventstore.tables import after_restore, channel, events_table, serving_grants
 
@@ -34,6 +35,7 @@ __all__ = [
     "InvalidEventError",
     "NewEvent",
     "Page",
+    "PoolerError",
     "Position",
     "Provenance",
     "RestoredElsewhereError",

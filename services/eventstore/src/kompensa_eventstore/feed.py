@@ -14,7 +14,7 @@ it sends no query until the next notification.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from psycopg.rows import tuple_row
 from kompensa_eventstore.errors import RestoredElsewhereError
 from kompensa_eventstore.event_types import EventTypes
 from kompensa_eventstore.events import BEGINNING, Position, StoredEvent
+from kompensa_eventstore.poolers import Connect, require_own_process
 from kompensa_eventstore.rows import COLUMNS, stored
 from kompensa_eventstore.tables import WRITING, channel
 
@@ -34,9 +35,6 @@ LONGEST_PAUSE_SECONDS = 0.1
 SIGN_OF_LIFE_SECONDS = 30.0
 """After this time without a notification, a query checks that the connection still works."""
 RECONNECT_SECONDS = 1.0
-
-Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
-"""Opens a connection in autocommit, directly to the server. A pooler in transaction mode loses notifications."""
 
 # Asked before the events are read. In the opposite order, a writer could commit in between without being noticed.
 _WRITERS = """
@@ -126,10 +124,16 @@ class Feed:
         """Events as they are committed, in batches, without end. A lost connection is opened again.
 
         The caller stores the position of the last event that it has handled, and starts there next time.
+
+        Raises
+        ------
+        PoolerError
+            Behind a pooler in transaction or statement mode.
         """
         while True:
             try:
                 async with await connect() as connection:
+                    await require_own_process(connection, connect)
                     await self.listen(connection)
                     patience = Patience()
                     while True:

@@ -26,7 +26,8 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row, tuple_row
 
 from kompensa_eventstore.events import Position, StoredEvent
-from kompensa_eventstore.feed import BATCH, RECONNECT_SECONDS, Connect, Feed, Patience
+from kompensa_eventstore.feed import BATCH, RECONNECT_SECONDS, Feed, Patience
+from kompensa_eventstore.poolers import Connect, require_own_process
 from kompensa_eventstore.projections.projection import Projection
 from kompensa_eventstore.projections.rows import Rows
 
@@ -82,7 +83,7 @@ class ProjectionRunner:
     Parameters
     ----------
     connect
-        Opens connections in autocommit, directly to the server.
+        Opens connections in autocommit, directly to the server or through a pooler in session mode.
     batch
         The largest number of events in one transaction.
     """
@@ -99,10 +100,17 @@ class ProjectionRunner:
         self._failing = False
 
     async def run(self) -> None:
-        """Follow the feed without end; a lost connection is opened again."""
+        """Follow the feed without end; a lost connection is opened again.
+
+        Raises
+        ------
+        PoolerError
+            Behind a pooler in transaction or statement mode.
+        """
         while True:
             try:
                 async with await self._connect() as reader, await self._connect() as writer:
+                    await require_own_process(reader, self._connect)
                     await self._feed.listen(reader)
                     await hold(writer, self._schema, self.projection.name)
                     await self._follow(reader, writer)
