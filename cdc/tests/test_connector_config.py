@@ -12,26 +12,29 @@ GOLDEN = Path(__file__).parent / "golden" / "connector.json"
 OUTBOX = outbox_from_object(
     "shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
 )
-WANTED = "event_type ~ '^[a-z]+$'"
+ROW_FILTER = "event_type ~ '^[a-z]+$'"
 DATABASE = Database(host="orders-postgres", port=5432, database="orders", username="capture", password="hush")
 
 
+CREDENTIALS = Directory(path="/etc/kompensa/capture", key="shop.orders")
+
+
 def test_the_configuration_is_the_golden_one() -> None:
-    made = connector_config(OUTBOX, DATABASE, Directory(path="/etc/kompensa/capture", key="shop.orders"), wanted=WANTED)
+    made = connector_config(OUTBOX, DATABASE, CREDENTIALS, row_filter=ROW_FILTER)
 
     assert made == json.loads(GOLDEN.read_text())
 
 
 def test_with_a_directory_the_configuration_holds_no_password() -> None:
-    made = connector_config(OUTBOX, DATABASE, Directory(path="/etc/kompensa/capture", key="shop.orders"), wanted=WANTED)
+    made = connector_config(OUTBOX, DATABASE, CREDENTIALS, row_filter=ROW_FILTER)
 
     assert "hush" not in json.dumps(made)
     assert made["database.password"] == "${directory:/etc/kompensa/capture:shop.orders.password}"
 
 
 def test_inline_credentials_differ_in_nothing_else() -> None:
-    named = connector_config(OUTBOX, DATABASE, Directory(path="/d", key="k"), wanted=WANTED)
-    inline = connector_config(OUTBOX, DATABASE, Inline(), wanted=WANTED)
+    named = connector_config(OUTBOX, DATABASE, Directory(path="/d", key="k"), row_filter=ROW_FILTER)
+    inline = connector_config(OUTBOX, DATABASE, Inline(), row_filter=ROW_FILTER)
 
     assert {key for key in named if named[key] != inline[key]} == {"database.user", "database.password"}
     assert (inline["database.user"], inline["database.password"]) == ("capture", "hush")
@@ -49,7 +52,7 @@ def test_inline_credentials_differ_in_nothing_else() -> None:
 def test_the_database_can_be_read_from_the_configuration(
     credentials: Credentials, login: tuple[str, str] | None, known: Database | None
 ) -> None:
-    assert database_of_connector(connector_config(OUTBOX, DATABASE, credentials, wanted=WANTED), login) == known
+    assert database_of_connector(connector_config(OUTBOX, DATABASE, credentials, row_filter=ROW_FILTER), login) == known
 
 
 def test_a_configuration_without_a_database_has_none() -> None:

@@ -7,7 +7,7 @@ import pytest
 from kompensa_cdc.capture import OutboxStatus, outbox_from_object
 from kompensa_cdc.capture.delivery import TIMEOUT_SECONDS, Delivery, stall_text
 from kompensa_cdc.capture.heartbeat import Heartbeat, sent_at
-from kompensa_cdc.capture.proof import judged
+from kompensa_cdc.capture.proof import with_other_findings
 from kompensa_cdc.capture.source import Slot
 from kompensa_cdc.capture.unpublishable import Search
 
@@ -113,5 +113,5 @@ LARGE = Search(reason="RecordTooLarge", message="the event 7 has 2000000 bytes")
     ],
 )
 def test_the_status_shows_the_gravest_problem(known: OutboxStatus, slot: Slot, reason: str, ready: bool) -> None:
-    said = judged(OUTBOX, known, slot)
+    said = with_other_findings(OUTBOX, known, slot)
     assert (said.reason, said.ready) == (reason, ready)

@@ -27,7 +27,7 @@ TOO_SLOW = PostgresError(f"slot {OUTBOX.slot} could not start within 15 s becaus
 
 
 def test_the_status_has_the_state_of_capture() -> None:
-    assert RUNNING.refused(TOO_SLOW).as_status() == {
+    assert RUNNING.with_error(TOO_SLOW).as_status() == {
         "connector": "shop-orders",
         "slot": "kompensa_shop_orders",
         "publication": "kompensa_shop_orders",
@@ -42,7 +42,7 @@ def test_the_status_has_the_state_of_capture() -> None:
 
 
 def test_an_error_is_shown_and_the_known_state_stays() -> None:
-    refused = RUNNING.refused(BrokerError("Kafka does not answer"))
+    refused = RUNNING.with_error(BrokerError("Kafka does not answer"))
 
     assert (refused.ready, refused.reason, refused.message) == (False, "KafkaUnusable", "Kafka does not answer")
     assert (refused.connector_state, refused.lag_bytes, refused.last_error) == ("RUNNING", 7, "Kafka does not answer")
@@ -50,7 +50,7 @@ def test_an_error_is_shown_and_the_known_state_stays() -> None:
 
 def test_a_lost_slot_stays_the_last_error_after_later_errors() -> None:
     lost = RUNNING.lost(OUTBOX)
-    refused = lost.refused(TOO_SLOW)
+    refused = lost.with_error(TOO_SLOW)
 
     assert (lost.ready, lost.reason, lost.slot_lost) == (False, "SlotLost", True)
     assert (refused.reason, refused.message) == ("DatabaseUnusable", TOO_SLOW.message)
@@ -59,7 +59,7 @@ def test_a_lost_slot_stays_the_last_error_after_later_errors() -> None:
 
 
 def test_a_lost_slot_outlives_the_operator() -> None:
-    lost = RUNNING.lost(OUTBOX).refused(TOO_SLOW)
+    lost = RUNNING.lost(OUTBOX).with_error(TOO_SLOW)
     known = remembered(OUTBOX, lost.as_status())
 
     assert known == replace(REMEMBERED, slot_lost=True, last_error=lost.last_error)
@@ -81,7 +81,7 @@ def test_a_lost_slot_is_recognised_in_an_object_without_the_field() -> None:
 
 @pytest.mark.parametrize("with_field", [True, False], ids=["as written now", "of a version without the field"])
 def test_other_trouble_with_the_slot_is_not_a_lost_slot(with_field: bool) -> None:
-    said = RUNNING.refused(TOO_SLOW).as_status()
+    said = RUNNING.with_error(TOO_SLOW).as_status()
     if not with_field:
         del said["slotLost"]
 
@@ -90,14 +90,14 @@ def test_other_trouble_with_the_slot_is_not_a_lost_slot(with_field: bool) -> Non
 
 @pytest.mark.parametrize("missed", [True, False])
 def test_rows_that_were_kept_from_the_stream_outlive_their_cause_and_the_operator(missed: bool) -> None:
-    refused = RUNNING.refused(TableError("hidden", reason="RowsHidden", rows_missed=missed))
+    refused = RUNNING.with_error(TableError("hidden", reason="RowsHidden", rows_missed=missed))
 
     assert refused.published == (frozenset() if missed else RUNNING.published)
     assert remembered(OUTBOX, refused.as_status()).published == refused.published
 
 
 def test_before_the_first_capture_no_rows_need_publishing_again() -> None:
-    refused = OutboxStatus.fresh(OUTBOX).refused(TableError("hidden", reason="RowsHidden"))
+    refused = OutboxStatus.fresh(OUTBOX).with_error(TableError("hidden", reason="RowsHidden"))
 
     assert refused.published is None
     assert "publishedTables" not in refused.as_status()

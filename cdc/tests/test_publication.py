@@ -12,7 +12,7 @@ from kompensa_cdc.capture.table import Table
 from kompensa_cdc.capture.unpublishable import search_sql
 
 OUTBOX = outbox_from_object("shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["made"]})
-WANTED, PRINTED = "event_type ~ 'x'", "(event_type ~ 'x'::text)"
+ROW_FILTER, PRINTED = "event_type ~ 'x'", "(event_type ~ 'x'::text)"
 TABLE = Table(name="orders.outbox", oid=7, columns={})
 RIGHT = Publication(
     owner="orders",
@@ -21,7 +21,7 @@ RIGHT = Publication(
     via_root=True,
     columns=False,
     filter=PRINTED,
-    comment=comment_of(WANTED, PRINTED),
+    comment=comment_of(ROW_FILTER, PRINTED),
 )
 TYPES = {
     "id": "uuid",
@@ -35,8 +35,8 @@ TYPES = {
 
 
 def test_our_own_publication_is_right() -> None:
-    assert RIGHT.is_right(TABLE, WANTED)
-    assert RIGHT.loses(TABLE, WANTED) == ""
+    assert RIGHT.is_right(TABLE, ROW_FILTER)
+    assert RIGHT.loses(TABLE, ROW_FILTER) == ""
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_our_own_publication_is_right() -> None:
     ids=["of the table's former self", "of no table", "without INSERT", "of some columns", "filtered", "smaller limit"],
 )
 def test_a_publication_that_keeps_rows_out_is_found(changed: Publication, word: str) -> None:
-    assert word in changed.loses(TABLE, WANTED)
-    assert not changed.is_right(TABLE, WANTED)
+    assert word in changed.loses(TABLE, ROW_FILTER)
+    assert not changed.is_right(TABLE, ROW_FILTER)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_a_publication_that_keeps_rows_out_is_found(changed: Publication, word: 
     ids=["without a filter", "under the partitions' names", "of another table too"],
 )
 def test_a_publication_with_harmless_differences_is_corrected(changed: Publication) -> None:
-    assert changed.loses(TABLE, WANTED) == ""
-    assert not changed.is_right(TABLE, WANTED)
+    assert changed.loses(TABLE, ROW_FILTER) == ""
+    assert not changed.is_right(TABLE, ROW_FILTER)
 
 
 def test_the_filter_counts_the_payload_and_each_text_that_a_record_carries() -> None:
-    wanted = publishable(TYPES, MAX_EVENT_BYTES)
+    row_filter = publishable(TYPES, MAX_EVENT_BYTES)
     for counted in ("payload #>> '{}'", "aggregate_id", "event_version", "traceparent"):
-        assert f"coalesce(octet_length({counted}), 0)" in wanted
-    assert "octet_length(id)" not in wanted
+        assert f"coalesce(octet_length({counted}), 0)" in row_filter
+    assert "octet_length(id)" not in row_filter
     assert "octet_length(payload)" in publishable({**TYPES, "payload": "text"}, MAX_EVENT_BYTES)
 
 
@@ -81,11 +81,11 @@ def test_most_rows_are_passed_by_without_reading_their_payload() -> None:
 
 def test_a_republisher_has_no_slot_of_its_own_and_sends_to_the_same_topics() -> None:
     config = {"slot.name": OUTBOX.slot, "transforms.outbox.route.topic.replacement": "orders.x", "heartbeat.x": "1"}
-    made = republishing_config(config, OUTBOX, oids=frozenset({9, 7}), wanted=WANTED)
+    made = republishing_config(config, OUTBOX, oids=frozenset({9, 7}), row_filter=ROW_FILTER)
     assert made["snapshot.mode"] == "initial_only"
     assert made["topic.prefix"] == republisher(OUTBOX) == "shop-orders_republish"
     assert made["slot.name"] != OUTBOX.slot
     assert made["transforms.outbox.route.topic.replacement"] == "orders.x"
     assert "'{7,9}'::oid[]" in made["snapshot.select.statement.overrides.orders.outbox"]
-    assert WANTED in made["snapshot.select.statement.overrides.orders.outbox"]
+    assert ROW_FILTER in made["snapshot.select.statement.overrides.orders.outbox"]
     assert "heartbeat.x" not in made

@@ -23,7 +23,9 @@ _HEADERS = (
 )
 
 
-def connector_config(outbox: Outbox, database: Database, credentials: Credentials, *, wanted: str) -> dict[str, str]:
+def connector_config(
+    outbox: Outbox, database: Database, credentials: Credentials, *, row_filter: str
+) -> dict[str, str]:
     """Return the whole configuration, as PUT to `/connectors/<name>/config`.
 
     Parameters
@@ -32,7 +34,7 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         The capture role's login, as seen from Connect.
     credentials
         Whether that login is written out (Inline) or only named (Directory).
-    wanted
+    row_filter
         The condition under which a row can be published, as in the publication's row filter.
     """
     return {
@@ -41,7 +43,7 @@ def connector_config(outbox: Outbox, database: Database, credentials: Credential
         "topic.prefix": outbox.connector,
         **_database(database, credentials),
         **_replication(outbox),
-        **_first_reading(outbox, wanted),
+        **_first_reading(outbox, row_filter),
         **_heartbeat(),
         **_low_latency(),
         **_sizes(outbox),
@@ -111,14 +113,14 @@ def _replication(outbox: Outbox) -> dict[str, str]:
     }
 
 
-def _first_reading(outbox: Outbox, wanted: str) -> dict[str, str]:
+def _first_reading(outbox: Outbox, row_filter: str) -> dict[str, str]:
     return {
         # The first start (and the first after a lost slot) publishes the rows that are already in the table;
         # a consumer's version guard makes what comes twice harmless.
         "snapshot.mode": "initial",
         # Reading the table passes the publication by, and with it the row filter.
         "snapshot.select.statement.overrides": outbox.table,
-        f"snapshot.select.statement.overrides.{outbox.table}": f"SELECT * FROM {outbox.table} WHERE {wanted}",
+        f"snapshot.select.statement.overrides.{outbox.table}": f"SELECT * FROM {outbox.table} WHERE {row_filter}",
     }
 
 
@@ -139,7 +141,7 @@ def _sizes(outbox: Outbox) -> dict[str, str]:
         "producer.override.max.request.size": str(outbox.max_record_bytes),
         # Counted in records alone, the queue could hold 16 GiB.
         "max.queue.size.in.bytes": str(LARGEST_EVENT_BYTES),
-        # So many rows of a table are in memory at once; Debezium's own default is 10240.
+        # The number of rows in memory at once while a table is read; Debezium's own default is 10240.
         "snapshot.fetch.size": str(max(1, min(10240, 2 * LARGEST_EVENT_BYTES // outbox.max_event_bytes))),
     }
 

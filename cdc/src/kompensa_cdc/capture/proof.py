@@ -9,15 +9,15 @@ from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.delivery import stall_text
 from kompensa_cdc.capture.heartbeat import beat, topic_of
 from kompensa_cdc.capture.outbox import Database, Outbox
-from kompensa_cdc.capture.source import Slot, connected, read_slot
+from kompensa_cdc.capture.source import Slot, connected, read_slot, table_identifier
 from kompensa_cdc.capture.status import OutboxStatus
 from kompensa_cdc.capture.table import Table
 from kompensa_cdc.capture.unpublishable import search
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """The outbox, its table, and the way from there to Kafka."""
+class CapturePath:
+    """The outbox, its table, and the way from there to Kafka: database, connector, brokers."""
 
     outbox: Outbox
     table: Table
@@ -26,24 +26,26 @@ class Place:
     bootstrap: str
 
 
-async def proved(place: Place, known: OutboxStatus, *, config: dict[str, str], wanted: str) -> OutboxStatus:
-    """The status of an outbox whose connector runs: ready if what is written arrives, else why it does not."""
-    heartbeat = await beat(place.capture, place.bootstrap, place.outbox)
-    slot = await read_slot(place.capture, place.outbox)
+async def prove_delivery(
+    path: CapturePath, known: OutboxStatus, *, config: dict[str, str], row_filter: str
+) -> OutboxStatus:
+    """Return the status of an outbox whose connector runs: ready if written rows arrive, or else the reason."""
+    heartbeat = await beat(path.capture, path.bootstrap, path.outbox)
+    slot = await read_slot(path.capture, path.outbox)
     if slot is None:
-        return known.unready("SlotLost", f"slot {place.outbox.slot} was dropped a moment ago")
+        return known.unready("SlotLost", f"slot {path.outbox.slot} was dropped a moment ago")
     known = replace(known, lag_bytes=slot.lag_bytes, delivery=known.delivery.after(heartbeat, slot))
     if known.delivery.stalls(heartbeat.at):
-        return known.unready("DeliveryStalled", await _stall_text(place, known, slot))
+        return known.unready("DeliveryStalled", await _stall_text(path, known, slot))
     if not known.delivery.delivered:
-        return known.unready("ConnectorStarting", f"waiting for the first heartbeat in topic {topic_of(place.outbox)}")
-    known = await _with_missed_rows(place, known, config=config, wanted=wanted)
-    known = replace(known, search=await search(place.capture, place.outbox, place.table.types, known.search))
-    return judged(place.outbox, known, slot)
+        return known.unready("ConnectorStarting", f"waiting for the first heartbeat in topic {topic_of(path.outbox)}")
+    known = await _republished(path, known, config=config, row_filter=row_filter)
+    known = replace(known, search=await search(path.capture, path.outbox, path.table.types, known.search))
+    return with_other_findings(path.outbox, known, slot)
 
 
-def judged(outbox: Outbox, known: OutboxStatus, slot: Slot) -> OutboxStatus:
-    """The status of an outbox whose heartbeats come: the gravest of the other findings, if there are any."""
+def with_other_findings(outbox: Outbox, known: OutboxStatus, slot: Slot) -> OutboxStatus:
+    """Add the gravest of the other findings to the status of an outbox whose heartbeats come."""
     if slot.at_risk:
         return known.unready(
             "SlotAtRisk",
@@ -63,68 +65,66 @@ def judged(outbox: Outbox, known: OutboxStatus, slot: Slot) -> OutboxStatus:
         )
         return replace(known, reason="TransactionOpen", message=message)
     if known.delivery.waiting:
-        message = f"{known.message}; it is catching up: what was written last has not arrived yet"
+        message = f"{known.message}; it is catching up: the newest rows have not arrived yet"
         return replace(known, reason="CatchingUp", message=message)
     return known
 
 
-async def holds_types(place: Place, types: list[str]) -> bool:
+async def holds_types(path: CapturePath, types: list[str]) -> bool:
     """Whether the table has rows of these event types."""
-    query = sql.SQL("SELECT FROM {} WHERE event_type = ANY (%s) LIMIT 1").format(_identifier(place.outbox))
-    async with connected(place.capture, f"looking for events in {place.outbox.table}") as connection:
+    query = sql.SQL("SELECT FROM {} WHERE event_type = ANY (%s) LIMIT 1").format(table_identifier(path.outbox))
+    async with connected(path.capture, f"looking for events in {path.outbox.table}") as connection:
         return await (await connection.execute(query, (types,))).fetchone() is not None
 
 
-async def _with_missed_rows(place: Place, known: OutboxStatus, *, config: dict[str, str], wanted: str) -> OutboxStatus:
-    """Publish the rows of tables and partitions that are new to us; not ready until they are in Kafka."""
-    outbox, table, done = place.outbox, place.table, replace(known, published=place.table.oids, barrier=None)
+async def _republished(
+    path: CapturePath, known: OutboxStatus, *, config: dict[str, str], row_filter: str
+) -> OutboxStatus:
+    """Publish the rows of tables and partitions that were not in the stream; not ready until they are in Kafka."""
+    outbox, table, done = path.outbox, path.table, replace(known, published=path.table.oids, barrier=None)
     missing = table.oids - (known.published or frozenset())
     if not missing:
         return done
     # Rows of a partition were committed before it was attached; those of a table may still be in a transaction.
     if table.oid in missing:
-        oldest, following = await republish.running_transactions(place.capture, outbox)
+        oldest, following = await republish.running_transactions(path.capture, outbox)
         known = known if known.barrier is not None else replace(known, barrier=following)
         if known.barrier is not None and oldest < known.barrier:
             return known.unready(
                 "Republishing",
-                f"{_what(outbox)}, once the transactions have ended that are open since before; see pg_stat_activity "
-                "and pg_prepared_xacts for the oldest",
+                f"{_republishing_text(outbox)}, once the transactions have ended that are open since before; see "
+                "pg_stat_activity and pg_prepared_xacts for the oldest",
             )
-    if not await republish.has_rows(place.capture, outbox, missing, wanted) or await republish.republish(
-        outbox, table, missing, config=config, wanted=wanted, connect=place.connect
+    if not await republish.has_rows(path.capture, outbox, missing, row_filter) or await republish.republish(
+        outbox, table, missing, config=config, row_filter=row_filter, connect=path.connect
     ):
-        await republish.remove(outbox, place.connect)
+        await republish.remove(outbox, path.connect)
         return done
-    return known.unready("Republishing", _what(outbox))
+    return known.unready("Republishing", _republishing_text(outbox))
 
 
-def _what(outbox: Outbox) -> str:
+def _republishing_text(outbox: Outbox) -> str:
     return (
         f"rows of {outbox.table} were written while they were not in the stream, because the table or a partition was "
         "recreated, or its publication was wrong: they are published now"
     )
 
 
-async def _stall_text(place: Place, known: OutboxStatus, slot: Slot) -> str:
-    """The message; what waits in the table is looked up once, when the stall begins."""
+async def _stall_text(path: CapturePath, known: OutboxStatus, slot: Slot) -> str:
+    """Return the message. The waiting rows are counted once, when the stall begins."""
     if known.reason == "DeliveryStalled" and known.message:
         return known.message
-    waiting = await _oldest_waiting(place, known.delivery.delivered)
-    return stall_text(place.outbox, known.delivery, slot, topic=topic_of(place.outbox), unpublished=waiting)
+    waiting = await _oldest_waiting(path, known.delivery.delivered)
+    return stall_text(path.outbox, known.delivery, slot, topic=topic_of(path.outbox), unpublished=waiting)
 
 
-async def _oldest_waiting(place: Place, since: float) -> str:
+async def _oldest_waiting(path: CapturePath, since: float) -> str:
     query = sql.SQL(
         "SELECT count(*) AS rows, min(occurred_at)::timestamptz(0) AS oldest"
         " FROM {} WHERE occurred_at > to_timestamp(%s)"
-    ).format(_identifier(place.outbox))
-    async with connected(place.capture, f"looking for events in {place.outbox.table}") as connection:
+    ).format(table_identifier(path.outbox))
+    async with connected(path.capture, f"looking for events in {path.outbox.table}") as connection:
         row = await (await connection.execute(query, (since,))).fetchone()
     if row is None or not row["rows"]:
         return ""
-    return f"; {row['rows']} rows of {place.outbox.table} wait, the oldest since {row['oldest']}"
-
-
-def _identifier(outbox: Outbox) -> sql.Identifier:
-    return sql.Identifier(outbox.schema_name, outbox.table_name)
+    return f"; {row['rows']} rows of {path.outbox.table} wait, the oldest since {row['oldest']}"

@@ -12,7 +12,7 @@ from psycopg import errors, sql
 
 from kompensa_cdc.capture.errors import PostgresError
 from kompensa_cdc.capture.outbox import Database, Outbox
-from kompensa_cdc.capture.source import Connection, connected, first_line, one
+from kompensa_cdc.capture.source import Connection, connected, first_line, one, table_identifier
 from kompensa_cdc.capture.table import TEXT, Table
 
 # Characters and length of an event type, so that with any prefix it makes the name of a topic.
@@ -43,7 +43,7 @@ class Publication:
     filter: str
     comment: str
 
-    def loses(self, table: Table, wanted: str) -> str:
+    def loses(self, table: Table, row_filter: str) -> str:
         """Why rows of the table do not come into the stream; empty if all do that should."""
         if table.oid not in self.oids:
             return f"it does not publish the table that is named {table.name} now"
@@ -51,12 +51,12 @@ class Publication:
             return "it does not publish INSERT"
         if self.columns:
             return "it publishes some columns only"
-        if self.filter and self.comment != comment_of(wanted, self.filter):
+        if self.filter and self.comment != comment_of(row_filter, self.filter):
             return f"it has another row filter: {self.filter}"
         return ""
 
-    def is_right(self, table: Table, wanted: str) -> bool:
-        return not self.loses(table, wanted) and self.oids == (table.oid,) and self.via_root and bool(self.filter)
+    def is_right(self, table: Table, row_filter: str) -> bool:
+        return not self.loses(table, row_filter) and self.oids == (table.oid,) and self.via_root and bool(self.filter)
 
 
 def publishable(types: Mapping[str, str], max_event_bytes: int) -> str:
@@ -80,9 +80,9 @@ def event_bytes(types: Mapping[str, str]) -> str:
     return " + ".join(f"coalesce(octet_length({text}), 0)" for text in (payload, *texts))
 
 
-def comment_of(wanted: str, printed: str) -> str:
+def comment_of(row_filter: str, printed: str) -> str:
     """Remembers which filter we set, and how PostgreSQL prints it: a change by hand of either shows."""
-    return f"kompensa publishes rows WHERE {wanted}; printed as {printed}"
+    return f"kompensa publishes rows WHERE {row_filter}; printed as {printed}"
 
 
 async def read_publication(connection: Connection, outbox: Outbox) -> Publication | None:
@@ -102,30 +102,30 @@ async def read_publication(connection: Connection, outbox: Outbox) -> Publicatio
 
 
 async def ensure_publication(
-    owner: Database, outbox: Outbox, table: Table, wanted: str, present: Publication | None
+    owner: Database, outbox: Outbox, table: Table, row_filter: str, present: Publication | None
 ) -> None:
     """Make the publication, or repair the one that is there."""
-    if present is not None and present.is_right(table, wanted):
+    if present is not None and present.is_right(table, row_filter):
         return
     async with connected(owner, f"making the publication {outbox.publication}") as connection:
         try:
             async with connection.transaction():
-                for statement in _statements(outbox, wanted, made=present is None):
+                for statement in _statements(outbox, row_filter, made=present is None):
                     await connection.execute(statement)
-                await _comment(connection, outbox, wanted)
+                await _comment(connection, outbox, row_filter)
         except errors.DuplicateObject:
             return  # made by another operator a moment ago
         except errors.InsufficientPrivilege as error:
             raise PostgresError(_refused(error, owner, outbox, present), reason="RightsMissing") from None
 
 
-def _statements(outbox: Outbox, wanted: str, *, made: bool) -> list[sql.Composed]:
+def _statements(outbox: Outbox, row_filter: str, *, made: bool) -> list[sql.Composed]:
     """Only inserts: an outbox row is never changed, and its deletion is house-keeping.
 
     A partitioned outbox is published under its own name: the connector knows none of its partitions.
     """
-    name, table = sql.Identifier(outbox.publication), sql.Identifier(outbox.schema_name, outbox.table_name)
-    how, rows = sql.SQL("publish = 'insert', publish_via_partition_root = true"), sql.SQL(wanted)
+    name, table = sql.Identifier(outbox.publication), table_identifier(outbox)
+    how, rows = sql.SQL("publish = 'insert', publish_via_partition_root = true"), sql.SQL(row_filter)
     if made:
         return [sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WHERE ({}) WITH ({})").format(name, table, rows, how)]
     return [
@@ -135,11 +135,11 @@ def _statements(outbox: Outbox, wanted: str, *, made: bool) -> list[sql.Composed
     ]
 
 
-async def _comment(connection: Connection, outbox: Outbox, wanted: str) -> None:
+async def _comment(connection: Connection, outbox: Outbox, row_filter: str) -> None:
     set_now = await read_publication(connection, outbox)
     if set_now is None:
         raise PostgresError(f"publication {outbox.publication} was dropped while it was being made")
-    comment = comment_of(wanted, set_now.filter)
+    comment = comment_of(row_filter, set_now.filter)
     await connection.execute(
         sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(outbox.publication), sql.Literal(comment))
     )

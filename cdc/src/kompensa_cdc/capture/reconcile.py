@@ -18,7 +18,7 @@ from kompensa_cdc.capture.connect import Connect, ConnectorState
 from kompensa_cdc.capture.connector import connector_config
 from kompensa_cdc.capture.errors import CaptureError, ConnectError, PostgresError
 from kompensa_cdc.capture.outbox import Credentials, Database, Outbox
-from kompensa_cdc.capture.proof import Place, holds_types, proved
+from kompensa_cdc.capture.proof import CapturePath, holds_types, prove_delivery
 from kompensa_cdc.capture.publication import Publication, ensure_publication, publishable, read_publication
 from kompensa_cdc.capture.status import OutboxStatus, restart_pause
 from kompensa_cdc.capture.topics import ensure_topics, missing_topics
@@ -52,35 +52,23 @@ async def reconcile_outbox(
     known = previous or OutboxStatus.fresh(outbox)
     try:
         table = await check_source(outbox, owner=owner, capture=capture)
-        wanted = publishable(table.types, outbox.max_event_bytes)
-        config = connector_config(outbox, capture, credentials, wanted=wanted)
+        row_filter = publishable(table.types, outbox.max_event_bytes)
+        config = connector_config(outbox, capture, credentials, row_filter=row_filter)
         async with Connect(connect_url) as connect:
-            place = Place(outbox=outbox, table=table, capture=capture, connect=connect, bootstrap=bootstrap)
-            present = await connect.config(outbox.connector)
+            path = CapturePath(outbox=outbox, table=table, capture=capture, connect=connect, bootstrap=bootstrap)
             await _require_slot_for_itself(connect, config, outbox)
             publication = await _publication(capture, outbox)
-            if missed := await _missed(place, publication, wanted, known):
+            if missed := await _missed(path, publication, row_filter, known):
                 return missed
             await ensure_topics(bootstrap, outbox)
-            slot = await _usable_slot(capture, outbox, publication)
-            if slot is None or slot.lost:
-                was_reading = await _was_reading(outbox, connect)
-                if was_reading and not known.slot_lost:
-                    return known.lost(outbox)
-                await ensure_publication(owner, outbox, table, wanted, publication)
-                await _recreate_slot(outbox, capture, connect, slot, present, config, was_reading=was_reading)
-                await republish.remove(outbox, connect)
-                known = replace(known, published=None)
-            else:
-                await ensure_publication(owner, outbox, table, wanted, publication)
-                if present != config:
-                    await connect.put_config(outbox.connector, config)
-            # The first reading of a new slot's connector publishes whatever the table holds.
-            known = known if known.published is not None else replace(known, published=table.oids)
+            ensured = await _ensure_stream(path, owner, publication, known, config=config, row_filter=row_filter)
+            if ensured is None:
+                return known.lost(outbox)
+            known = ensured  # stays known if the next step fails
             known = await _after(await _settled(connect, outbox.connector), outbox, connect, known)
-            return await proved(place, known, config=config, wanted=wanted) if known.ready else known
+            return await prove_delivery(path, known, config=config, row_filter=row_filter) if known.ready else known
     except CaptureError as error:
-        return known.refused(error)
+        return known.with_error(error)
 
 
 async def _require_slot_for_itself(connect: Connect, config: dict[str, str], outbox: Outbox) -> None:
@@ -98,27 +86,55 @@ async def _publication(capture: Database, outbox: Outbox) -> Publication | None:
 
 
 async def _missed(
-    place: Place, publication: Publication | None, wanted: str, known: OutboxStatus
+    path: CapturePath, publication: Publication | None, row_filter: str, known: OutboxStatus
 ) -> OutboxStatus | None:
     """A status that says that rows were kept from the stream; None if there are none, or if it has been written."""
-    outbox = place.outbox
+    outbox = path.outbox
     if not known.published:
         return None
-    if publication is not None and (why := publication.loses(place.table, wanted)):
-        return known.forgetting().unready(
+    if publication is not None and (why := publication.loses(path.table, row_filter)):
+        return known.with_rows_missed().unready(
             "PublicationChanged",
             f"publication {outbox.publication} keeps rows of {outbox.table} from the stream: {why}; it is corrected "
             "next, and the rows that are in the table are published again",
         )
-    missing = await missing_topics(place.bootstrap, outbox)
+    missing = await missing_topics(path.bootstrap, outbox)
     types = [topic.removeprefix(f"{outbox.topic_prefix}.") for topic in missing]
-    if missing and await holds_types(place, types):
-        return known.forgetting().unready(
+    if missing and await holds_types(path, types):
+        return known.with_rows_missed().unready(
             "TopicDeleted",
             f"topic {', '.join(missing)} does not exist although {outbox.table} holds its events; it is created next, "
             "and the rows that are in the table are published again",
         )
     return None
+
+
+async def _ensure_stream(
+    path: CapturePath,
+    owner: Database,
+    publication: Publication | None,
+    known: OutboxStatus,
+    *,
+    config: dict[str, str],
+    row_filter: str,
+) -> OutboxStatus | None:
+    """Make or repair publication, slot and connector; None if a lost slot is found, before anything is repaired."""
+    outbox, connect, capture = path.outbox, path.connect, path.capture
+    present = await connect.config(outbox.connector)
+    slot = await _usable_slot(capture, outbox, publication)
+    lost = slot is None or slot.lost
+    was_reading = lost and await _was_reading(outbox, connect)
+    if was_reading and not known.slot_lost:
+        return None
+    await ensure_publication(owner, outbox, path.table, row_filter, publication)
+    if lost:
+        await _recreate_slot(outbox, capture, connect, slot, present, config, was_reading=was_reading)
+        await republish.remove(outbox, connect)
+        known = replace(known, published=None)
+    elif present != config:
+        await connect.put_config(outbox.connector, config)
+    # A new slot's connector first reads the table, and publishes all of its rows.
+    return known if known.published is not None else replace(known, published=path.table.oids)
 
 
 async def _usable_slot(capture: Database, outbox: Outbox, publication: Publication | None) -> source.Slot | None:

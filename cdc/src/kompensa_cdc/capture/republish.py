@@ -1,4 +1,4 @@
-"""Publishing rows that are in the table and never came into the stream.
+"""Publish rows that are in the table and never came into the stream.
 
 Their place in the WAL was passed without them: the table was recreated, or its publication was changed by hand. A
 second connector reads them by its initial reading of the table and takes no slot, while the first one goes on, so
@@ -11,7 +11,7 @@ from psycopg import sql
 
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.outbox import Database, Outbox
-from kompensa_cdc.capture.source import connected, one
+from kompensa_cdc.capture.source import connected, one, table_identifier
 from kompensa_cdc.capture.table import Table
 
 # An underscore is in no name of Kubernetes: no other Outbox's connector can have this name.
@@ -23,8 +23,10 @@ def republisher(outbox: Outbox) -> str:
     return outbox.connector + SUFFIX
 
 
-def republishing_config(config: dict[str, str], outbox: Outbox, *, oids: frozenset[int], wanted: str) -> dict[str, str]:
-    """The configuration of the connector that reads these parts of the table once.
+def republishing_config(
+    config: dict[str, str], outbox: Outbox, *, oids: frozenset[int], row_filter: str
+) -> dict[str, str]:
+    """Return the configuration of the connector that reads these parts of the table once.
 
     Parameters
     ----------
@@ -32,13 +34,13 @@ def republishing_config(config: dict[str, str], outbox: Outbox, *, oids: frozens
         That of the connector that follows the slot.
     oids
         The table that holds the rows, or some of its partitions.
-    wanted
+    row_filter
         The condition under which a row can be published.
     """
     name = republisher(outbox)
     kept = {key: value for key, value in config.items() if not key.startswith(("heartbeat.", "message.prefix."))}
     parts = ",".join(str(oid) for oid in sorted(oids))
-    statement = f"SELECT * FROM {outbox.table} WHERE tableoid = ANY ('{{{parts}}}'::oid[]) AND {wanted}"
+    statement = f"SELECT * FROM {outbox.table} WHERE tableoid = ANY ('{{{parts}}}'::oid[]) AND {row_filter}"
     return kept | {
         "topic.prefix": name,
         "snapshot.mode": "initial_only",
@@ -63,28 +65,28 @@ async def running_transactions(capture: Database, outbox: Outbox) -> tuple[int, 
     return (int(row["oldest"]), int(row["next"])) if row else (0, 0)
 
 
-async def has_rows(capture: Database, outbox: Outbox, oids: frozenset[int], wanted: str) -> bool:
+async def has_rows(capture: Database, outbox: Outbox, oids: frozenset[int], row_filter: str) -> bool:
     """Whether there is a row to publish: a connector that finds none never says that it is done."""
     query = sql.SQL("SELECT FROM {} WHERE tableoid = ANY (%s::oid[]) AND {} LIMIT 1").format(
-        sql.Identifier(outbox.schema_name, outbox.table_name),
-        sql.SQL(wanted),
+        table_identifier(outbox),
+        sql.SQL(row_filter),
     )
     async with connected(capture, f"looking for rows of {outbox.table}") as connection:
         return await (await connection.execute(query, (sorted(oids),))).fetchone() is not None
 
 
 async def republish(
-    outbox: Outbox, table: Table, missing: frozenset[int], *, config: dict[str, str], wanted: str, connect: Connect
+    outbox: Outbox, table: Table, missing: frozenset[int], *, config: dict[str, str], row_filter: str, connect: Connect
 ) -> bool:
-    """Go on with publishing the rows of these parts; whether all of them are in Kafka."""
+    """Go on publishing the rows of these parts; return whether all of them are in Kafka."""
     name = republisher(outbox)
     present = await connect.config(name)
-    wished = republishing_config(config, outbox, oids=missing & table.oids, wanted=wanted)
-    if present is not None and present != wished:
+    expected = republishing_config(config, outbox, oids=missing & table.oids, row_filter=row_filter)
+    if present is not None and present != expected:
         await remove(outbox, connect)  # begun for another table, or with other settings
         present = None
     if present is None:
-        await connect.put_config(name, wished)
+        await connect.put_config(name, expected)
         return False
     state = await connect.state(name)
     if state is not None and state.summary == "FAILED":
@@ -93,7 +95,7 @@ async def republish(
 
 
 async def remove(outbox: Outbox, connect: Connect) -> None:
-    """Take the second connector away with its offsets: another one begins at the beginning."""
+    """Delete the second connector with its offsets, so that the next one begins at the beginning."""
     name = republisher(outbox)
     if await connect.config(name) is not None:
         await connect.stop(name)

@@ -174,6 +174,11 @@ async def drop_publication(owner: Database, outbox: Outbox) -> None:
         await connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(outbox.publication)))
 
 
+def table_identifier(outbox: Outbox) -> sql.Identifier:
+    """The outbox's table, quoted for a statement."""
+    return sql.Identifier(outbox.schema_name, outbox.table_name)
+
+
 async def one(connection: Connection, query: str, *values: object) -> dict[str, Any] | None:
     """The first row that a query gives, or None."""
     cursor = await connection.execute(query, values)

@@ -54,17 +54,17 @@ class OutboxStatus:
     def fresh(cls, outbox: Outbox) -> "OutboxStatus":
         return cls(connector=outbox.connector, slot=outbox.slot, publication=outbox.publication)
 
-    def refused(self, error: CaptureError) -> "OutboxStatus":
+    def with_error(self, error: CaptureError) -> "OutboxStatus":
         """Not ready because of this error; everything else that is known stays."""
         known = self.unready(error.reason, error.message)
-        return known.forgetting() if isinstance(error, TableError) and error.rows_missed else known
+        return known.with_rows_missed() if isinstance(error, TableError) and error.rows_missed else known
 
     def unready(self, reason: str, message: str) -> "OutboxStatus":
         """Not ready for this reason; everything else that is known stays."""
         last_error = self.last_error if self.slot_lost else message
         return replace(self, ready=False, reason=reason, message=message, last_error=last_error)
 
-    def forgetting(self) -> "OutboxStatus":
+    def with_rows_missed(self) -> "OutboxStatus":
         """Rows may have been kept from the stream: all that are in the table are published again, once that is over.
 
         Before the first capture there is nothing to forget: its first reading publishes them.

@@ -1,4 +1,4 @@
-"""Topics made up front, so that partitions and retention are ours and not whatever auto-creation does."""
+"""Create an outbox's topics before their first record, so that partitions and retention are as it declares."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -26,21 +26,21 @@ MOST_COPIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How a topic should be."""
+class TopicSpec:
+    """The declared partitions and settings of a topic."""
 
     partitions: int
     settings: Mapping[str, str]
 
 
-def wishes(outbox: Outbox) -> dict[str, Wish]:
-    """The topics of an outbox: one for each event type, and a small one for heartbeats."""
-    events = {name: Wish(partitions=outbox.partitions, settings=outbox.topic_settings) for name in outbox.topics}
-    return {**events, topic_of(outbox): Wish(partitions=1, settings=TOPIC_SETTINGS)}
+def topic_specs(outbox: Outbox) -> dict[str, TopicSpec]:
+    """Return the topics of an outbox: one for each event type, and a small one for heartbeats."""
+    events = {name: TopicSpec(partitions=outbox.partitions, settings=outbox.topic_settings) for name in outbox.topics}
+    return {**events, topic_of(outbox): TopicSpec(partitions=1, settings=TOPIC_SETTINGS)}
 
 
 async def missing_topics(bootstrap: str, outbox: Outbox) -> list[str]:
-    """The topics of event types that do not exist."""
+    """Return those topics of event types that do not exist."""
     metadata = await _metadata(_client(bootstrap), bootstrap)
     return [name for name in outbox.topics if name not in metadata.topics]
 
@@ -51,16 +51,16 @@ async def ensure_topics(bootstrap: str, outbox: Outbox) -> None:
     Partitions never shrink. When they grow, a key may move to another partition; consumers order by the aggregate's
     version, so that is safe.
     """
-    admin, wished = _client(bootstrap), wishes(outbox)
+    admin, specs = _client(bootstrap), topic_specs(outbox)
     metadata = await _metadata(admin, bootstrap)
-    present = {name: len(metadata.topics[name].partitions) for name in wished if name in metadata.topics}
+    present = {name: len(metadata.topics[name].partitions) for name in specs if name in metadata.topics}
     copies = min(MOST_COPIES, len(metadata.brokers))
     try:
-        await _create(admin, {name: wish for name, wish in wished.items() if name not in present}, copies)
+        await _create(admin, {name: spec for name, spec in specs.items() if name not in present}, copies)
         await _grow(
-            admin, {name: wished[name].partitions for name, has in present.items() if has < wished[name].partitions}
+            admin, {name: specs[name].partitions for name, has in present.items() if has < specs[name].partitions}
         )
-        await _correct(admin, {name: wished[name].settings for name in present})
+        await _correct(admin, {name: specs[name].settings for name in present})
     except KafkaException as error:
         raise BrokerError(f"topics of {outbox.connector} on Kafka at {bootstrap}: {_text(error)}") from None
     except TimeoutError:
@@ -83,12 +83,12 @@ async def _metadata(admin: AdminClient, bootstrap: str) -> Any:
         ) from None
 
 
-async def _create(admin: AdminClient, wished: Mapping[str, Wish], copies: int) -> None:
-    if not wished:
+async def _create(admin: AdminClient, specs: Mapping[str, TopicSpec], copies: int) -> None:
+    if not specs:
         return
     topics = [
-        NewTopic(name, num_partitions=wish.partitions, replication_factor=copies, config=dict(wish.settings))
-        for name, wish in wished.items()
+        NewTopic(name, num_partitions=spec.partitions, replication_factor=copies, config=dict(spec.settings))
+        for name, spec in specs.items()
     ]
     for future in admin.create_topics(topics, operation_timeout=TIMEOUT_SECONDS).values():
         try:
@@ -98,14 +98,15 @@ async def _create(admin: AdminClient, wished: Mapping[str, Wish], copies: int) -
                 raise
 
 
-async def _grow(admin: AdminClient, wanted: dict[str, int]) -> None:
-    if wanted:
-        await _all(admin.create_partitions([NewPartitions(name, count) for name, count in wanted.items()]).values())
+async def _grow(admin: AdminClient, partitions: dict[str, int]) -> None:
+    if partitions:
+        new = [NewPartitions(name, count) for name, count in partitions.items()]
+        await _all(admin.create_partitions(new).values())
 
 
-async def _correct(admin: AdminClient, wished: Mapping[str, Mapping[str, str]]) -> None:
+async def _correct(admin: AdminClient, specs: Mapping[str, Mapping[str, str]]) -> None:
     """Change settings only if they differ: each change is a record in the cluster's metadata log."""
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in wished]
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in specs]
     if not resources:
         return
     described = await _all(admin.describe_configs(resources).values())
@@ -113,7 +114,7 @@ async def _correct(admin: AdminClient, wished: Mapping[str, Mapping[str, str]]) 
     for resource, present in zip(resources, described, strict=True):
         differing = [
             ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
-            for setting, value in wished[resource.name].items()
+            for setting, value in specs[resource.name].items()
             if present[setting].value != value
         ]
         if differing:

@@ -8,11 +8,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from psycopg import sql
-
 from kompensa_cdc.capture.outbox import Database, Outbox
 from kompensa_cdc.capture.publication import EVENT_TYPE, event_bytes
-from kompensa_cdc.capture.source import connected, one
+from kompensa_cdc.capture.source import connected, one, table_identifier
 
 SHARE_OF_TIME = 0.01
 # No compression of PostgreSQL's makes a value smaller than this part of it.
@@ -41,7 +39,7 @@ async def search(capture: Database, outbox: Outbox, types: Mapping[str, str], la
 
 def search_sql(outbox: Outbox, types: Mapping[str, str]) -> str:
     """Finds one row that the filter keeps out. Cheap conditions come first: most rows need no others."""
-    table = sql.Identifier(outbox.schema_name, outbox.table_name).as_string(None)
+    table = table_identifier(outbox).as_string(None)
     stored = " + ".join(f"coalesce(pg_column_size({name}), 0)" for name in types)
     size = event_bytes(types)
     return (

@@ -103,7 +103,7 @@ class Outboxes(Kind):
             try:
                 await check_outbox(outbox, owner=owner, capture=capture, connect_url=self._site.connect_url)
             except CaptureError as error:
-                return known.refused(error)
+                return known.with_error(error)
             await self._set_finalizers(seen, [*finalizers_of(seen), FINALIZER])
         status = await reconcile_outbox(
             outbox,
