@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
 
 from kompensa_dev.connect import ConnectWorker
 from kompensa_dev.java import Libraries, libraries
@@ -37,13 +38,19 @@ from tests.integration.conftest_engine import engines, journal, journals, ledger
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
 from tests.integration.conftest_poolers import pool  # noqa: F401 - fixture
 from tests.integration.copies import execute, prepare_target
+from tests.integration.scheduling import SharedStackScheduling, require_listed
 from tests.integration.worker_desk import start_worker, topics  # noqa: F401 - fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/integration/" in item.path.as_posix():
-            item.add_marker(pytest.mark.integration)
+    ours = [item for item in items if "tests/integration/" in item.path.as_posix()]
+    for item in ours:
+        item.add_marker(pytest.mark.integration)
+    require_listed({item.path.name for item in ours if "stack" in getattr(item, "fixturenames", ())})
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedStackScheduling | None:
+    return SharedStackScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
