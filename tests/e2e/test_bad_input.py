@@ -142,12 +142,12 @@ def test_an_input_that_is_too_large_ends_at_once_with_the_bound_in_its_message(
     cluster.kubectl.run("delete", "saga", "-n", SHOP, name)
 
 
-def test_kubectl_itself_refuses_what_no_object_can_hold(cluster: Cluster) -> None:
+def test_kubectl_rejects_an_impossible_object(cluster: Cluster) -> None:
     with pytest.raises(KubectlError, match=r"(?i)too (large|long)"):
         cluster.start(unique("huge"), {"paymentMethodId": "x" * (4 * MEGABYTE)})
 
 
-def test_a_negative_quantity_and_a_wrong_sum_are_told_by_http_as_well(cluster: Cluster) -> None:
+def test_a_negative_quantity_and_a_wrong_sum_are_reported_by_http_as_well(cluster: Cluster) -> None:
     """The same judgement as on a Saga object, as problem+json."""
     scene = cluster.shop.scene()
     item = {"productId": scene.product_a, "quantity": -2, "price": "29.99"}

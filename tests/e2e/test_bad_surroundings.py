@@ -176,7 +176,7 @@ def set_environment(cluster: Cluster, deployment: str, setting: str) -> None:
         ("KOMPENSA_KAFKA", NOWHERE, "KafkaUnusable"),
     ],
 )
-def test_a_wrong_address_of_kafka_or_connect_is_told_on_the_outbox_and_sagas_go_on(
+def test_a_wrong_address_of_kafka_or_connect_is_reported_on_the_outbox_and_sagas_go_on(
     cluster: Cluster, variable: str, value: str, reason: str
 ) -> None:
     scene = copied_scene(cluster)

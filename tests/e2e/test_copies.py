@@ -123,7 +123,7 @@ def confirmed(cluster: Cluster, slot: str, position: str) -> bool:
     return [row["past"] for row in cluster.databases.rows("orders", f"{query} WHERE slot_name = '{slot}'")] == [True]
 
 
-def test_the_objects_tell_lag_and_readiness(cluster: Cluster) -> None:
+def test_the_objects_show_lag_and_readiness(cluster: Cluster) -> None:
     for kind, name in (("outbox", "orders"), ("replica", "invoices-customers"), ("replica", "shipping-customers")):
         cluster.kubectl.run(
             "wait", "-n", cluster.namespace, f"{kind}/{name}", "--for=condition=Ready", "--timeout=90s", timeout=100

@@ -130,7 +130,7 @@ def test_an_operator_that_is_down_stops_no_saga_and_catches_up(cluster: Cluster)
     assert cluster.saga_ends(name)["phase"] == "Succeeded"
 
 
-def test_a_killed_database_recovers_with_what_it_had_acknowledged(cluster: Cluster) -> None:
+def test_a_killed_database_recovers_everything_that_it_acknowledged(cluster: Cluster) -> None:
     pod = cluster.databases.pod("orders")
     itself = f"statefulset.kubernetes.io/pod-name={pod}"
     customer = cluster.shop.customer()
@@ -176,7 +176,7 @@ def test_one_database_down_leaves_the_other_services_serving(cluster: Cluster) -
     assert kept_of(cluster, saga_id) == (WHOLE if status["phase"] == "Succeeded" else [])
 
 
-def test_events_of_the_api_server_are_written_for_what_a_person_must_see(cluster: Cluster) -> None:
+def test_kubernetes_events_are_written_for_problems_that_need_a_person(cluster: Cluster) -> None:
     poor = cluster.shop.scene(balance="0.00")
     name = unique("told")
     cluster.start(name, poor.order())

@@ -54,7 +54,7 @@ def test_two_phase_commit_is_switched_off(cluster: Cluster, service: str) -> Non
         ({"surprise": True}, "surprise"),
     ],
 )
-def test_input_that_does_not_fit_is_told_on_the_object(
+def test_input_that_does_not_fit_is_reported_on_the_object(
     cluster: Cluster, change: dict[str, object], message: str
 ) -> None:
     name = unique("unfit")

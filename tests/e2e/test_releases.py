@@ -61,7 +61,7 @@ def orders(cluster: Cluster, scene: Scene) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("release", CHANGES)
-def test_an_upgrade_with_changed_values_loses_nothing_of_what_runs(cluster: Cluster, helm: Helm, release: str) -> None:
+def test_an_upgrade_with_changed_values_loses_no_running_saga(cluster: Cluster, helm: Helm, release: str) -> None:
     namespace, scene = NAMESPACES[release], copied_scene(cluster)
     before = helm.values(release, namespace)
     logins = secrets_of(cluster)

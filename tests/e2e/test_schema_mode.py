@@ -19,10 +19,10 @@ from tests.e2e.test_copies import (  # noqa: F401 -- collected here again, for t
     test_changes_and_deletions_reach_the_copies,
     test_nothing_is_lost_while_connect_is_down,
     test_the_copies_cannot_be_written_through_the_api,
-    test_the_objects_tell_lag_and_readiness,
+    test_the_objects_show_lag_and_readiness,
 )
 from tests.e2e.test_crashes import (  # noqa: F401 -- the others kill what knows nothing of the mode
-    test_a_killed_database_recovers_with_what_it_had_acknowledged,
+    test_a_killed_database_recovers_everything_that_it_acknowledged,
     test_a_participant_killed_before_its_commit_is_asked_again,
 )
 from tests.e2e.test_isolation import (  # noqa: F401

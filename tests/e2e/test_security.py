@@ -77,7 +77,7 @@ def test_only_operator_and_engine_hold_a_token_of_the_api_server(cluster: Cluste
     assert holders == {"operator", "engine"}
 
 
-def test_no_role_of_ours_has_a_wildcard_and_nobody_is_cluster_admin(cluster: Cluster) -> None:
+def test_no_role_has_a_wildcard_and_no_account_is_cluster_admin(cluster: Cluster) -> None:
     """Also not in sum: what the API server lets the two accounts do, whatever grants it."""
     accounts = {
         f"system:serviceaccount:{account['metadata']['namespace']}:{account['metadata']['name']}"

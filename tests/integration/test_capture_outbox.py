@@ -131,7 +131,7 @@ async def test_a_killed_connect_loses_nothing(source: Source, reader: Reader) ->
     assert (await source.until_ready()).connector_state == "RUNNING"
 
 
-async def test_a_lost_slot_is_told_and_what_is_still_in_the_table_is_published_again(
+async def test_a_lost_slot_is_reported_and_the_rows_of_the_table_are_published_again(
     source: Source, reader: Reader, postgres: PostgresServer
 ) -> None:
     await source.until_ready()
@@ -152,7 +152,7 @@ async def test_a_lost_slot_is_told_and_what_is_still_in_the_table_is_published_a
     assert (await source.reconcile()).last_error == status.last_error
 
 
-async def test_a_lost_slot_is_not_forgotten_where_its_repair_fails_or_whoever_repairs_it_dies(
+async def test_a_lost_slot_is_remembered_if_its_repair_fails_or_the_operator_dies(
     source: Source, postgres: PostgresServer
 ) -> None:
     await source.until_ready()
@@ -260,7 +260,7 @@ async def test_a_broken_address_is_named_with_the_next_step_and_no_password(
         ),
     ],
 )
-async def test_what_cannot_be_captured_is_named_and_leaves_nothing_at_connect(
+async def test_a_table_that_cannot_be_captured_is_named_and_leaves_nothing_at_connect(
     source: Source, postgres: PostgresServer, change: str, reason: str, word: str
 ) -> None:
     with psycopg.connect(postgres.admin_of(source.owner.database).url, autocommit=True) as connection:
@@ -276,7 +276,7 @@ async def test_what_cannot_be_captured_is_named_and_leaves_nothing_at_connect(
     assert query(postgres.admin_url, made) == []
 
 
-async def test_secrets_that_name_different_databases_are_told(source: Source, postgres: PostgresServer) -> None:
+async def test_secrets_that_name_different_databases_are_reported(source: Source, postgres: PostgresServer) -> None:
     other = replace(database_of(source.capture), database="postgres")
     status = await source.reconcile(capture=other)
 
@@ -286,7 +286,7 @@ async def test_secrets_that_name_different_databases_are_told(source: Source, po
     assert "both Secrets" in status.message
 
 
-async def test_what_cannot_be_taken_down_is_told_and_hinders_nothing_else(source: Source) -> None:
+async def test_a_part_that_cannot_be_removed_is_reported_and_does_not_hinder_the_others(source: Source) -> None:
     await source.until_ready()
     (left,) = await remove_outbox(
         source.outbox, owner=None, capture=database_of(source.capture), connect_url=source.connect.url

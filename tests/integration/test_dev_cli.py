@@ -67,7 +67,7 @@ def test_sagas_are_listed_as_a_table_and_as_json(applied: Stack) -> None:
     assert listed(applied, "-n", "cli", "--phase", "Succeeded") == []
 
 
-def test_a_saga_is_found_by_name_and_told_in_full(applied: Stack) -> None:
+def test_a_saga_is_found_by_name_and_shown_in_full(applied: Stack) -> None:
     text = kompensa(applied, "sagas", "get", "waiting", "-n", "cli")
     assert "Definition: waits, revision" in text
     assert "call" in text
@@ -100,7 +100,7 @@ def watched_until(stack: Stack, phase: str) -> str:
 
 
 @pytest.mark.parametrize("service", ["payments", "orders"])
-def test_another_services_address_is_said_to_be_none_of_an_engine(applied: Stack, service: str) -> None:
+def test_the_address_of_another_service_is_reported_as_not_an_engine(applied: Stack, service: str) -> None:
     for verb in (["list"], ["get", "waiting"]):
         result = RUNNER.invoke(app, ["sagas", *verb, "--api", applied.ports.urls[service]])
         assert result.exit_code == 2
@@ -108,7 +108,7 @@ def test_another_services_address_is_said_to_be_none_of_an_engine(applied: Stack
         assert "--api" in result.output
 
 
-def test_what_the_engine_refuses_is_told_with_every_finding(applied: Stack, tmp_path: Path) -> None:
+def test_a_definition_that_the_engine_rejects_is_shown_with_every_finding(applied: Stack, tmp_path: Path) -> None:
     definition = list(yaml.safe_load_all(WAITING))[1]
     broken = {**definition, "metadata": {"name": "broken", "namespace": "empty"}}
     (tmp_path / "broken.yaml").write_text(yaml.safe_dump(broken))

@@ -80,7 +80,7 @@ async def in_the_shop(stack: Stack) -> AsyncIterator[World]:
         yield World(stack, engine, shop, scene, customer)
 
 
-async def test_all_stages_of_the_demo_show_what_they_promise(stack: Stack, world: World) -> None:
+async def test_every_stage_of_the_demo_keeps_its_promise(stack: Stack, world: World) -> None:
     console = Console(record=True, width=160)
     await tell(LocalTarget(stack, world.shop, world.engine), console)
     told = console.export_text()

@@ -29,7 +29,7 @@ HOW: dict[str, dict[str, Any]] = {
     ("how", "keyed"),
     [(how, True) for how in HOW] + [("succeeds", False), ("loses a reply", False), ("is refused", False)],
 )
-async def test_a_saga_ends_whole_or_undone_wherever_its_engine_dies(
+async def test_a_saga_ends_whole_or_undone_at_any_crash_of_its_engine(
     database: Login, ledger: LedgerParticipant, how: str, keyed: bool
 ) -> None:
     found = await CrashWorld(journal_url=database.url, ledger=ledger, keyed=keyed, **HOW[how]).crashes()

@@ -49,7 +49,7 @@ async def reread(catalogue: Catalogue) -> Declarations:
     return declarations
 
 
-async def test_what_objects_declared_is_told_from_what_was_put_by_hand(catalogue: Catalogue) -> None:
+async def test_declarations_of_objects_are_distinguished_from_those_put_by_hand(catalogue: Catalogue) -> None:
     declarations = Declarations(catalogue)
     await declarations.put_participant("shop", "stub", PARTICIPANT, object_uid=OLD)
     await declarations.put_participant("shop", "by-hand", PARTICIPANT)
@@ -63,7 +63,7 @@ async def test_what_objects_declared_is_told_from_what_was_put_by_hand(catalogue
     assert (await reread(catalogue)).objects() == objects
 
 
-async def test_an_object_takes_back_only_what_it_declared_itself(catalogue: Catalogue) -> None:
+async def test_an_object_withdraws_only_its_own_declaration(catalogue: Catalogue) -> None:
     declarations = Declarations(catalogue)
     await declarations.put_participant("shop", "stub", PARTICIPANT, object_uid=OLD)
     await declarations.put_definition("shop", "order", DEFINITION, object_uid=OLD)
@@ -91,7 +91,7 @@ async def test_a_definition_whose_participant_changed_stays_with_its_object(cata
     assert other.objects() == [DeclaredObject(kind="SagaDefinition", namespace="shop", name="order", uid=OLD)]
 
 
-async def test_a_definition_that_was_deleted_can_be_declared_anew(catalogue: Catalogue) -> None:
+async def test_a_deleted_definition_can_be_declared_again(catalogue: Catalogue) -> None:
     declarations = Declarations(catalogue)
     await declarations.put_participant("shop", "stub", PARTICIPANT)
     await declarations.put_definition("shop", "order", DEFINITION, object_uid=OLD)
@@ -128,7 +128,7 @@ async def test_a_participant_that_is_put_at_one_engine_undoes_no_definition_put_
     assert other.objects() == [DeclaredObject(kind="SagaDefinition", namespace="shop", name="order", uid=NEW)]
 
 
-async def test_what_another_engine_has_replaced_meanwhile_can_be_put_back(catalogue: Catalogue) -> None:
+async def test_a_definition_that_another_engine_has_replaced_can_be_put_back(catalogue: Catalogue) -> None:
     first, second = Declarations(catalogue), Declarations(catalogue)
     await first.put_participant("shop", "stub", PARTICIPANT)
     await first.put_definition("shop", "order", steps("reserve"))
@@ -141,7 +141,7 @@ async def test_what_another_engine_has_replaced_meanwhile_can_be_put_back(catalo
     assert await steps_now(catalogue) == ["reserve"]
 
 
-async def test_a_definition_may_name_a_participant_that_only_another_engine_was_told_of(catalogue: Catalogue) -> None:
+async def test_a_definition_may_name_a_participant_that_only_another_engine_knows(catalogue: Catalogue) -> None:
     first, second = Declarations(catalogue), Declarations(catalogue)
     await first.load()
     await second.put_participant("shop", "stub", PARTICIPANT)

@@ -21,7 +21,9 @@ from tests.support.waiting import until
 SAGAS = 50
 
 
-async def test_sagas_that_call_an_unknown_name_stop_nobody_elses(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sagas_that_call_an_unknown_name_do_not_stop_others(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
     over, asked, system = Event(), Event(), socket.getaddrinfo
 
     def look_up(host: Any, *rest: Any, **options: Any) -> Any:

@@ -97,7 +97,7 @@ def test_an_idle_engine_notices_that_its_journal_is_away_and_is_back(
     assert violations(ledger, engine.until_ended([engine.start_saga()])) == []
 
 
-def test_an_engine_starts_before_its_journal_and_says_what_it_waits_for(
+def test_an_engine_starts_before_its_journal_and_reports_that_it_waits(
     run: Run, ports: Ports, server: PostgresServer
 ) -> None:
     journal = server.create_database("late_journal")
@@ -112,7 +112,7 @@ def test_an_engine_starts_before_its_journal_and_says_what_it_waits_for(
         late.stop()
 
 
-def test_an_engine_with_a_wrong_password_says_so(run: Run, ports: Ports, server: PostgresServer) -> None:
+def test_an_engine_reports_a_wrong_password(run: Run, ports: Ports, server: PostgresServer) -> None:
     journal = server.create_database("strict_journal")
     url = journal.url.replace(journal.password, "wrong")
     engine = EngineProcess(run, "wrong", url, ports.take("wrong"))

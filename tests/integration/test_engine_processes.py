@@ -85,7 +85,7 @@ async def test_an_engine_that_was_paused_for_longer_than_its_lease_neither_calls
         assert [(await in_thread(two.saga, saga)).ok()["history"] for saga in sagas] == histories
 
 
-async def test_an_engine_that_is_told_to_stop_hands_over_without_a_wait(engines: Engines, ports: Ports) -> None:
+async def test_an_engine_that_stops_hands_over_without_a_wait(engines: Engines, ports: Ports) -> None:
     async with StubParticipant.serving(ports.take("stub")) as stub:
         one = await in_thread(lambda: engines.start("one", KOMPENSA_LEASE_TTL="1h"))
         two = await in_thread(lambda: engines.start("two", KOMPENSA_LEASE_TTL="1h"))

@@ -12,7 +12,7 @@ SHOWN = re.compile(r"^```\n\$ python3 bottle\.py \S+\n(.*?)^```$", re.DOTALL | r
 SECONDS = 60
 
 
-def test_the_example_prints_what_is_shown(database: Any, tmp_path: Path) -> None:
+def test_the_example_prints_the_shown_output(database: Any, tmp_path: Path) -> None:
     text = README.read_text(encoding="utf-8")
     program, shown = PROGRAM.search(text), SHOWN.search(text)
     assert program is not None

@@ -101,7 +101,7 @@ def test_an_upgrade_keeps_every_login(releases: Releases) -> None:
     assert {namespace: releases.secrets(namespace) for namespace in RELEASES.values()} == before
 
 
-def test_an_upgrade_leaves_what_the_operator_wrote_for_connect(releases: Releases) -> None:
+def test_an_upgrade_keeps_the_logins_that_the_operator_wrote_for_connect(releases: Releases) -> None:
     written = base64.b64encode(b"secret").decode()
     patch = f'{{"data":{{"shop.orders.password":"{written}"}}}}'
     name = "kompensa-capture-credentials"
@@ -110,7 +110,7 @@ def test_an_upgrade_leaves_what_the_operator_wrote_for_connect(releases: Release
     assert releases.secrets("kompensa-system")[name] == {"shop.orders.password": written}
 
 
-def test_a_deleted_login_is_made_anew_and_the_others_stay(releases: Releases) -> None:
+def test_a_deleted_login_is_recreated_and_the_others_stay(releases: Releases) -> None:
     before = releases.secrets("shop")
     releases.server.kubectl("delete", "secret", "payments-postgres", "-n", "shop")
     releases.install("shop")

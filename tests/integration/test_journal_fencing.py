@@ -112,9 +112,7 @@ async def versions_a_take_over_missed(journal: Journal, database: Login) -> int:
 
 
 @pytest.mark.usefixtures("patient")
-async def test_a_take_over_waits_for_a_commit_under_way_and_reads_what_it_wrote(
-    journal: Journal, database: Login
-) -> None:
+async def test_a_take_over_waits_for_a_commit_under_way_and_reads_its_rows(journal: Journal, database: Login) -> None:
     """The commit holds the lease's row. A take-over either waits for the commit or makes it fail."""
     assert await versions_a_take_over_missed(journal, database) == 0
 

@@ -171,7 +171,7 @@ async def test_a_request_is_answered_by_the_write_that_makes_its_effect_durable(
     assert await journal.signals.asked([0]) == []
 
 
-async def test_a_token_is_kept_beside_its_participant(journal: Journal) -> None:
+async def test_a_token_is_kept_with_its_participant(journal: Journal) -> None:
     row = ParticipantRow(namespace="shop", name="stub", spec='{"url":"http://x"}', token="t")
     await journal.catalogue.put_participant(ParticipantRow(namespace="shop", name="stub", spec="{}"))
     await journal.catalogue.put_participant(row)

@@ -130,7 +130,7 @@ async def test_a_batch_that_had_been_written_without_our_hearing_of_it_is_recogn
     assert [entry.version for entry in await journal.sagas.log(old.row.id)] == [1, 2]
 
 
-async def test_what_an_older_lease_wrote_is_not_taken_for_a_repetition(journal: Journal) -> None:
+async def test_a_write_of_an_older_lease_does_not_count_as_a_repetition(journal: Journal) -> None:
     first = acceptance()
     await written(journal, await joined(journal), first)
     lease = await joined(journal)
@@ -169,7 +169,7 @@ async def test_a_saga_of_a_shard_that_was_given_away_is_its_new_owners_only(jour
     assert await written(journal, grant.lease, transition(saga.row.id)) == frozenset()
 
 
-async def test_what_has_ended_stays_as_it_ended(journal: Journal) -> None:
+async def test_an_ended_saga_stays_as_it_ended(journal: Journal) -> None:
     lease = await joined(journal)
     first = acceptance()
     saga = first.row.id
@@ -183,7 +183,7 @@ async def test_what_has_ended_stays_as_it_ended(journal: Journal) -> None:
     assert (row.phase, row.settled) == ("Succeeded", True)
 
 
-async def test_a_new_owner_loads_what_is_not_settled_in_its_shards_by_id(journal: Journal) -> None:
+async def test_a_new_owner_loads_the_unsettled_sagas_of_its_shards_by_id(journal: Journal) -> None:
     lease = await joined(journal)
     writes = [acceptance(shard=number % 4) for number in range(20)]
     await written(journal, lease, *writes)

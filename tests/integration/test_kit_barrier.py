@@ -131,7 +131,7 @@ async def test_a_refused_compensation_is_not_kept_and_succeeds_later(points: Par
     assert balance(points) == 0
 
 
-async def test_the_probe_tells_what_became_of_each_operation(points: Participant) -> None:
+async def test_the_probe_shows_the_outcome_of_each_operation(points: Participant) -> None:
     saga = points.saga()
     assert (await saga.probe("action"))["state"] == "Absent"
     await saga.action("/grants", GRANT)
@@ -152,7 +152,7 @@ async def test_the_probe_tells_what_became_of_each_operation(points: Participant
     "key",
     ["", "x", "not-a-uuid/step/action", f"{SAGA}/step/compensation", f"{SAGA}//action"],
 )
-async def test_a_key_that_is_no_key_is_refused_by_name(points: Participant, key: str) -> None:
+async def test_an_invalid_key_is_rejected_by_name(points: Participant, key: str) -> None:
     reply = await points.client.post("/grants", json=GRANT | {"sagaId": ANA}, headers={"Idempotency-Key": key})
     assert (reply.status_code, reply.json()["type"]) == (400, "urn:kompensa:problem:idempotency-key-invalid")
     assert "<saga id>/<step>/action" in reply.json()["detail"]

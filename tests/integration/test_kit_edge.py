@@ -46,7 +46,7 @@ async def test_a_body_that_does_not_fit_names_its_fields(points: Participant) ->
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"sagaId": 1, "points": NaN}']
 )
-async def test_a_body_that_is_no_request_is_refused_and_not_kept(points: Participant, body: bytes) -> None:
+async def test_a_body_that_is_not_a_request_is_rejected_and_not_kept(points: Participant, body: bytes) -> None:
     saga = points.saga()
     headers = {"Idempotency-Key": f"{saga.saga_id}/{saga.step}/action", "Content-Type": "application/json"}
     reply = await points.client.post("/grants", content=body, headers=headers)
@@ -54,7 +54,7 @@ async def test_a_body_that_is_no_request_is_refused_and_not_kept(points: Partici
     assert (await saga.probe("action"))["state"] == "Absent"
 
 
-async def test_a_body_that_is_not_said_to_be_json_is_415_and_not_kept(points: Participant) -> None:
+async def test_a_body_without_the_json_content_type_is_415_and_not_kept(points: Participant) -> None:
     saga = points.saga()
     headers = {"Idempotency-Key": f"{saga.saga_id}/{saga.step}/action", "Content-Type": "text/plain"}
     reply = await points.client.post("/grants", content=b'{"customerId": "ana"}', headers=headers)
@@ -63,7 +63,7 @@ async def test_a_body_that_is_not_said_to_be_json_is_415_and_not_kept(points: Pa
     assert (await saga.probe("action"))["state"] == "Absent"
 
 
-async def test_an_attempt_of_any_length_is_no_error(points: Participant) -> None:
+async def test_an_attempt_number_of_any_length_is_accepted(points: Participant) -> None:
     reply = await points.saga().action("/grants", GRANT, Saga_Attempt="9" * 5000, Kompensa_Fault="delay; attempts=0")
     assert reply.status_code == 201
 
@@ -109,7 +109,7 @@ async def test_a_value_the_database_cannot_hold_is_a_refusal(points: Participant
     assert problem(await points.saga().action("/grants", {**GRANT, "points": 2**40})) == (422, "request-invalid")
 
 
-async def test_an_unforeseen_error_tells_nothing_and_keeps_nothing(
+async def test_an_unforeseen_error_shows_nothing_and_keeps_nothing(
     points: Participant, points_module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(tx: psycopg.AsyncConnection[Any], *_: object) -> None:
@@ -155,7 +155,7 @@ async def test_a_misspelt_fault_is_refused_by_name(points: Participant, fault: s
     assert problem(await points.saga().action("/grants", GRANT, Kompensa_Fault=fault)) == (400, "fault-invalid")
 
 
-async def test_faults_are_ignored_where_the_switch_is_off(points: Participant, points_module: Any) -> None:
+async def test_faults_are_ignored_if_the_switch_is_off(points: Participant, points_module: Any) -> None:
     app = points_module.service.app(Settings(database_url=points.login.url))
     async with (
         app.router.lifespan_context(app),

@@ -81,7 +81,7 @@ def test_migrate_works_in_a_schema_that_the_role_only_owns(start: Start, postgre
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'"),
     ],
 )
-def test_what_keeps_it_from_starting_is_told_in_one_line(start: Start, environment: dict[str, str], told: str) -> None:
+def test_a_reason_not_to_start_is_reported_in_one_line(start: Start, environment: dict[str, str], told: str) -> None:
     process = start("migrate", **environment)
     assert process.wait_for_status(60) == 1
     (line,) = [line for line in process.log.read_text().splitlines() if not line.startswith("{")]

@@ -66,7 +66,7 @@ async def test_a_broken_constraint_stays_a_refusal_when_nothing_breaks_it_any_mo
         ("INSERT INTO balances VALUES (gen_random_uuid(), NULL)", 409, "constraint-broken"),
     ],
 )
-async def test_whatever_a_saga_reads_as_a_refusal_is_kept(
+async def test_every_reply_that_a_saga_reads_as_a_refusal_is_kept(
     points: Participant, points_module: Any, monkeypatch: pytest.MonkeyPatch, broken: Any, status: int, slug: str
 ) -> None:
     change: Change = points_module.change

@@ -10,7 +10,7 @@ DECLINED = (422, {"type": "urn:test:problem:payment-declined", "detail": "no fun
 NO_SUCH_PATH = (404, {"detail": "no such path"})
 
 
-async def test_a_saga_created_suspended_calls_nobody_until_it_is_resumed(scene: Scene) -> None:
+async def test_a_saga_created_suspended_makes_no_call_until_it_is_resumed(scene: Scene) -> None:
     await scene.definition()
     await scene.saga("order-1", suspend=True)
     status = await scene.until_phase("order-1", "Suspended")
@@ -36,7 +36,7 @@ async def test_a_suspended_saga_can_be_cancelled(scene: Scene) -> None:
     await scene.until_phase("order-1", "Compensated")
 
 
-async def test_what_changed_while_the_operator_was_away_holds_when_it_is_back(scene: Scene) -> None:
+async def test_changes_made_while_the_operator_was_down_take_effect_when_it_is_back(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("reserve")
     saga = await scene.saga("order-1")
@@ -53,7 +53,7 @@ async def test_what_changed_while_the_operator_was_away_holds_when_it_is_back(sc
     await scene.until_phase("order-1", "Succeeded")
 
 
-async def test_a_parked_saga_says_so_everywhere_and_tries_once_more_when_held_and_let_go(
+async def test_a_parked_saga_is_shown_everywhere_and_retried_after_suspend_and_resume(
     scene: Scene, apiserver: ApiServer
 ) -> None:
     await scene.definition()
@@ -78,7 +78,7 @@ async def test_a_parked_saga_says_so_everywhere_and_tries_once_more_when_held_an
     assert scene.participant.calls == ["reserve", "pay", "pay"]
 
 
-async def test_the_printed_columns_tell_how_each_saga_ended(scene: Scene, apiserver: ApiServer) -> None:
+async def test_the_printed_columns_show_how_each_saga_ended(scene: Scene, apiserver: ApiServer) -> None:
     await scene.definition()
     await scene.saga("done")
     await scene.until_phase("done", "Succeeded")
@@ -104,7 +104,7 @@ async def test_kubectl_wait_ends_when_the_saga_does(scene: Scene, apiserver: Api
     assert "condition met" in waited
 
 
-async def test_an_orphaned_saga_runs_on_also_when_the_operator_was_away(scene: Scene) -> None:
+async def test_an_orphaned_saga_runs_on_even_if_the_operator_was_down(scene: Scene) -> None:
     await scene.definition(steps=("reserve", "pay", "ship"))
     scene.participant.hold("pay")
     saga = await scene.saga("order-1", deletionPolicy="Orphan")
@@ -157,7 +157,7 @@ async def test_a_finished_saga_may_be_given_a_time_to_live_later(scene: Scene) -
     await scene.until_gone("order-2")
 
 
-async def test_what_was_refused_is_cleaned_up_like_what_ran(scene: Scene) -> None:
+async def test_a_refused_saga_is_cleaned_up_like_one_that_ran(scene: Scene) -> None:
     await scene.definition()
     await scene.saga("order-1", input={"order": "o", "quantity": -1}, ttlSecondsAfterFinished=1)
     await scene.until_phase("order-1", "Terminated")

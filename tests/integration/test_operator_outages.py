@@ -81,7 +81,7 @@ async def test_a_definition_deleted_under_a_running_saga_does_not_touch_it(scene
     await scene.until_phase("order-1", "Succeeded")
 
 
-async def test_what_was_deleted_while_the_operator_was_away_is_withdrawn_at_its_start(scene: Scene) -> None:
+async def test_objects_deleted_while_the_operator_was_down_are_withdrawn_at_its_start(scene: Scene) -> None:
     await scene.definition()
     await scene.definition("kept")
     await scene.create_participant("gone")

@@ -211,7 +211,7 @@ async def test_an_outbox_whose_secrets_are_gone_is_taken_down_with_the_login_tha
     assert "pg_drop_replication_slot" not in told["message"]
 
 
-async def test_an_outbox_without_any_login_can_be_deleted_and_says_what_it_leaves(
+async def test_an_outbox_without_any_login_can_be_deleted_and_names_the_rest(
     captured: Captured, apiserver: ApiServer
 ) -> None:
     await captured.begin()
@@ -253,7 +253,7 @@ async def test_an_outbox_that_was_never_captured_is_deleted_at_once(captured: Ca
     await captured.until_gone()
 
 
-async def test_a_deletion_that_waits_says_for_what_and_until_when(captured: Captured) -> None:
+async def test_a_waiting_deletion_names_its_cause_and_its_deadline(captured: Captured) -> None:
     await captured.begin()
     await captured.use_port("orders-capture", 1)
     await captured.scene.delete(OUTBOXES, "orders")

@@ -96,7 +96,7 @@ async def test_a_parked_key_is_shown_to_people(scene: Scene, workers: StubWorker
     assert "email is missing" in parked["message"]
 
 
-async def test_nothing_is_lost_between_what_is_written_and_what_the_kind_declares(
+async def test_the_kinds_declare_every_field_that_the_operator_writes(
     scene: Scene, workers: StubWorkers, apiserver: ApiServer
 ) -> None:
     """The API server drops a field that the schema does not know; the operator would write it again forever."""

@@ -9,7 +9,7 @@ from tests.integration.operator_scene import Scene, conditions, definition_spec
 from tests.support.waiting import until
 
 
-async def test_a_saga_ends_succeeded_and_costs_one_write_besides_its_creation(
+async def test_a_saga_ends_succeeded_and_costs_one_write_in_addition_to_its_creation(
     scene: Scene, apiserver: ApiServer
 ) -> None:
     await scene.definition()
@@ -21,7 +21,7 @@ async def test_a_saga_ends_succeeded_and_costs_one_write_besides_its_creation(
     assert [write["verb"] for write in writes(apiserver, scene, "order-1")] == ["create", "patch"]
 
 
-async def test_a_refused_step_is_undone_and_told_in_status_and_event(scene: Scene, apiserver: ApiServer) -> None:
+async def test_a_refused_step_is_undone_and_shown_in_status_and_event(scene: Scene, apiserver: ApiServer) -> None:
     await scene.definition()
     scene.participant.replies["pay"] = (422, {"type": "urn:test:problem:payment-declined", "detail": "no funds"})
     await scene.saga("order-1")
@@ -70,7 +70,7 @@ async def test_an_orphaned_saga_runs_on(scene: Scene) -> None:
     assert scene.participant.calls == ["reserve", "pay", "ship"]
 
 
-async def test_a_saga_made_anew_under_the_same_name_gets_its_own_status(scene: Scene) -> None:
+async def test_a_saga_recreated_under_the_same_name_gets_its_own_status(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("reserve")
     old = await scene.saga("order-1")
@@ -174,7 +174,7 @@ async def test_suspend_and_resume_by_editing_the_object(scene: Scene) -> None:
     await scene.until_phase("order-1", "Succeeded")
 
 
-async def test_cancel_undoes_what_was_done(scene: Scene) -> None:
+async def test_cancel_undoes_the_done_steps(scene: Scene) -> None:
     await scene.definition()
     scene.participant.hold("pay")
     saga = await scene.saga("order-1")

@@ -136,7 +136,7 @@ def test_the_owner_fills_the_publication_that_it_could_not_make(
     assert published == [(True, False, False)]
 
 
-def test_the_capture_role_reads_what_it_was_granted_and_makes_its_slot(shared: Mapping[str, str]) -> None:
+def test_the_capture_role_reads_granted_tables_and_creates_its_slot(shared: Mapping[str, str]) -> None:
     run(
         shared["orders-postgres"],
         "CREATE TABLE IF NOT EXISTS orders.outbox (id int PRIMARY KEY)",

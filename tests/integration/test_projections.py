@@ -249,7 +249,7 @@ async def test_a_rebuild_that_was_stopped_goes_on_where_it_was(desk: Desk, conne
     assert is_up(desk)
 
 
-async def test_who_could_read_the_old_rows_can_read_the_new(
+async def test_readers_of_the_old_rows_can_read_the_new_ones(
     desk: Desk, connection: Connection, reading_role: str
 ) -> None:
     await connection.execute(f"GRANT USAGE ON SCHEMA shop TO {reading_role}")

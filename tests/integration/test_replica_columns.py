@@ -27,7 +27,7 @@ def keyed(payloads: Sequence[dict[str, Any]]) -> list[Change]:
 
 
 @pytest.mark.parametrize("count", [1, COPY_FROM_ROWS + 10], ids=["arrays", "copy"])
-async def test_columns_of_a_fixed_length_hold_what_the_event_says(things: Login, count: int) -> None:
+async def test_columns_of_a_fixed_length_hold_the_events_value(things: Login, count: int) -> None:
     execute(things, CHARACTERS)
     payload = {"currency": "EUR", "flags": "1011", "code": "abc", "tags": "{ab,cd}"}
     async with desk(things, replica=copy_of("currency", "flags", "code", "tags")) as writing:
@@ -43,7 +43,7 @@ async def test_columns_of_a_fixed_length_hold_what_the_event_says(things: Login,
 @pytest.mark.parametrize(
     "too_long", [{"currency": "EURO"}, {"flags": "10110"}, {"code": "abcdef"}, {"tags": "{abc}"}], ids=str
 )
-async def test_what_is_too_long_for_its_column_is_parked_and_never_cut(
+async def test_a_value_that_is_too_long_for_its_column_is_parked_and_never_cut(
     things: Login, fitting: int, too_long: dict[str, Any]
 ) -> None:
     execute(things, CHARACTERS)
@@ -57,7 +57,7 @@ async def test_what_is_too_long_for_its_column_is_parked_and_never_cut(
     assert len(rows(things)) == fitting
 
 
-async def test_keys_of_a_fixed_length_are_told_apart(things: Login) -> None:
+async def test_keys_of_a_fixed_length_stay_different(things: Login) -> None:
     execute(things, "CREATE TABLE invoices.things (id char(2) PRIMARY KEY, version bigint, name text)")
     async with desk(things, replica=copy_of("name")) as writing:
         await writing.write([Change(key=key, version=1, payload={"name": key}) for key in ("DE", "DK", "FR")])
@@ -74,7 +74,7 @@ CREATE TABLE invoices.things (
 
 
 @pytest.mark.parametrize("count", [1, COPY_FROM_ROWS + 10], ids=["arrays", "copy"])
-async def test_columns_without_a_zone_hold_utc_whatever_zone_the_database_has(things: Login, count: int) -> None:
+async def test_columns_without_a_zone_hold_utc_in_any_zone_of_the_database(things: Login, count: int) -> None:
     execute(things, TIMES + "ALTER ROLE CURRENT_USER SET TimeZone = 'America/Sao_Paulo'")
     time = "2026-01-31T23:00:00-05:00"
     replica = copy_of(
@@ -95,7 +95,7 @@ async def test_columns_without_a_zone_hold_utc_whatever_zone_the_database_has(th
     assert abs(clock["behind"]) < timedelta(hours=1)
 
 
-async def test_keys_that_are_no_text_become_no_row_and_each_is_parked_under_its_own(things: Login) -> None:
+async def test_keys_that_are_not_text_are_parked_each_under_its_own_key(things: Login) -> None:
     execute(things, "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, name text)")
     replica = copy_of("name")
     async with desk(things, replica=replica) as writing:
@@ -126,7 +126,7 @@ NEXT_STEPS = {
 
 
 @pytest.mark.parametrize(("change", "complaint"), NEXT_STEPS.items(), ids=str)
-async def test_a_column_that_cannot_do_is_told_at_the_start_with_the_next_step(
+async def test_an_unsuitable_column_is_reported_at_the_start_with_the_next_step(
     things: Login, change: str, complaint: str
 ) -> None:
     replica = copy_of("name", syncedAtColumn="synced", deletedAtColumn="deleted")
@@ -164,7 +164,7 @@ CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, deleted times
         ("text NOT NULL", "CREATE UNIQUE INDEX ON invoices.things (lower(name))", "takes a blank only once"),
     ],
 )
-async def test_a_personal_column_that_no_deletion_could_blank_is_told_at_the_start(
+async def test_a_personal_column_that_cannot_be_blanked_is_reported_at_the_start(
     things: Login, kind: str, index: str, complaint: str
 ) -> None:
     execute(things, PERSONAL.format(kind=kind, index=index))
@@ -216,7 +216,7 @@ MIGRATED = "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, a
         ("ALTER name DROP NOT NULL", {"amount": 1, "name": None}),
     ],
 )
-async def test_what_fits_the_table_after_a_migration_is_not_judged_by_what_it_was(
+async def test_an_event_that_fits_after_a_migration_is_not_judged_by_the_old_table(
     things: Login, migration: str, payload: dict[str, Any]
 ) -> None:
     execute(things, MIGRATED)

@@ -25,7 +25,7 @@ def parked_versions(login: Login) -> list[tuple[str, int]]:
     return [(row["key"], row["aggregate_version"]) for row in query(login.url, PARKED)]
 
 
-async def test_what_the_table_refuses_is_parked_and_the_rest_is_written(target: Login) -> None:
+async def test_events_that_the_table_rejects_are_parked_and_the_rest_is_written(target: Login) -> None:
     keys = [f"00000000-0000-4000-8000-{number:012x}" for number in range(20)]
     fine = [Change(key=key, version=1, type=CREATED) for key in keys]
     too_long = Change(key=keys[7], version=2, payload=TOO_LONG)
@@ -56,7 +56,7 @@ def strict_target(target: Login) -> Login:
     data=st.data(),
 )
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_order_and_repetition_gives_the_newest_that_fits_and_parks_only_what_is_newer(
+def test_any_order_and_repetition_gives_the_newest_fitting_state_and_parks_only_newer_events(
     strict_target: Login, kinds: list[str], on_delete: str, data: st.DataObject
 ) -> None:
     payloads: dict[str, dict[str, Any]] = {"refused": {"fullName": "nobody"}, "unread": NO_TEXT}
@@ -84,7 +84,7 @@ def test_any_order_and_repetition_gives_the_newest_that_fits_and_parks_only_what
     assert {version for _, version in parked_versions(strict_target)} == {each for each in unfit if each > newest}
 
 
-async def test_a_version_that_nobody_can_read_is_shown_until_the_copy_has_moved_on(target: Login) -> None:
+async def test_poison_with_an_unreadable_version_is_shown_until_the_copy_has_moved_on(target: Login) -> None:
     async with desk(target) as writing:
         await writing.write([Change(key=ANA, version=5, type=CREATED), Change(key=ANA, version=0)])
         assert parked_versions(target) == [(ANA, 6)]
@@ -96,7 +96,7 @@ async def test_a_version_that_nobody_can_read_is_shown_until_the_copy_has_moved_
     assert parked_versions(target) == []
 
 
-async def test_the_poison_of_a_key_that_can_be_none_is_parked_beside_others(target: Login) -> None:
+async def test_poison_under_an_impossible_key_is_parked_next_to_others(target: Login) -> None:
     async with desk(target) as writing:
         await writing.write([Change(key=BIA, version=1, type=CREATED)])
         await writing.write(
@@ -121,7 +121,7 @@ async def test_the_poison_of_a_key_that_can_be_none_is_parked_beside_others(targ
     ],
     ids=["a trigger", "an index"],
 )
-async def test_what_a_trigger_or_an_index_refuses_is_parked_too(target: Login, ddl: str, reason: str) -> None:
+async def test_events_that_a_trigger_or_an_index_rejects_are_parked_too(target: Login, ddl: str, reason: str) -> None:
     noise = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=20_000))
     async with desk(target) as writing:
         await writing.connection.execute(ddl)
@@ -144,7 +144,7 @@ async def test_a_number_of_any_size_in_a_refused_event_is_parked_as_it_came(targ
     assert row["payload"] == json.dumps(refused.body)
 
 
-async def test_a_retry_applies_what_fits_and_keeps_only_what_is_newer_and_does_not(target: Login) -> None:
+async def test_a_retry_applies_fitting_events_and_keeps_only_newer_ones_that_do_not_fit(target: Login) -> None:
     spec = replica_from_object(replica_object("t"))
     async with desk(target) as writing:
         await writing.write(

@@ -48,7 +48,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("ddl", REFUSALS.values(), ids=REFUSALS.keys())
-async def test_whatever_refuses_one_event_parks_that_event_alone(things: Login, ddl: str) -> None:
+async def test_any_rejection_of_one_event_parks_that_event_alone(things: Login, ddl: str) -> None:
     execute(things, TABLE + ddl)
     async with desk(things, replica=copy_of("name")) as writing:
         await writing.write([named("a", "good"), named("b", "bad"), named("c", "good")])
@@ -58,7 +58,7 @@ async def test_whatever_refuses_one_event_parks_that_event_alone(things: Login, 
 
 
 @pytest.mark.parametrize("refusal", ["a policy", "a deferred reference", "a state of its own", "no right to this"])
-async def test_a_judgement_on_the_row_parks_it_also_where_nothing_else_fits(things: Login, refusal: str) -> None:
+async def test_a_rejection_of_the_row_itself_parks_it_even_if_no_other_event_fits(things: Login, refusal: str) -> None:
     execute(things, TABLE + REFUSALS[refusal])
     async with desk(things, replica=copy_of("name")) as writing:
         await writing.write([named("b", "bad")])
@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[str, type[psycopg.Error]]] = {
 
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize(("ddl", "error"), FAULTS.values(), ids=FAULTS.keys())
-async def test_what_is_the_tables_fault_parks_nothing_also_for_one_event_alone(
+async def test_nothing_is_parked_if_the_table_is_at_fault_even_for_one_event_alone(
     things: Login, ddl: str, error: type[psycopg.Error], count: int
 ) -> None:
     execute(things, TABLE)
@@ -147,7 +147,7 @@ async def test_a_value_with_a_syntax_of_its_own_is_the_events_fault(things: Logi
 UNIQUE = "CREATE TABLE invoices.things (id text PRIMARY KEY, version bigint, name text UNIQUE)"
 
 
-async def test_a_value_that_one_key_hands_to_another_fits_in_whatever_order_the_keys_are(things: Login) -> None:
+async def test_a_unique_value_that_moves_to_another_key_fits_in_any_order_of_the_keys(things: Login) -> None:
     execute(things, UNIQUE)
     async with desk(things, replica=copy_of("name")) as writing:
         await writing.write([named("z", "first"), named("m", "second")])
@@ -160,7 +160,7 @@ async def test_a_value_that_one_key_hands_to_another_fits_in_whatever_order_the_
 
 
 @pytest.mark.parametrize("on_delete", ["Delete", "SoftDelete"])
-async def test_a_deletion_hands_a_value_on_too_and_what_collided_does_not_outlive_its_own(
+async def test_a_deletion_frees_its_unique_value_and_a_late_state_does_not_outlive_it(
     things: Login, on_delete: str
 ) -> None:
     execute(things, UNIQUE + "; ALTER TABLE invoices.things ADD deleted timestamptz")

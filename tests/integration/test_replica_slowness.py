@@ -26,7 +26,7 @@ CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTI
     ],
     ids=["a statement", "a transaction"],
 )
-async def test_a_batch_that_takes_too_long_is_written_in_parts_and_told(
+async def test_a_batch_that_takes_too_long_is_written_in_parts_and_reported(
     things: Login, monkeypatch: pytest.MonkeyPatch, module: object, limit: str, told: str
 ) -> None:
     execute(things, SLOW)

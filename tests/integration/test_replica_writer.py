@@ -198,7 +198,7 @@ async def test_a_fence_that_compares_only_half_would_be_noticed(
         ),
     ],
 )
-async def test_a_table_that_cannot_hold_the_copy_is_told_in_one_sentence(
+async def test_a_table_that_cannot_hold_the_copy_is_reported_in_one_sentence(
     target: Login, ddl: str, complaint: str
 ) -> None:
     async with await connect(target.url) as connection:

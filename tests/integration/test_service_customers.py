@@ -121,7 +121,7 @@ async def test_an_email_belongs_to_one_customer(orders: Participant) -> None:
     assert len(events(orders)) == 2
 
 
-async def test_an_email_belongs_to_one_customer_in_whatever_case_it_is_written(orders: Participant) -> None:
+async def test_an_email_belongs_to_one_customer_in_any_case(orders: Participant) -> None:
     ana = await create(orders)
     assert slug(await orders.client.post("/customers", json=form(email="ANA@Example.com"))) == (409, "email-taken")
     changed = await orders.client.put(f"/customers/{ana['id']}", json=form(email="Ana@Example.com"))
@@ -150,7 +150,7 @@ def test_customers_of_one_email_in_two_cases_stop_the_migration_and_stay(databas
         migrate("orders", url=database.url, schema="orders")
 
 
-async def test_a_change_can_ask_that_nobody_else_made_one(orders: Participant) -> None:
+async def test_a_change_can_require_that_no_other_came_before(orders: Participant) -> None:
     path = f"/customers/{(await create(orders))['id']}"
     read = (await orders.client.get(path)).headers["etag"]
     assert read == '"1"'
@@ -179,7 +179,7 @@ async def test_of_changes_at_once_to_one_version_one_is_made(orders: Participant
     assert len(events(orders)) == 2
 
 
-async def test_who_is_not_there_cannot_match(orders: Participant) -> None:
+async def test_an_absent_customer_cannot_match(orders: Participant) -> None:
     path, headers = f"/customers/{uuid.uuid4()}", {"If-Match": '"1"'}
     assert slug(await orders.client.put(path, json=form(), headers=headers)) == (404, "unknown-customer")
 
@@ -257,7 +257,7 @@ async def test_a_crash_before_the_commit_leaves_neither_row_nor_event(
     assert await create(orders)
 
 
-async def test_with_an_event_outside_the_transaction_the_same_crash_tells_of_nobody(
+async def test_with_an_event_outside_the_transaction_the_same_crash_announces_no_customer(
     orders: Participant, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def dual_write(_: psycopg.AsyncConnection[Any], event: OutboxEvent) -> None:

@@ -85,7 +85,7 @@ async def test_a_quantity_out_of_bounds_is_refused(inventory: Participant, quant
 
 
 @pytest.mark.parametrize("quantity", [1.5, "2", None, True])
-async def test_a_quantity_that_is_no_whole_number_does_not_fit(inventory: Participant, quantity: object) -> None:
+async def test_a_quantity_that_is_not_a_whole_number_does_not_fit(inventory: Participant, quantity: object) -> None:
     a = await product(inventory, 10)
     assert slug(await inventory.saga().action("/reservations", items((a, quantity)))) == (422, "request-invalid")
 
@@ -118,7 +118,7 @@ async def test_first_counts_at_once_leave_a_ledger_that_adds_up(inventory: Parti
     assert (await pieces(inventory, product_id))[0] in (3, 5, 7, 9)
 
 
-async def test_a_new_count_does_not_touch_what_is_reserved(inventory: Participant) -> None:
+async def test_a_new_count_does_not_touch_reservations(inventory: Participant) -> None:
     a = await product(inventory, 10)
     await inventory.saga().action("/reservations", items((a, 4)))
     assert (await inventory.client.put(f"/stock/{a}", json={"onHand": 100})).json()["reserved"] == 4

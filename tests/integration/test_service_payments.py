@@ -91,7 +91,7 @@ async def test_an_amount_that_is_not_money_is_refused(payments: Participant, amo
     assert refused.json()["errors"][0]["field"] == "amount"
 
 
-async def test_a_float_is_told_how_money_is_written(payments: Participant) -> None:
+async def test_a_float_is_rejected_with_the_form_of_an_amount(payments: Participant) -> None:
     refused = await payments.saga().action("/payments", pay(amount=209.97))
     assert 'such as "29.99"' in refused.json()["detail"]
 

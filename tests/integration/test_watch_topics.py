@@ -56,7 +56,7 @@ def test_from_the_beginning_everything_is_shown_with_headers_body_and_lag(topics
     assert json.loads(record_json(second))["body"] is None
 
 
-def test_only_what_comes_now_is_shown_by_default(topics: Topics) -> None:
+def test_only_new_records_are_shown_by_default(topics: Topics) -> None:
     topics.send([Change(key="old", version=1)])
     following = follow(topics.bootstrap, names(topics), start=Latest())
     assert next(following) is None  # it is in place, and the old record was not shown
@@ -81,7 +81,7 @@ def test_one_key_can_be_followed(topics: Topics) -> None:
     assert [(record.key, record.headers["aggregate-version"]) for record in seen] == [("b", "1"), ("b", "2")]
 
 
-def test_a_record_that_nobody_can_lay_out_is_shown_and_so_is_the_next(topics: Topics) -> None:
+def test_a_record_that_cannot_be_formatted_is_shown_and_so_is_the_next(topics: Topics) -> None:
     nested = b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}"
     topics.send_raw(Change(key="a", version=1), nested)
     topics.send([Change(key="a", version=2)])
@@ -91,7 +91,7 @@ def test_a_record_that_nobody_can_lay_out_is_shown_and_so_is_the_next(topics: To
     assert json.loads(record_json(second))["body"]["email"] == "v2@example.com"
 
 
-def test_the_pretty_form_shows_where_key_headers_and_body(topics: Topics) -> None:
+def test_the_pretty_form_shows_place_key_headers_and_body(topics: Topics) -> None:
     topics.send([Change(key="a", version=1)])
     (record,) = watched(topics, 1, start=Beginning())
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

@@ -51,6 +51,6 @@ def test_sagas_of_other_shops_and_definitions_owe_this_shop_nothing(
         begin(FakeCluster(other, {**other, "phase": "InterventionRequired"}), monkeypatch)
 
 
-def test_nothing_is_killed_where_an_order_is_not_whole_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_killed_if_an_order_is_broken_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(chaos.BrokenBefore, match="I3 not whole: saga saga-0"):
         begin(FakeCluster(OURS), monkeypatch)

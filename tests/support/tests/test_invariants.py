@@ -45,7 +45,7 @@ def clean() -> Ledgers:
     )
 
 
-def test_nothing_is_found_where_nothing_is_wrong(clean: Ledgers) -> None:
+def test_nothing_is_found_if_nothing_is_wrong(clean: Ledgers) -> None:
     assert violations(clean) == []
 
 

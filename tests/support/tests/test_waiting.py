@@ -19,7 +19,7 @@ async def test_a_condition_may_be_a_coroutine() -> None:
     assert await until(lambda: "there", "an answer") == "there"
 
 
-async def test_what_was_seen_last_is_in_the_failure() -> None:
+async def test_the_last_seen_value_is_in_the_failure() -> None:
     with pytest.raises(AssertionError, match="for an answer; last seen: 0"):
         await until(lambda: 0, "an answer", seconds=0.01)
     with pytest.raises(AssertionError, match="for an answer; last seen: 1"):
