@@ -2,7 +2,7 @@
 
 import pytest
 
-from kompensa.handlers.participants import TOKEN_REPEAT
+from kompensa.handlers.participants import TOKEN_REPEAT_SECONDS
 from kompensa.model.http_call import HttpEndpoint
 from kompensa.model.scope import OUTPUTS_LIMIT
 from kompensa.transport import client, http
@@ -31,7 +31,7 @@ def test_the_headers_of_a_call_are_stated() -> None:
         (f"{OUTPUTS_LIMIT >> 10} KiB", "outputs"),
         (f"{LONGEST_RETRY_AFTER:.0f} s", "patience"),
         (f" {client.KEEP_ALIVE:.0f} s", "an idle connection"),
-        (f"({TOKEN_REPEAT:.0f} s)", "a token"),
+        (f"({TOKEN_REPEAT_SECONDS:.0f} s)", "a token"),
     ],
 )
 def test_the_limits_are_stated(stated: str, limit: str) -> None:

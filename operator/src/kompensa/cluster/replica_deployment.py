@@ -1,4 +1,4 @@
-"""The worker of one Replica as Kubernetes objects. Pure: a Replica in, a ConfigMap, a Service and a Deployment out.
+"""The worker of one Replica as Kubernetes objects. Pure: a worker in, a ConfigMap, a Service and a Deployment out.
 
 The pod gets what one worker needs and nothing else: the Replica's spec as a file, the database URL of the consuming
 service from its own Secret, and no ServiceAccount token. All three belong to the Replica and go with it.
@@ -6,11 +6,13 @@ service from its own Secret, and no ServiceAccount token. All three belong to th
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, Object, Resource
+from kompensa.cluster.resources import CONFIG_MAPS, DEPLOYMENTS, REPLICAS, SERVICES, Object, Resource
+from kompensa.cluster.secrets import SecretReference
 from kompensa.cluster.worker_site import WorkerSite
 
 PORT = 8080
@@ -27,100 +29,123 @@ _SPEC_FOLDER = "/etc/kompensa/replica"
 _LABEL = "kompensa.dev/replica"
 
 
-def worker_name(replica_name: str) -> str:
-    """The name of the worker's objects; prefixed, so that it meets none of the service's own."""
-    return f"replica-{replica_name}"
+@dataclass(frozen=True, kw_only=True)
+class ReplicaWorker:
+    """The Replica's part of its worker.
+
+    Attributes
+    ----------
+    document
+        The Replica as JSON, for the worker to read.
+    database
+        The Secret with the login of the consuming service.
+    """
+
+    namespace: str
+    replica: str
+    uid: str
+    document: str
+    database: SecretReference
+
+    @property
+    def name(self) -> str:
+        """The name of the worker's objects; the prefix keeps it apart from the service's own."""
+        return f"replica-{self.replica}"
+
+    @property
+    def secret_keys(self) -> dict[str, str]:
+        """The keys of the Secret that the worker is given, by the variable that gets their value.
+
+        A login in parts goes into libpq's own variables, which complete an empty URL.
+        """
+        keys = self.database.keys
+        parts = {variable: keys[part] for part, variable in _PART_VARIABLES.items() if part in keys}
+        return {"DATABASE_URL": keys["url"]} if "url" in keys else parts or {"DATABASE_URL": URL_KEY}
 
 
-def worker_objects(replica: Object, site: WorkerSite) -> list[tuple[Resource, Object]]:
-    """The objects to apply, in this order: those that the pod needs come before it."""
-    spec_text = _spec_text(replica)
-    return [
-        (CONFIG_MAPS, _object(CONFIG_MAPS, replica) | {"data": {SPEC_FILE: spec_text}}),
-        (SERVICES, _object(SERVICES, replica) | {"spec": _service_spec(replica)}),
-        (DEPLOYMENTS, _object(DEPLOYMENTS, replica) | {"spec": _deployment_spec(replica, spec_text, site)}),
-    ]
-
-
-def _spec_text(replica: Object) -> str:
-    metadata = {key: replica["metadata"][key] for key in ("name", "namespace")}
-    document = {
-        "apiVersion": replica["apiVersion"],
-        "kind": replica["kind"],
-        "metadata": metadata,
-        "spec": replica["spec"],
-    }
+def replica_document(namespace: str, name: str, spec: Object) -> str:
+    """A Replica as JSON with nothing in it that changes by itself, such as its status."""
+    metadata = {"name": name, "namespace": namespace}
+    document = {"apiVersion": REPLICAS.api_version, "kind": REPLICAS.kind, "metadata": metadata, "spec": spec}
     return json.dumps(document, sort_keys=True, indent=1)
 
 
-def _object(resource: Resource, replica: Object) -> Object:
-    metadata = replica["metadata"]
+def worker_objects(worker: ReplicaWorker, site: WorkerSite) -> list[tuple[Resource, Object]]:
+    """The objects to apply, in this order: those that the pod needs come before it."""
+    return [
+        (CONFIG_MAPS, _object(CONFIG_MAPS, worker) | {"data": {SPEC_FILE: worker.document}}),
+        (SERVICES, _object(SERVICES, worker) | {"spec": _service_spec(worker)}),
+        (DEPLOYMENTS, _object(DEPLOYMENTS, worker) | {"spec": _deployment_spec(worker, site)}),
+    ]
+
+
+def _object(resource: Resource, worker: ReplicaWorker) -> Object:
     owner = {
-        "apiVersion": replica["apiVersion"],
-        "kind": replica["kind"],
-        "name": metadata["name"],
-        "uid": metadata["uid"],
+        "apiVersion": REPLICAS.api_version,
+        "kind": REPLICAS.kind,
+        "name": worker.replica,
+        "uid": worker.uid,
         "controller": True,
     }
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {
-            "name": worker_name(metadata["name"]),
-            "namespace": metadata["namespace"],
-            "labels": _labels(replica),
-            "ownerReferences": [owner],
-        },
+    metadata = {
+        "name": worker.name,
+        "namespace": worker.namespace,
+        "labels": _labels(worker),
+        "ownerReferences": [owner],
     }
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
-def _labels(replica: Object) -> dict[str, str]:
-    name = replica["metadata"]["name"]
+def _labels(worker: ReplicaWorker) -> dict[str, str]:
     return {
         "app.kubernetes.io/name": "kompensa-replica",
-        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/instance": worker.replica,
         "app.kubernetes.io/component": "replica",
         "app.kubernetes.io/managed-by": "kompensa",
-        _LABEL: name,
+        _LABEL: worker.replica,
     }
 
 
-def _selector(replica: Object) -> dict[str, str]:
-    return {_LABEL: replica["metadata"]["name"]}
+def _selector(worker: ReplicaWorker) -> dict[str, str]:
+    return {_LABEL: worker.replica}
 
 
-def _service_spec(replica: Object) -> dict[str, Any]:
+def _service_spec(worker: ReplicaWorker) -> dict[str, Any]:
     port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}
     # A worker that is not ready is the one whose status is wanted most.
-    return {"selector": _selector(replica), "ports": [port], "publishNotReadyAddresses": True}
+    return {"selector": _selector(worker), "ports": [port], "publishNotReadyAddresses": True}
 
 
-def _deployment_spec(replica: Object, spec_text: str, site: WorkerSite) -> dict[str, Any]:
-    digest = hashlib.sha256(spec_text.encode()).hexdigest()[:16]
+def _deployment_spec(worker: ReplicaWorker, site: WorkerSite) -> dict[str, Any]:
+    digest = hashlib.sha256(worker.document.encode()).hexdigest()[:16]
     return {
         "replicas": 1,
         # The writer fences a second worker off anyway; without one there is nothing to fence.
         "strategy": {"type": "Recreate"},
         "revisionHistoryLimit": 2,
-        "selector": {"matchLabels": _selector(replica)},
+        "selector": {"matchLabels": _selector(worker)},
         "template": {
-            "metadata": {"labels": _labels(replica), "annotations": {"kompensa.dev/spec-hash": digest}},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                **site.pod.scheduling(),
-                "containers": [_container(replica, site)],
-                "volumes": [
-                    {"name": "spec", "configMap": {"name": worker_name(replica["metadata"]["name"])}},
-                    {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
-                ],
-            },
+            "metadata": {"labels": _labels(worker), "annotations": {"kompensa.dev/spec-hash": digest}},
+            "spec": _pod_spec(worker, site),
         },
     }
 
 
-def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
+def _pod_spec(worker: ReplicaWorker, site: WorkerSite) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        **site.pod.scheduling(),
+        "containers": [_container(worker, site)],
+        "volumes": [
+            {"name": "spec", "configMap": {"name": worker.name}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        ],
+    }
+
+
+def _container(worker: ReplicaWorker, site: WorkerSite) -> dict[str, Any]:
     return {
         "name": "replica",
         "image": site.image,
@@ -130,7 +155,7 @@ def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
             {"name": "KOMPENSA_KAFKA", "value": site.kafka},
             {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
             {"name": "STATUS_PORT", "value": str(PORT)},
-            *_login(replica),
+            *_login(worker),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, failures=6),
@@ -148,22 +173,11 @@ def _container(replica: Object, site: WorkerSite) -> dict[str, Any]:
     }
 
 
-def secret_keys(replica: Object) -> dict[str, str]:
-    """The keys of the Secret that the worker is given, by the variable that gets their value.
-
-    A login in parts goes into libpq's own variables, which complete an empty URL.
-    """
-    keys = replica["spec"]["target"]["databaseSecretRef"].get("keys") or {}
-    parts = {variable: keys[part] for part, variable in _PART_VARIABLES.items() if part in keys}
-    return {"DATABASE_URL": keys["url"]} if "url" in keys else parts or {"DATABASE_URL": URL_KEY}
-
-
-def _login(replica: Object) -> list[dict[str, Any]]:
-    secret = replica["spec"]["target"]["databaseSecretRef"]["name"]
-    keys = secret_keys(replica)
+def _login(worker: ReplicaWorker) -> list[dict[str, Any]]:
+    keys = worker.secret_keys
     empty_url = [] if "DATABASE_URL" in keys else [{"name": "DATABASE_URL", "value": "postgresql://"}]
     return empty_url + [
-        {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": worker.database.name, "key": key}}}
         for variable, key in keys.items()
     ]
 

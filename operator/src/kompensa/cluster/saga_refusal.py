@@ -54,6 +54,11 @@ def pending(definition: str, namespace: str, known: list[str]) -> Refusal:
     return Refusal("Pending", reason, message, stalled(reason, message))
 
 
+def unreadable(fault: str) -> Refusal:
+    """Not started, because its spec cannot be read. The CRD rejects such a spec, so it is older or newer than ours."""
+    return Refusal("Pending", "SpecInvalid", fault, stalled("SpecInvalid", fault))
+
+
 def waiting_for_engine() -> Refusal:
     """Not accepted yet, because the engine does not answer."""
     reason, message = "EngineUnreachable", "the engine cannot be reached; the Saga starts when it can"

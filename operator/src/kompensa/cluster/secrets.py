@@ -5,11 +5,23 @@ import binascii
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import msgspec
+
 from kompensa.cluster.kube import Kube, NotFoundError, RefusedError
 from kompensa.cluster.resources import PODS, SECRETS
 from kompensa_common.secrets import UnusableValueError, meant
 
 _SYNCED = "kompensa.dev/capture-synced"
+
+
+class SecretReference(msgspec.Struct, frozen=True, kw_only=True):
+    """A Secret with a database login, as Outbox and Replica name it.
+
+    `keys` gives names of keys by part (url, host, ...), if they are other than the usual ones.
+    """
+
+    name: str
+    keys: dict[str, str] = {}
 
 
 class SecretError(Exception):

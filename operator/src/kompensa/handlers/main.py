@@ -16,7 +16,7 @@ from kompensa.cluster.worker_client import WorkerClient
 from kompensa.cluster.worker_site import WorkerSite
 from kompensa.handlers import metrics
 from kompensa.handlers.definitions import Definitions
-from kompensa.handlers.kind import Kind, wake_objects
+from kompensa.handlers.kind import AnyKind, wake_objects
 from kompensa.handlers.namespaces import WatchedNamespaces
 from kompensa.handlers.outboxes import CaptureSite, Outboxes
 from kompensa.handlers.participants import Participants
@@ -65,7 +65,7 @@ class Parts:
     """The handlers of all kinds, wired to each other."""
 
     sagas: Sagas
-    kinds: tuple[Kind, ...]
+    kinds: tuple[AnyKind, ...]
     finished: FinishedSagas
     sweep: Sweep
     namespaces: WatchedNamespaces

@@ -7,18 +7,20 @@ from kompensa.cluster.conditions import ready, stalled, working
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import PARTICIPANTS
 from kompensa.cluster.secrets import SecretError, read_key
-from kompensa.handlers.kind import PATIENCE, WAITING_FOR_ENGINE, Kind
+from kompensa.handlers.kind import ENGINE_PATIENCE_ATTEMPTS, WAITING_FOR_ENGINE, Kind
 from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError
+from kompensa.model.parsing import parse_participant
+from kompensa.model.specs import ParticipantSpec, SecretKeyReference
 
-# Participants are put again now and then: a journal restored from a backup may not know them. A token may be new, and
-# Secrets are not watched: the right to watch them is one to read them all.
-REPEAT = 300.0
-TOKEN_REPEAT = 60.0
-SECRET_RETRY = 10.0
+REPEAT_SECONDS = 300.0
+"""Participants are put again now and then: a journal restored from a backup may not know them."""
+TOKEN_REPEAT_SECONDS = 60.0
+"""A token may be new, and Secrets are not watched: the right to watch them is one to read them all."""
+SECRET_RETRY_SECONDS = 10.0
 
 
-class Participants(Kind):
+class Participants(Kind[ParticipantSpec]):
     """Keeps the engine's participants as their objects say."""
 
     resource = PARTICIPANTS
@@ -30,37 +32,46 @@ class Participants(Kind):
         self._on_change = on_change
         self._known: dict[str, tuple[str, int]] = {}
 
-    async def reconcile(self, seen: WatchedObject, attempt: int) -> float:
-        again = TOKEN_REPEAT if seen.spec.get("tokenSecretRef") else REPEAT
+    def read_spec(self, watched: WatchedObject) -> ParticipantSpec:
+        return parse_participant(watched.spec_as_written)
+
+    async def reconcile(self, watched: WatchedObject, spec: ParticipantSpec, attempt: int) -> float:
+        again = TOKEN_REPEAT_SECONDS if spec.token_secret_ref else REPEAT_SECONDS
         try:
-            token = await self._token(seen)
-            await self._engine.put_participant(seen.namespace, seen.name, seen.spec, token, uid=seen.uid)
+            await self._put(watched, await self._token(watched.namespace, spec.token_secret_ref))
         except SecretError as error:
-            await self.say(seen, {}, working("SecretNotFound", str(error)))
-            return SECRET_RETRY
+            await self.say(watched, {}, working("SecretNotFound", str(error)))
+            return SECRET_RETRY_SECONDS
         except EngineProblemError as problem:
-            await self.say(seen, {}, stalled("SpecInvalid", problem.detail))
+            await self.say(watched, {}, stalled("SpecInvalid", problem.detail))
             return again
         except EngineUnreachableError as error:
-            if attempt >= PATIENCE:
-                await self.say(seen, {}, WAITING_FOR_ENGINE)
+            if attempt >= ENGINE_PATIENCE_ATTEMPTS:
+                await self.say(watched, {}, WAITING_FOR_ENGINE)
             raise RetryLaterError(str(error)) from error
-        await self.say(seen, {}, ready("Known", f"the engine calls {seen.spec.get('url')}"))
-        if self._known.get(seen.key) != (seen.uid, seen.generation):
-            self._known[seen.key] = (seen.uid, seen.generation)
-            self._on_change(seen.namespace, seen.name)
+        await self.say(watched, {}, ready("Known", f"the engine calls {spec.url}"))
+        self._report_change(watched)
         return again
 
-    async def forget(self, seen: WatchedObject) -> None:
-        self._known.pop(seen.key, None)
+    async def forget(self, watched: WatchedObject) -> None:
+        self._known.pop(watched.key, None)
         try:
-            await self._engine.delete_participant(seen.namespace, seen.name, uid=seen.uid)
+            await self._engine.delete_participant(watched.namespace, watched.name, uid=watched.uid)
         except EngineUnreachableError as error:
             raise RetryLaterError(str(error)) from error
-        self._on_change(seen.namespace, seen.name)
+        self._on_change(watched.namespace, watched.name)
 
-    async def _token(self, seen: WatchedObject) -> str | None:
-        reference = seen.spec.get("tokenSecretRef")
-        if not reference:
+    def _report_change(self, watched: WatchedObject) -> None:
+        if self._known.get(watched.key) != (watched.uid, watched.generation):
+            self._known[watched.key] = (watched.uid, watched.generation)
+            self._on_change(watched.namespace, watched.name)
+
+    async def _put(self, watched: WatchedObject, token: str | None) -> None:
+        await self._engine.put_participant(
+            watched.namespace, watched.name, watched.spec_as_written, token, uid=watched.uid
+        )
+
+    async def _token(self, namespace: str, reference: SecretKeyReference | None) -> str | None:
+        if reference is None:
             return None
-        return await read_key(self._kube, seen.namespace, reference["name"], reference.get("key", "token"))
+        return await read_key(self._kube, namespace, reference.name, reference.key)

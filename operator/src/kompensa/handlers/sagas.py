@@ -8,22 +8,23 @@ the saga's id, so a repeated request (after a restart, after a lost reply) start
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
 
 import msgspec
 
 from kompensa.client.engine_client import Ask, EngineClient, EngineProblemError, EngineUnreachableError
 from kompensa.cluster.kube import ConflictError, Kube, NotFoundError, RefusedError, UnavailableError
-from kompensa.cluster.resources import SAGAS, Object
-from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, waiting_for_engine
-from kompensa.cluster.status import saga_status
+from kompensa.cluster.resources import SAGAS
+from kompensa.cluster.saga_refusal import Refusal, pending, refusal, terminated, unreadable, waiting_for_engine
 from kompensa.cluster.status_writer import write_status
 from kompensa.handlers import metrics
-from kompensa.handlers.kind import PATIENCE, REFUSED_RETRY
-from kompensa.handlers.watched_object import WatchedObject
+from kompensa.handlers.kind import ENGINE_PATIENCE_ATTEMPTS, REFUSED_RETRY
+from kompensa.handlers.saga_request import Controls, controls, mirror_status, overdue, start_request
+from kompensa.handlers.watched_object import Version, WatchedObject
 from kompensa.handlers.workqueue import RetryLaterError, WorkQueue
+from kompensa.model.parsing import SpecError, parse_saga
 from kompensa.model.saga import TERMINAL
-from kompensa.model.specs import DeletionPolicy
+from kompensa.model.specs import SagaSpec
 from kompensa.model.view import SagaView
 
 # Verdicts on the Saga itself. Its spec cannot be changed, so they are final.
@@ -31,48 +32,59 @@ FINAL = frozenset(
     {"input-invalid", "input-too-large", "body-too-large", "body-invalid", "not-storable", "idempotency-key-reused"}
 )
 WORKERS = 16
-DEFINITION_RETRY = 15.0
-MIRROR_EVERY = 2.0
+DEFINITION_RETRY_SECONDS = 15.0
+MIRROR_EVERY_SECONDS = 2.0
 
 _NOT_FOUND = 404
 
-# The fields that may change after creation, as the engine last accepted them: suspend, cancel.
-Controls = tuple[bool, bool]
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """An object as the engine last accepted it."""
+
+    version: Version
+    controls: Controls
 
 
 class Sagas:
     """Starts, controls and settles the sagas of Saga objects."""
 
-    def __init__(self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[WatchedObject], None]) -> None:
-        """`on_finished` is called with a Saga that has ended, each time it is seen: its TTL may have changed."""
+    def __init__(
+        self, kube: Kube, engine: EngineClient, *, on_finished: Callable[[WatchedObject, int | None], None]
+    ) -> None:
+        """`on_finished` gets a Saga that has ended and its TTL, each time it is delivered: the TTL may have changed."""
         self._kube = kube
         self._engine = engine
         self._on_finished = on_finished
-        self._accepted: dict[str, Controls] = {}
+        self._accepted: dict[str, _Accepted] = {}
         self._waiting: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self.queue: WorkQueue[WatchedObject] = WorkQueue("sagas", self._work, workers=WORKERS)
         self.delivered: dict[str, str] = {}
         """The namespaces of the objects that the watch has delivered, by uid."""
 
-    async def offer(self, seen: WatchedObject) -> None:
-        """Take what the watch delivered; most events are the engine's own status writes and need no work."""
+    async def offer(self, watched: WatchedObject) -> None:
+        """Take an object from the watch; most events are the engine's own status writes and need no work."""
         metrics.EVENTS.labels("Saga").inc()
-        if seen.deleted:
-            self.delivered.pop(seen.uid, None)
-            self._on_finished(seen)
+        if watched.deleted:
+            self.delivered.pop(watched.uid, None)
+            self._on_finished(watched, None)
         else:
-            self.delivered[seen.uid] = seen.namespace
-        if is_finished(seen):
-            self._finished(seen)
-        elif seen.deleted or self._accepted.get(seen.uid) != controls(seen):
-            known = self.queue.item(seen.uid)
-            news = known is None or (known.deleted, controls(known)) != (seen.deleted, controls(seen))
-            await self.queue.offer(seen.uid, seen, wake=news)
+            self.delivered[watched.uid] = watched.namespace
+        if is_finished(watched):
+            self._finished(watched)
+        elif not self._is_accepted(watched):
+            known = self.queue.item(watched.uid)
+            news = known is None or known.version != watched.version
+            await self.queue.offer(watched.uid, watched, wake=news)
 
-    async def repeat(self, seen: WatchedObject) -> None:
+    def _is_accepted(self, watched: WatchedObject) -> bool:
+        accepted = self._accepted.get(watched.uid)
+        return accepted is not None and accepted.version == watched.version
+
+    async def repeat(self, watched: WatchedObject) -> None:
         """Start again what the engine should know, and may not: it answers with the saga that it has, or makes it."""
-        self._accepted.pop(seen.uid, None)
-        await self.offer(seen)
+        self._accepted.pop(watched.uid, None)
+        await self.offer(watched)
 
     def accepted(self) -> frozenset[str]:
         """The uids of Sagas that the engine has taken and whose end has not been seen."""
@@ -83,173 +95,138 @@ class Sagas:
         for uid in self._waiting.pop((namespace, name), ()):
             self.queue.wake(uid)
 
-    def _finished(self, seen: WatchedObject) -> None:
-        self._accepted.pop(seen.uid, None)
-        self.queue.drop(seen.uid)
-        if not seen.deleted:
-            self._on_finished(seen)
+    def _finished(self, watched: WatchedObject) -> None:
+        self._accepted.pop(watched.uid, None)
+        self.queue.drop(watched.uid)
+        if not watched.deleted:
+            spec = spec_if_readable(watched)
+            self._on_finished(watched, spec.ttl_seconds_after_finished if spec is not None else None)
 
-    async def _work(self, seen: WatchedObject, attempt: int) -> float | None:
+    async def _work(self, watched: WatchedObject, attempt: int) -> float | None:
         try:
-            if seen.deleted:
-                await self._settle(seen)
-                return None
-            return await (self._control(seen) if seen.uid in self._accepted else self._start(seen))
+            return await self._attempt(watched, attempt)
         except (EngineUnreachableError, EngineProblemError) as error:
-            # A problem that is not about this Saga (for example a wrong URL) does not reject it.
-            if attempt >= PATIENCE and not seen.deleted and not seen.status.get("phase"):
-                await self._say(seen, waiting_for_engine())
             raise RetryLaterError(str(error)) from error
         except UnavailableError as error:
             raise RetryLaterError(str(error), after=error.retry_after) from error
         except RefusedError as error:
             raise RetryLaterError(str(error), after=REFUSED_RETRY.pause(attempt + 1)) from error
 
-    async def _start(self, seen: WatchedObject) -> float | None:
-        if seen.being_deleted and await self._running(seen) is None:
-            return None  # it has not begun, and its object is being deleted
+    async def _attempt(self, watched: WatchedObject, attempt: int) -> float | None:
+        if watched.deleted:
+            await self._settle(watched)
+            return None
+        has_begun = watched.status.get("phase")
         try:
-            view = msgspec.convert(await self._engine.start_saga(seen.namespace, start_request(seen)), SagaView)
+            spec = parse_saga(watched.spec_as_written)
+            return await (self._control if watched.uid in self._accepted else self._start)(watched, spec)
+        except SpecError as error:
+            if not has_begun:
+                await self._say(watched, unreadable(str(error)))
+            return None
+        except (EngineUnreachableError, EngineProblemError):
+            # A problem that is not about this Saga (for example a wrong URL) does not reject it.
+            if attempt >= ENGINE_PATIENCE_ATTEMPTS and not has_begun:
+                await self._say(watched, waiting_for_engine())
+            raise
+
+    async def _start(self, watched: WatchedObject, spec: SagaSpec) -> float | None:
+        if watched.being_deleted and await self._running(watched) is None:
+            return None  # it has not begun, and its object is being deleted
+        request = start_request(watched, spec)
+        try:
+            view = msgspec.convert(await self._engine.start_saga(watched.namespace, request), SagaView)
         except EngineProblemError as problem:
-            running = await self._running(seen)
+            running = await self._running(watched)
             if running is None:
-                return await self._refused(seen, problem)
+                return await self._refused(watched, spec, problem)
             view = running
-        if view.id != seen.uid:
-            return await self._mirror(seen, view)
-        self._accepted[seen.uid] = controls(seen)
-        for what in overdue(seen, view.phase):
-            await self._ask(seen, what)
+        if view.id != watched.uid:
+            return await self._mirror(watched, spec, view)
+        for ask in overdue(controls(watched, spec), view.phase):
+            await self._ask(watched, ask)
+        self._accept(watched, spec)  # last: a request that failed is repeated with the start
         return None
 
-    async def _running(self, seen: WatchedObject) -> SagaView | None:
+    def _accept(self, watched: WatchedObject, spec: SagaSpec) -> None:
+        self._accepted[watched.uid] = _Accepted(watched.version, controls(watched, spec))
+
+    async def _running(self, watched: WatchedObject) -> SagaView | None:
         """The saga of this object if the engine has it: a refusal to start it again is then no verdict on it.
 
         Its definition may have been deleted, or made stricter, since it was started.
         """
         try:
-            return msgspec.convert(await self._engine.saga(seen.uid), SagaView)
+            return msgspec.convert(await self._engine.saga(watched.uid), SagaView)
         except EngineProblemError as problem:
             if problem.status != _NOT_FOUND:
                 raise
             return None
 
-    async def _refused(self, seen: WatchedObject, problem: EngineProblemError) -> float | None:
+    async def _refused(self, watched: WatchedObject, spec: SagaSpec, problem: EngineProblemError) -> float | None:
         if problem.slug in FINAL:
-            await self._say(seen, terminated(refusal(problem)))
+            await self._say(watched, terminated(refusal(problem)))
             return None
         if problem.slug != "unknown-definition":
             raise problem
-        definition = seen.spec["definitionRef"]["name"]
-        known = await self._engine.definitions(seen.namespace)
-        self._waiting[(seen.namespace, definition)].add(seen.uid)
-        await self._say(seen, pending(definition, seen.namespace, known))
-        return DEFINITION_RETRY
+        definition = spec.definition_ref.name
+        known = await self._engine.definitions(watched.namespace)
+        self._waiting[(watched.namespace, definition)].add(watched.uid)
+        await self._say(watched, pending(definition, watched.namespace, known))
+        return DEFINITION_RETRY_SECONDS
 
-    async def _mirror(self, seen: WatchedObject, view: SagaView) -> float | None:
+    async def _mirror(self, watched: WatchedObject, spec: SagaSpec, view: SagaView) -> float | None:
         """Its idempotency key belongs to another run with the same input: this object shows that one, to its end."""
-        status = mirror_status(seen, view)
-        if status != seen.status:
+        status = mirror_status(watched.generation, spec, view)
+        if status != watched.status:
             with suppress(NotFoundError, ConflictError):
-                await self._kube.set_status(SAGAS, seen.namespace, seen.name, seen.uid, status)
+                await self._kube.set_status(SAGAS, watched.namespace, watched.name, watched.uid, status)
                 metrics.STATUS_WRITES.labels("Saga").inc()
-                seen.raw["status"] = status
-        return None if view.phase in TERMINAL else MIRROR_EVERY
+                watched.raw["status"] = status
+        return None if view.phase in TERMINAL else MIRROR_EVERY_SECONDS
 
-    async def _control(self, seen: WatchedObject) -> float | None:
+    async def _control(self, watched: WatchedObject, spec: SagaSpec) -> None:
         """Pass on the changes since the engine last accepted the object."""
-        was_suspended, was_cancelled = self._accepted[seen.uid]
-        suspend, cancel = controls(seen)
-        if cancel and not was_cancelled:
-            await self._ask(seen, "cancel")
-        if suspend != was_suspended:
-            await self._ask(seen, "suspend" if suspend else "resume")
-        self._accepted[seen.uid] = (suspend, cancel)
-        return None
+        before, now = self._accepted[watched.uid].controls, controls(watched, spec)
+        if now.cancel and not before.cancel:
+            await self._ask(watched, "cancel")
+        if now.suspend != before.suspend:
+            await self._ask(watched, "suspend" if now.suspend else "resume")
+        self._accept(watched, spec)
 
-    async def _ask(self, seen: WatchedObject, what: Ask) -> None:
-        reason = "its Saga object is being deleted" if what == "cancel" and seen.being_deleted else ""
+    async def _ask(self, watched: WatchedObject, ask: Ask) -> None:
+        reason = "its Saga object is being deleted" if ask == "cancel" and watched.being_deleted else ""
         try:
-            await self._engine.ask(seen.uid, what, reason=reason, generation=seen.generation)
+            await self._engine.ask(watched.uid, ask, reason=reason, generation=watched.generation)
         except EngineProblemError as problem:
             if problem.slug == "unknown-saga":
                 # A journal restored from a backup: the next attempt starts the saga again.
-                self._accepted.pop(seen.uid, None)
+                self._accepted.pop(watched.uid, None)
             if problem.slug != "saga-ended":
                 raise
 
-    async def _settle(self, seen: WatchedObject) -> None:
-        await self._engine.object_deleted(seen.uid, deletion_policy(seen.spec))
-        self._accepted.pop(seen.uid, None)
+    async def _settle(self, watched: WatchedObject) -> None:
+        """Let the engine end the saga by the object's policy; None takes the one that it was started with."""
+        spec = spec_if_readable(watched)
+        await self._engine.object_deleted(watched.uid, spec.deletion_policy if spec is not None else None)
+        self._accepted.pop(watched.uid, None)
         for waiting in self._waiting.values():
-            waiting.discard(seen.uid)
+            waiting.discard(watched.uid)
         metrics.SETTLED.inc()
 
-    async def _say(self, seen: WatchedObject, said: Refusal) -> None:
-        if await write_status(self._kube, SAGAS, seen.raw, said.fields(seen.status), said.conditions):
+    async def _say(self, watched: WatchedObject, said: Refusal) -> None:
+        if await write_status(self._kube, SAGAS, watched.raw, said.fields(watched.status), said.conditions):
             metrics.STATUS_WRITES.labels("Saga").inc()
 
 
-def is_finished(seen: WatchedObject) -> bool:
+def is_finished(watched: WatchedObject) -> bool:
     """Nothing is left to do for this Saga but to remove it one day."""
-    return seen.status.get("phase") in TERMINAL
+    return watched.status.get("phase") in TERMINAL
 
 
-def controls(seen: WatchedObject) -> Controls:
-    """Whether to hold, and whether to undo it.
-
-    If another finalizer, or a deletion in the foreground, keeps the object, its saga is undone like a cancelled one:
-    while the object exists it shows the progress.
-    """
-    undone = seen.being_deleted and deletion_policy(seen.spec) == "Compensate"
-    return bool(seen.spec.get("suspend")), bool(seen.spec.get("cancel")) or undone
-
-
-def mirror_status(seen: WatchedObject, view: SagaView) -> Object:
-    """Another object's saga as the status of this one. If this one is to be held or undone, name the right one."""
-    status = saga_status(view, seen.generation)
-    if not (seen.spec.get("suspend") or seen.spec.get("cancel")):
-        return status
-    told = f"shows the run of {view.namespace}/{view.name or view.id}; suspend or cancel that one"
-    status["message"] = f"{status['message']}; {told}" if status.get("message") else told
-    for condition in status["conditions"]:
-        if condition["type"] == "Ready":
-            condition["message"] = f"{condition['message']}; {told}" if condition["message"] else told
-    return status
-
-
-def deletion_policy(spec: dict[str, Any]) -> DeletionPolicy:
-    return "Orphan" if spec.get("deletionPolicy") == "Orphan" else "Compensate"
-
-
-def start_request(seen: WatchedObject) -> Object:
-    """The body that starts this Saga at the engine."""
-    optional = {
-        name: seen.spec[name]
-        for name in ("idempotencyKey", "ttlSecondsAfterFinished")
-        if seen.spec.get(name) is not None
-    }
-    suspend, cancel = controls(seen)
-    return {
-        "id": seen.uid,
-        "name": seen.name,
-        "object": {"name": seen.name, "uid": seen.uid, "generation": seen.generation},
-        "definition": seen.spec["definitionRef"]["name"],
-        "input": seen.spec.get("input") or {},
-        "deletionPolicy": deletion_policy(seen.spec),
-        "suspend": suspend,
-        "cancel": cancel,
-        **optional,
-    }
-
-
-def overdue(seen: WatchedObject, phase: str) -> list[Ask]:
-    """The requests that a saga in `phase` missed because the operator was away when its object changed."""
-    suspend, cancel = controls(seen)
-    if cancel and phase in ("Pending", "Running", "Suspended"):
-        return ["cancel"]
-    if suspend and phase in ("Pending", "Running"):
-        return ["suspend"]
-    if not suspend and phase == "Suspended":
-        return ["resume"]
-    return []
+def spec_if_readable(watched: WatchedObject) -> SagaSpec | None:
+    """The spec of a Saga for which nothing is left to do but to remove it: a fault in it holds nothing up."""
+    try:
+        return parse_saga(watched.spec_as_written)
+    except SpecError:
+        return None

@@ -103,10 +103,10 @@ def watch_registry(offers: Mapping[Resource, Offer]) -> kopf.OperatorRegistry:
 
 
 def _register(registry: kopf.OperatorRegistry, resource: Resource, offer: Offer) -> None:
-    async def seen(*, event: kopf.RawEvent, **_: Any) -> None:
+    async def deliver(*, event: kopf.RawEvent, **_: Any) -> None:
         await offer(WatchedObject(dict(event["object"]), deleted=event["type"] == "DELETED"))
 
-    kopf.on.event(GROUP, VERSION, resource.plural, id=f"see-{resource.plural}", registry=registry)(seen)
+    kopf.on.event(GROUP, VERSION, resource.plural, id=f"deliver-{resource.plural}", registry=registry)(deliver)
 
 
 async def _login(**_: Any) -> kopf.ConnectionInfo:

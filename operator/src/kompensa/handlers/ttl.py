@@ -46,13 +46,13 @@ class FinishedSagas:
     def __len__(self) -> int:
         return len(self._due)
 
-    def note(self, seen: WatchedObject) -> None:
-        """Take a finished Saga's TTL, or its absence; forget one that is deleted."""
-        due = None if seen.deleted else due_at(seen)
+    def note(self, watched: WatchedObject, ttl_seconds: int | None) -> None:
+        """Take a finished Saga's TTL; None keeps it. A Saga that is deleted is forgotten."""
+        due = None if watched.deleted else due_at(ttl_seconds, watched.status.get("completionTime"))
         if due is None:
-            self._due.pop(seen.uid, None)
-        elif self._due.get(seen.uid) != due:
-            self._push(due, seen.namespace, seen.name, seen.uid)
+            self._due.pop(watched.uid, None)
+        elif self._due.get(watched.uid) != due:
+            self._push(due, watched.namespace, watched.name, watched.uid)
 
     async def run(self) -> None:
         """Delete what is due, one after another, until cancelled."""
@@ -101,9 +101,8 @@ class FinishedSagas:
         _log.warning("finished Sagas cannot be deleted here, trying again", namespace=namespace, why=str(error))
 
 
-def due_at(seen: WatchedObject) -> float | None:
+def due_at(ttl_seconds: int | None, completed: str | None) -> float | None:
     """When to delete a finished Saga, in seconds since the epoch; None keeps it."""
-    ttl, completed = seen.spec.get("ttlSecondsAfterFinished"), seen.status.get("completionTime")
-    if ttl is None or not completed:
+    if ttl_seconds is None or not completed:
         return None
-    return datetime.fromisoformat(str(completed).replace("Z", "+00:00")).timestamp() + float(ttl)
+    return datetime.fromisoformat(completed.replace("Z", "+00:00")).timestamp() + ttl_seconds

@@ -13,7 +13,7 @@ import structlog
 from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
 from kompensa.cluster.resources import Object
-from kompensa.handlers.kind import Kind
+from kompensa.handlers.kind import AnyKind
 from kompensa.handlers.watched_object import WatchedObject
 from kompensa.handlers.workqueue import WorkQueue
 
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 class Held:
     """The objects of one kind, by key, that its queue knows and that the engine keeps declarations for."""
 
-    kind: Kind
+    kind: AnyKind
     queued: dict[str, WatchedObject]
     declared: dict[str, Object]
 
@@ -32,7 +32,7 @@ class Held:
 class Vanished:
     """Compares what the engine and the queues hold for objects with the objects that exist."""
 
-    def __init__(self, kube: Kube, engine: EngineClient, kinds: Sequence[Kind]) -> None:
+    def __init__(self, kube: Kube, engine: EngineClient, kinds: Sequence[AnyKind]) -> None:
         self._kube = kube
         self._engine = engine
         self._kinds = tuple(kinds)
@@ -72,7 +72,7 @@ class Vanished:
 
     async def report(self, held: Held, namespace: str | None, live: set[str]) -> None:
         """Report what is held for objects of a namespace other than the `live` ones."""
-        everything = {key: seen.raw for key, seen in held.queued.items()} | held.declared
+        everything = {key: watched.raw for key, watched in held.queued.items()} | held.declared
         queue: WorkQueue[WatchedObject] = held.kind.queue
         for key in everything.keys() - live:
             raw = everything[key]

@@ -5,6 +5,9 @@ from typing import Any
 
 from kompensa.cluster.resources import Object
 
+Version = tuple[str, int, bool, bool]
+"""Differs between two events of a name if there is work to do; the same after a write to the status only."""
+
 
 @dataclass(frozen=True, slots=True)
 class WatchedObject:
@@ -35,7 +38,8 @@ class WatchedObject:
         return "deletionTimestamp" in self.raw["metadata"]
 
     @property
-    def spec(self) -> dict[str, Any]:
+    def spec_as_written(self) -> dict[str, Any]:
+        """The spec for the parsers and for the engine, which keeps it as it was written. Handlers use parsed specs."""
         return self.raw.get("spec") or {}
 
     @property
@@ -51,3 +55,8 @@ class WatchedObject:
     def key(self) -> str:
         """One key for all objects that ever have this name, so that an old one's end cannot overtake a new one."""
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def version(self) -> Version:
+        """The API server counts the generation up with every change of the spec."""
+        return self.uid, self.generation, self.deleted, self.being_deleted

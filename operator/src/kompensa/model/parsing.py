@@ -84,7 +84,7 @@ def read_participant(spec: Mapping[str, Any]) -> ParticipantSpec:
     SpecError
         The spec cannot be decoded.
     """
-    return _convert(spec, ParticipantSpec)
+    return convert_spec(spec, ParticipantSpec)
 
 
 def parse_definition(spec: Mapping[str, Any]) -> SagaDefinitionSpec:
@@ -95,7 +95,7 @@ def parse_definition(spec: Mapping[str, Any]) -> SagaDefinitionSpec:
     SpecError
         The spec cannot be decoded.
     """
-    return _convert(spec, SagaDefinitionSpec)
+    return convert_spec(spec, SagaDefinitionSpec)
 
 
 def parse_saga(spec: Mapping[str, Any]) -> SagaSpec:
@@ -106,10 +106,17 @@ def parse_saga(spec: Mapping[str, Any]) -> SagaSpec:
     SpecError
         The spec cannot be decoded.
     """
-    return _convert(spec, SagaSpec)
+    return convert_spec(spec, SagaSpec)
 
 
-def _convert(spec: Mapping[str, Any], kind: type[T]) -> T:
+def convert_spec(spec: Mapping[str, Any], kind: type[T]) -> T:
+    """Decode a spec, or the fields of it that `kind` has.
+
+    Raises
+    ------
+    SpecError
+        Naming the field and the expected form.
+    """
     try:
         return convert(spec, kind)
     except ValidationError as error:
