@@ -13,7 +13,7 @@ import yaml
 
 from charts.tests.rendering import Object
 
-# What the charts look up: by group and version, kind -> plural.
+# The kinds that the charts look up: by group and version, kind -> plural.
 KINDS = {
     "v1": {"Secret": "secrets", "ServiceAccount": "serviceaccounts", "PersistentVolumeClaim": "persistentvolumeclaims"}
 }

@@ -135,7 +135,7 @@ CASE_IDS = [f"{chart}-{name}" for chart, name, _ in CASES]
 
 
 def umbrella(folder: Path) -> Path:
-    """A chart with all of ours as subcharts, two of them under an alias."""
+    """A chart with all our charts as subcharts, two of them under an alias."""
     chart = folder / "umbrella"
     (chart / "charts").mkdir(parents=True)
     for name in INSTALLED:

@@ -1,4 +1,4 @@
-"""Who may talk to whom, worked out from rendered NetworkPolicies as a network plugin would."""
+"""Works out from rendered NetworkPolicies which pods may talk to each other, as a network plugin would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Helm comes from: PATH, or the cache into which the cluster's other programs are built as well."""
+"""Finds Helm in PATH, or in the cache into which the cluster's other programs are built as well."""
 
 import os
 import shutil

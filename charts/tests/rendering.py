@@ -1,4 +1,4 @@
-"""What a chart renders to, for tests: objects to look at instead of text to search."""
+"""Renders charts for tests, which get objects to look at instead of text to search."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Object = dict[str, Any]
 INSTALLED = {"kompensa": "kompensa-system", "backbone": "kompensa-system", "postgres": "data", "shop": "shop"}
 """The charts that can be installed, and a namespace for each."""
 
-# Values under which each chart shows all that it can render, beside its defaults.
+# Values under which each chart shows all that it can render, in addition to its defaults.
 VARIANTS: dict[str, dict[str, Any]] = {
     "kompensa": {"watchNamespaces": ["shop", "crm"], "api": {"nodePort": 30080}, "engine": {"replicas": 3}},
     "backbone": {"kafka": {"external": {"enabled": True}}, "connect": {"nodePort": 30086}},
@@ -121,7 +121,7 @@ class Helm:
     def notes(
         self, chart: str, values: Object, folder: Path, *, namespace: str | None = None, name: str | None = None
     ) -> str:
-        """What an install says at its end. `helm template` leaves it out, so a copy of the chart has it as a file."""
+        """The text at the end of an install. `helm template` leaves it out, so a copy of the chart has it as a file."""
         copy = shutil.copytree(CHARTS / chart, folder / chart)
         copied = 'text: {{ include (printf "%s/templates/NOTES.txt" .Chart.Name) . | toJson }}\n'
         (copy / "templates/said.yaml").write_text(copied)

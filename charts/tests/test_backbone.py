@@ -1,4 +1,4 @@
-"""Kafka and Connect: what clients are told, and how a connector gets its login."""
+"""Kafka and Connect: the addresses that clients get, and the files from which a connector reads its login."""
 
 from charts.tests.rendering import Helm, Object, Rendering
 

@@ -1,6 +1,6 @@
 """The kinds: bounded everywhere, described everywhere, and in agreement with the code that reads them.
 
-What an API server makes of them is tested on a real one, in tests/integration/test_crds.py.
+tests/integration/test_crds.py applies them to a real API server.
 """
 
 import re
@@ -39,7 +39,7 @@ MODELS = {
 # A worker that is given a file and DATABASE_URL needs no Secret.
 EXCEPTIONS = {"Replica": ["spec.target: databaseSecretRef is required on one side only"]}
 VALUES_SCHEMA = CHARTS / "kompensa/values.schema.json"
-# Whatever pattern names the unit ms is one of durations.
+# A pattern that names the unit ms is one of durations.
 DURATION_PATTERN = re.compile(r"\^\S*\(ms\|\S*?\$")
 LARGEST = 256 * 1024
 
@@ -147,7 +147,7 @@ def test_schema_and_model_have_the_same_fields_defaults_and_bounds(kind: str) ->
 
 
 def differences(schema: Object, model: Any, path: str) -> Iterator[str]:
-    """What a struct says other than the schema, field by field."""
+    """Each difference between a struct and the schema, field by field."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(model)}
     if fields.keys() != schema["properties"].keys():
         yield f"{path}: {sorted(fields.keys() ^ schema['properties'].keys())} on one side only"
@@ -228,7 +228,7 @@ def _unwrapped(kind: Any) -> tuple[Any, msgspec.Meta | None]:
 
 
 def test_a_status_has_every_field_that_is_written_into_it() -> None:
-    """The API server drops what the schema does not know, without a word."""
+    """The API server silently drops a field that the schema does not have."""
     saga = schema_of("Saga")["properties"]["status"]["properties"]
     step = saga["steps"]["items"]["properties"]
     outside = {"id", "namespace", "name", "definition"}

@@ -1,4 +1,4 @@
-"""What the charts put into each process's environment, read by the very code that reads it there."""
+"""The environment that the charts give to each process, read by the code that reads it there."""
 
 import re
 
@@ -20,7 +20,7 @@ SECRET_VALUES = {
 
 
 def environment(pod: Pod) -> dict[str, str]:
-    """The pod's variables, with something fitting in place of what comes from Secrets and the pod itself."""
+    """The pod's variables, with fitting values in place of those from Secrets and from the pod itself."""
     values = {}
     for name, entry in pod.environment().items():
         source = entry.get("valueFrom", {})

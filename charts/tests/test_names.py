@@ -11,7 +11,7 @@ LONG_LOGIN = "a.secret-with-dots-and-more-characters-than-the-name-of-a-volume-m
 
 
 def names_of_63(rendering: Rendering) -> Iterator[str]:
-    """What the API server bounds: labels and what ends in one, and the names of volumes and Services."""
+    """The names that the API server bounds: labels, names that end up in one, volumes and Services."""
     for item in rendering.objects:
         metadata = item["metadata"]
         if item["kind"] in ("Service", "Job"):

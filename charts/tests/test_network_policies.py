@@ -1,4 +1,4 @@
-"""Who may talk to whom. The demo's cluster accepts these policies without enforcing them, so they are judged here."""
+"""Which pods may talk to each other. The demo's cluster does not enforce the policies, so these tests judge them."""
 
 from dataclasses import dataclass
 

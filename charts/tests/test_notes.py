@@ -1,4 +1,4 @@
-"""What an install says at its end: commands that work for this release, and nothing that is not there."""
+"""The text at the end of an install: its commands work for this release, and it names only objects that exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What operator and engine may do: the rules that the operator's own tests run with, and never a wildcard."""
+"""The rights of operator and engine: the rules that the operator's own tests run with, and never a wildcard."""
 
 from pathlib import Path
 from typing import Any

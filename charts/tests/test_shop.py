@@ -204,7 +204,7 @@ def test_participants_are_where_the_services_listen(helm: Helm) -> None:
 
 
 def test_the_copies_hold_exactly_the_declared_fields(helm: Helm) -> None:
-    """S20 and S21: what invoices and shipping keep of orders' customers, beside key, version and times."""
+    """S20 and S21: the fields of orders' customers that invoices and shipping keep, next to key, version and times."""
     columns = {
         item["metadata"]["name"]: {column["name"] for column in item["spec"]["target"]["columns"]}
         for item in helm.render("shop").of("Replica")

@@ -1,4 +1,4 @@
-"""Values: documented, checked before anything is installed, and the README tells the present ones."""
+"""Values are documented, are checked before anything is installed, and are listed in the README."""
 
 import json
 from pathlib import Path

@@ -32,7 +32,7 @@ NODE_RECIPE = ("node/files", "node/bake.sh", "node/pause.c", "node/rootfs.py", "
 
 @dataclass(frozen=True)
 class NodeImage:
-    """What `kind create cluster --image` is given."""
+    """The image for `kind create cluster --image`."""
 
     name: str
     ours: bool

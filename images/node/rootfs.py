@@ -33,13 +33,13 @@ STRAY_UNITS = (
     "lib/systemd/system/sockets.target.wants/*initctl*",
     "lib/systemd/system/basic.target.wants/*",
 )
-# What containerd may not ask for where the engine lacks CAP_SYS_RESOURCE; the limits it inherits are enough.
+# Settings that containerd may not ask for if the engine lacks CAP_SYS_RESOURCE; the limits it inherits are enough.
 REFUSED_SETTINGS = ("LimitNPROC", "LimitCORE", "LimitNOFILE", "OOMScoreAdjust")
 
 
 @dataclass(frozen=True)
 class NodeParts:
-    """What goes into the root file system besides Debian's packages."""
+    """The parts of the root file system other than Debian's packages."""
 
     debian: Path
     kind_module: Path

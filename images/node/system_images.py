@@ -1,6 +1,6 @@
 """The images a node needs before it can pull or be given any: control plane, etcd, CoreDNS, kube-proxy, pause.
 
-kubeadm says which names it wants. What stands behind them is built here, so versions of etcd and CoreDNS follow
+kubeadm lists the names that it wants. The images of these names are built here, so versions of etcd and CoreDNS follow
 versions.toml rather than the tags.
 """
 
@@ -35,7 +35,9 @@ def wanted_names(kubeadm: Path, kubernetes_version: str, containerd_config: str)
     listed = output_of([kubeadm, "config", "images", "list", "--kubernetes-version", f"v{kubernetes_version}"])
     sandbox = re.search(r'sandbox_image = "([^"]+)"', containerd_config)
     if not listed or not sandbox:
-        raise SetupError("cannot tell which images the node needs: kubeadm or containerd's configuration names none")
+        raise SetupError(
+            "the list of images that the node needs is not known: kubeadm or containerd's configuration names none"
+        )
     return [*listed.split(), sandbox[1]]
 
 

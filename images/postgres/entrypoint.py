@@ -2,17 +2,17 @@
 """Starts PostgreSQL on a mounted volume; on an empty one it first makes the database cluster.
 
 Environment: PGDATA, where the cluster is; POSTGRES_PASSWORD_FILE, a file whose first line is the superuser's password,
-which is set at every start, so that a new one takes a restart and no more. Arguments are handed to `postgres`. Other
-roles and databases are the business of whoever deploys it.
+which is set at every start, so that a new password needs only a restart. Arguments are passed on to `postgres`. Other
+roles and databases are left to the user who deploys it.
 
-One server at a time has the volume: a pod that was deleted by force may still be shutting its server down when the next
-pod starts, and postmaster.pid does not tell them apart, since both are process 1 of their containers. Two servers in
-one folder lose what either wrote. So a lock of the kernel's is held on the volume until the last process of a server
-has ended.
+One server at a time may use the volume. A pod that was deleted by force may still be shutting its server down when the
+next pod starts. postmaster.pid does not distinguish the two servers, since both are process 1 of their containers. Two
+servers in one folder destroy each other's data. So the kernel holds a lock on the volume until the last process of a
+server has ended.
 
-The cluster is made beside its place and renamed into it: a pod killed half-way starts over instead of serving half of
-one. It may run as any user: one of another name is called `postgres` too, by nss_wrapper. Standard library only;
-nothing here needs a shell.
+The cluster is made next to its place and renamed into it: a pod killed half-way starts over instead of serving half a
+cluster. The server may run as any user: nss_wrapper gives a user of another name the name `postgres` too. Only the
+standard library is used; nothing here needs a shell.
 """
 
 import fcntl
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
 
 
 def names_for(user: int, group: int, folder: Path) -> dict[str, str]:
-    """What calls this user `postgres`, as the socket's rule wants; nothing when it is called so already."""
+    """The variables that name this user `postgres`, as the socket's rule wants; none if that is its name already."""
     with suppress(KeyError):  # a user without any name
         if pwd.getpwuid(user).pw_name == "postgres":
             return {}
@@ -105,7 +105,7 @@ def make_cluster(data: Path, password: Path) -> None:
 
 
 def set_password(data: Path, password: Path, arguments: list[str]) -> None:
-    """Give the superuser the password of the file, before anybody can connect."""
+    """Give the superuser the password of the file, before any client can connect."""
     literal = password.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r").replace("'", "''")
     options = [word for setting in ("exit_on_error=on", *SILENT) for word in ("-c", setting)]
     command = ["postgres", "--single", "-D", str(data), *arguments, *options, "postgres"]
@@ -116,7 +116,7 @@ def set_password(data: Path, password: Path, arguments: list[str]) -> None:
 
 
 def initdb_command(target: Path, password: Path) -> list[str]:
-    """In the pod, whoever runs as the server's user is its superuser by the socket; over the network, by password."""
+    """In the pod, a process of the server's user is superuser by the socket; over the network, a password is needed."""
     authentication = ["--auth-local=peer", "--auth-host=scram-sha-256", f"--pwfile={password}"]
     database = ["--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
     return ["initdb", f"--pgdata={target}", *database, *authentication]

@@ -1,4 +1,4 @@
-"""Programs built from Go modules: by a Go that is new enough, once, and again when anything of theirs changes."""
+"""Programs built from Go modules: by a Go that is new enough, once, and again when one of their inputs changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from images.setup.stages import Report
 from images.setup.versions import load_versions
 from images.tests.tools import Tools, printed
 
-# Builds nothing but a file of the right name, and answers which version it is.
+# Builds only a file of the right name, and answers with its version.
 GO = """
 case "$1" in
 version) echo "go version {version} linux/amd64" ;;

@@ -110,17 +110,17 @@ def test_a_healthy_cluster_is_left_alone_and_cut_off_again(
     assert tools.calls("docker exec --interactive kompensa-control-plane sh -s"), "its way out is taken each time"
 
 
-def test_a_cluster_of_another_node_image_is_kept_and_told(
+def test_a_cluster_of_another_node_image_is_kept_and_reported(
     cluster: KindCluster, report: Report, tools: Tools, there: Path
 ) -> None:
-    """Its data is worth more than the version; whoever wants that can see how."""
+    """Its data is worth more than the version; the report shows how to get the other version."""
     found(there, "running")
     (there / "image").write_text("sha256:older")
     assert up(cluster, report).startswith("found healthy, but made from another node image")
     assert not made(tools)
 
 
-def test_a_stopped_node_is_made_anew_and_its_loss_is_told(
+def test_a_stopped_node_is_recreated_and_its_loss_is_reported(
     cluster: KindCluster, report: Report, tools: Tools, there: Path
 ) -> None:
     found(there, "stopped")

@@ -1,4 +1,4 @@
-"""What is missing is installed by root on Debian, and named with the exact command to anybody else."""
+"""As root on Debian, `prepare` installs missing packages; any other user is shown the exact command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEBIAN, UBUNTU, MINT, FEDORA = (
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Root on Debian; a test writes another os-release or becomes somebody else."""
+    """Root on Debian; a test writes another os-release or becomes another user."""
     release = tmp_path / "os-release"
     release.write_text(DEBIAN)
     monkeypatch.setattr(packages, "OS_RELEASE", release)

@@ -14,7 +14,7 @@ from images.postgres.entrypoint import hold_alone
 from images.setup.versions import CHECKOUT
 
 HOLD = "import sys; from pathlib import Path; from images.postgres.entrypoint import hold_alone; "
-# A server's backend outlives its postmaster for a moment: `sleep` stands for it, and inherits what a backend inherits.
+# A server's backend outlives its postmaster for a moment: `sleep` takes its part, and inherits what a backend inherits.
 SERVER = HOLD + "import subprocess; hold_alone(Path(sys.argv[1]), within=0); "
 SERVER += "print(subprocess.Popen(['sleep', '60'], close_fds=False).pid, flush=True); sys.stdin.read()"
 

@@ -1,4 +1,4 @@
-"""What a goal makes sure of before its command runs: no test may be what builds for minutes, against its time-out."""
+"""The parts that each goal prepares before its command runs: a test that had to build for minutes would time out."""
 
 from __future__ import annotations
 

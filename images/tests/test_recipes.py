@@ -1,4 +1,4 @@
-"""An image's tag is a key over its inputs: a change rebuilds what stands on it, and nothing else."""
+"""An image's tag is a key over its inputs: a change rebuilds the images made from it, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Helm is told: the images that were just built, and values that were asked for by chart."""
+"""The values that Helm is given: the images that were just built, and the values that were asked for by chart."""
 
 from __future__ import annotations
 

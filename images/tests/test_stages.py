@@ -1,4 +1,4 @@
-"""What a person sees of a stage: its time, a sign of life, and of a failure the last lines and where the rest is."""
+"""A stage shows its time and a sign of life; one that fails shows its last lines and the path of the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""versions.toml, and the files beside it that repeat its versions with checksums."""
+"""versions.toml, and the files next to it that repeat its versions with checksums."""
 
 import re
 from collections.abc import Mapping

@@ -30,12 +30,12 @@ class Tools:
         return path
 
     def calls(self, beginning: str = "") -> list[str]:
-        """What was called so far, in order: program and arguments."""
+        """The calls so far, in order: program and arguments."""
         lines = self._log.read_text().splitlines() if self._log.exists() else []
         return [line for line in lines if line.startswith(beginning)]
 
 
 def printed(report: Report) -> str:
-    """What a report of the fixture has shown so far."""
+    """The text that a report of the fixture has shown so far."""
     assert isinstance(report.out, io.StringIO)
     return report.out.getvalue()

@@ -1,9 +1,9 @@
 {{/*
 One PostgreSQL instance. Another chart can include these templates too, once for each of its instances (see
 charts/shop/templates/databases.yaml). Every template takes a dict:
-  root    the context of the chart that includes it
-  name    the name of the instance and the prefix of its objects
-  values  the values of the instance, as in this chart's values.yaml
+- root: the context of the chart that includes it
+- name: the name of the instance and the prefix of its objects
+- values: the values of the instance, as in this chart's values.yaml
 */}}
 
 {{- define "postgres.objects" -}}

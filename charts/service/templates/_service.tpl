@@ -2,11 +2,14 @@
 Every object of one HTTP service that keeps its data in PostgreSQL: a Deployment whose init container migrates the
 schema, Service, ServiceAccount, disruption budget and network policy.
 
-dict: root (the parent's context), name, service (its values), and what only the parent knows:
-  database      {secret, keys}: the Secret with the login, and the names of its keys
-  captureRole   {secret, key}: where the name of the role that may read the outbox is, or empty
-  databasePods  labels of its PostgreSQL's pods, or empty for a server outside the release
-  callers       peers that may call it, as in a NetworkPolicy; empty: everyone
+The template takes a dict; only the parent chart knows the members after `name`:
+- root: the parent's context.
+- service: the service's values.
+- name: the service's name.
+- database {secret, keys}: the Secret with the login, and the names of its keys.
+- captureRole {secret, key}: the Secret with the name of the role that may read the outbox, or empty.
+- databasePods: labels of its PostgreSQL's pods, or empty for a server outside the release.
+- callers: peers that may call it, as in a NetworkPolicy; empty: everyone.
 */}}
 {{- define "service.objects" -}}
 {{- with .service.pool }}
