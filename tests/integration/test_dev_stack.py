@@ -31,7 +31,7 @@ SECONDS = 60
 
 
 @dataclass
-class World:
+class ShopOnStack:
     """The stack with its engine's API, and a customer whose copies have arrived."""
 
     stack: Stack
@@ -63,13 +63,13 @@ class World:
 
 
 @pytest.fixture
-async def world(stack: Stack) -> AsyncIterator[World]:
+async def world(stack: Stack) -> AsyncIterator[ShopOnStack]:
     async with in_the_shop(stack) as world:
         yield world
 
 
 @asynccontextmanager
-async def in_the_shop(stack: Stack) -> AsyncIterator[World]:
+async def in_the_shop(stack: Stack) -> AsyncIterator[ShopOnStack]:
     """A scene of its own in a running shop."""
     async with ShopClient.connect(stack.ports.urls) as shop, EngineClient.connect(stack.ports.api_url, None) as engine:
         scene = Scene.new()
@@ -77,10 +77,10 @@ async def in_the_shop(stack: Stack) -> AsyncIterator[World]:
         customer = (await shop.send("orders", "POST", "/customers", scene.customer("Ana Souza", CPF)))["id"]
         copied = partial(shop.get, "invoices", f"/customers/{customer}")
         await wait_for(copied, what="the customer's copy in invoices", timeout=SECONDS)
-        yield World(stack, engine, shop, scene, customer)
+        yield ShopOnStack(stack, engine, shop, scene, customer)
 
 
-async def test_every_stage_of_the_demo_keeps_its_promise(stack: Stack, world: World) -> None:
+async def test_every_stage_of_the_demo_keeps_its_promise(stack: Stack, world: ShopOnStack) -> None:
     console = Console(record=True, width=160)
     await tell(LocalTarget(stack, world.shop, world.engine), console)
     told = console.export_text()
@@ -88,7 +88,7 @@ async def test_every_stage_of_the_demo_keeps_its_promise(stack: Stack, world: Wo
     assert "undone in reverse order: create-order → process-payment → reserve-inventory" in told
 
 
-async def test_an_invoice_names_the_products_as_they_were_at_the_order(world: World) -> None:
+async def test_an_invoice_names_the_products_as_they_were_at_the_order(world: ShopOnStack) -> None:
     view = await world.ended(await world.start())
     for product in world.scene.products:
         renamed = {"name": f"{product.name}, second edition", "unitPrice": product.price}
@@ -104,7 +104,7 @@ async def test_an_invoice_names_the_products_as_they_were_at_the_order(world: Wo
     "fault", ["refuse; status=422", "fail-before-commit; status=500", "fail-after-commit; status=500"]
 )
 @pytest.mark.parametrize("step", STEPS)
-async def test_a_failing_step_leaves_nothing_behind(world: World, step: str, fault: str) -> None:
+async def test_a_failing_step_leaves_nothing_behind(world: ShopOnStack, step: str, fault: str) -> None:
     """S49. A refusal proves that the step had no effect; after any other error it may have, so it is undone too."""
     before = totals(world.stack)
     name = f"create-order-{step}-{fault.partition(';')[0]}"
@@ -118,7 +118,7 @@ async def test_a_failing_step_leaves_nothing_behind(world: World, step: str, fau
     assert totals(world.stack) == before
 
 
-async def test_a_step_whose_first_reply_was_lost_happens_once(world: World) -> None:
+async def test_a_step_whose_first_reply_was_lost_happens_once(world: ShopOnStack) -> None:
     """The first attempt commits and answers 500; the second gets the stored reply, so nothing happens twice."""
     await world.define("create-order-once", "process-payment", "fail-after-commit; status=500; attempts=1", attempts=2)
     saga = await world.start("create-order-once")
@@ -128,7 +128,7 @@ async def test_a_step_whose_first_reply_was_lost_happens_once(world: World) -> N
     assert len(captures) == 1
 
 
-async def test_sagas_end_whole_or_undone_when_the_engine_is_killed_under_load(world: World) -> None:
+async def test_sagas_end_whole_or_undone_when_the_engine_is_killed_under_load(world: ShopOnStack) -> None:
     before = totals(world.stack)
     sagas = [await world.start() for _ in range(3)]
     world.stack.engine.kill()

@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from kompensa.api.app import application
-from tests.support.engine_world import NAMESPACE, World
+from tests.support.engine_world import NAMESPACE, EngineWorld
 from tests.support.openapi import Contract
 
 MEDIA_TYPE = "application/problem+json"
@@ -23,12 +23,12 @@ MEDIA_TYPE = "application/problem+json"
 class Api:
     """The API of a world's first engine."""
 
-    world: World
+    world: EngineWorld
     client: httpx.AsyncClient
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, world: World, *, token: str | None = None) -> AsyncIterator[Self]:
+    async def of(cls, world: EngineWorld, *, token: str | None = None) -> AsyncIterator[Self]:
         transport = httpx.ASGITransport(application(world.first, token=token), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=300) as client:
             contract = await _contract(client)

@@ -1,6 +1,6 @@
 """Engines on a journal in memory and a scripted transport: a whole life of them in one event loop.
 
-async with World() as world:
+async with EngineWorld() as world:
     await world.declare("reserve", "pay")
     saga = await world.start()
     await world.until_phase(saga, "Succeeded")
@@ -72,7 +72,7 @@ def tenure_of(engine: Engine) -> Tenure:
     return engine.tenure
 
 
-class World:
+class EngineWorld:
     """Engines that share a journal and participants, each with its own link to the journal.
 
     `settings` are those of all its engines; so is `publisher`, but for an engine that is given its own.

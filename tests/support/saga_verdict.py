@@ -11,7 +11,7 @@ from kompensa.model.outcomes import Outcome
 from kompensa.model.saga import Phase, Saga, StepPhase
 
 if TYPE_CHECKING:
-    from tests.support.saga_world import World
+    from tests.support.saga_world import SagaWorld
 
 
 def check_transition(before: Saga, after: Saga, commands: Sequence[Command]) -> None:
@@ -29,7 +29,7 @@ def check_transition(before: Saga, after: Saga, commands: Sequence[Command]) -> 
         assert after.wake_at is None, "ended with a timer"
 
 
-def verify(world: World) -> None:
+def verify(world: SagaWorld) -> None:
     """After healing: whole or undone, judged by the ledgers; or parked in front of a person for a good reason."""
     saga, ledger, steps = world.saga, world.ledger, world.definition.steps
     everything = {step.index for step in steps}
@@ -50,7 +50,7 @@ def verify(world: World) -> None:
         _verify_budgets(world)
 
 
-def _verify_compensated(world: World) -> None:
+def _verify_compensated(world: SagaWorld) -> None:
     for step, state in zip(world.definition.steps, world.saga.steps, strict=True):
         assert not (step.retriable and state.order), "a saga turned back beyond the point of no return"
         if state.outcome in (Outcome.FAILED, Outcome.NOT_SENT):
@@ -61,7 +61,7 @@ def _verify_compensated(world: World) -> None:
             assert state.phase is StepPhase.UNDONE, f"a step with outcome {state.outcome} was not compensated"
 
 
-def _verify_order(world: World) -> None:
+def _verify_order(world: SagaWorld) -> None:
     undone = world.ledger.undone
     assert len(undone) == len(set(undone)), "an effect was undone twice"
     for position, index in enumerate(undone):
@@ -76,7 +76,7 @@ def _verify_order(world: World) -> None:
         assert undoings == expected, f"compensated in order {undoings}, expected {expected}"
 
 
-def _verify_budgets(world: World) -> None:
+def _verify_budgets(world: SagaWorld) -> None:
     for step in world.definition.steps:
         actions = sum(1 for c in world.sent if isinstance(c, CallAction) and c.step == step.index)
         assert actions <= step.retry_policy.maximum_attempts, f"{step.name} was called {actions} times"

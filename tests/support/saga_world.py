@@ -51,7 +51,7 @@ class Fate(Enum):
     """Refused as misdirected (401, 404): nothing happens."""
 
 
-class World:
+class SagaWorld:
     """The engine's life with one saga. It goes on deciding while writes are under way; they land in their order.
 
     `person` is what is first asked of a saga that waits for one; from then on it is resumed.
@@ -279,7 +279,7 @@ class World:
             return False
         return True
 
-    def copy(self) -> World:
+    def copy(self) -> SagaWorld:
         """A world that goes its own way from here."""
         other = copy(self)
         other.ledger = self.ledger.copy()
@@ -289,7 +289,7 @@ class World:
         return other
 
 
-def explore(world: World, faults: int) -> Iterator[World]:
+def explore(world: SagaWorld, faults: int) -> Iterator[SagaWorld]:
     """Every way it can end with at most so many faults, one at any point, in any combination."""
     while True:
         if faults:
@@ -304,18 +304,18 @@ def explore(world: World, faults: int) -> Iterator[World]:
     yield world
 
 
-def _possible_faults(world: World) -> Iterator[Callable[[World], None]]:
+def _possible_faults(world: SagaWorld) -> Iterator[Callable[[SagaWorld], None]]:
     if world.saga.terminal:
         return
     for position in range(len(world.calls)):
         for fate in Fate:
             if (position, fate) != (0, Fate.ANSWERED):
-                yield partial(World.settle, position=position, fate=fate)
+                yield partial(SagaWorld.settle, position=position, fate=fate)
     for landed in range(len(world.writes) + 1):
         for in_flight in (0, 1, 2) if world.calls else (0,):
-            yield partial(World.crash, landed=landed, in_flight=in_flight)
+            yield partial(SagaWorld.crash, landed=landed, in_flight=in_flight)
     if world.delayed:
-        yield partial(World.arrive, position=0)
-    yield partial(World.interfere, event=CancelAsked())
+        yield partial(SagaWorld.arrive, position=0)
+    yield partial(SagaWorld.interfere, event=CancelAsked())
     if not world.saga.suspended and world.patience:
-        yield partial(World.interfere, event=SuspendAsked())
+        yield partial(SagaWorld.interfere, event=SuspendAsked())

@@ -7,7 +7,7 @@ import pytest
 
 from kompensa.engine import engine, held_lease
 from tests.support.api_client import Api
-from tests.support.engine_world import World
+from tests.support.engine_world import EngineWorld
 from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
@@ -27,6 +27,6 @@ async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     monkeypatch.setattr(engine, "monotonic", elapsed)
     monkeypatch.setattr(held_lease, "monotonic", elapsed)
     with plain_logs():
-        async with World() as world, Api.of(world) as api:
+        async with EngineWorld() as world, Api.of(world) as api:
             await world.declare("reserve", "pay", inputSchema=INPUT)
             yield api

@@ -4,7 +4,7 @@ import pytest
 
 from kompensa.engine.start import ObjectRef
 from tests.support.documentation import named, tables
-from tests.support.engine_world import World
+from tests.support.engine_world import EngineWorld
 from tests.support.recording_publisher import RecordingPublisher
 from tests.support.scripted_transport import DONE, NO_ANSWER
 from tests.support.waiting import until
@@ -15,7 +15,7 @@ OBJECT = ObjectRef(name="order-1", uid="0b8a3c5e-0000-4000-8000-000000000001", g
 
 async def writes(*steps: str, keyed: bool = True, silent_once: bool = False, born_of: ObjectRef | None = None) -> int:
     """Durable writes of a saga that succeeds."""
-    async with World(publisher=RecordingPublisher()) as world:
+    async with EngineWorld(publisher=RecordingPublisher()) as world:
         await world.declare(*steps, keyed=keyed)
         if silent_once:
             world.transport.answer("action a", NO_ANSWER, DONE)

@@ -3,6 +3,7 @@
 import random
 import re
 from collections.abc import Iterator
+from typing import Unpack
 
 import pytest
 from msgspec.structs import replace
@@ -11,12 +12,12 @@ from kompensa.model.definition import Definition, Step
 from kompensa.model.draft import Draft
 from kompensa.model.events import Accepted, SuspendAsked
 from kompensa.model.expressions import Template
-from kompensa.model.saga import Phase, StepPhase, StepState
+from kompensa.model.saga import Phase, SagaChanges, StepChanges, StepPhase, StepState
 from kompensa.model.view import SUSPENDED, shown_phase
 from tests.support.documentation import DOCS
 from tests.support.saga_definitions import definition, random_definition, step
 from tests.support.saga_run import Run
-from tests.support.saga_world import World
+from tests.support.saga_world import SagaWorld
 
 WORLDS = 5000
 Way = tuple[str, str]
@@ -31,12 +32,12 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> tuple[set[Way], set[Way]]:
     of_steps: set[Way] = set()
     set_saga, set_step = Draft.set, Draft.set_step
 
-    def saga_is_set(draft: Draft, **changes: object) -> None:
+    def saga_is_set(draft: Draft, **changes: Unpack[SagaChanges]) -> None:
         before = shown_phase(draft.saga)
         set_saga(draft, **changes)
         of_sagas.add((before, shown_phase(draft.saga)))
 
-    def step_is_set(draft: Draft, of: Step, **changes: object) -> StepState:
+    def step_is_set(draft: Draft, of: Step, **changes: Unpack[StepChanges]) -> StepState:
         before = draft.steps[of.index].phase
         state = set_step(draft, of, **changes)
         of_steps.add((str(before), str(state.phase)))
@@ -64,12 +65,12 @@ def test_every_state_is_drawn() -> None:
     assert of_steps == {str(phase) for phase in StepPhase}
 
 
-def worlds() -> Iterator[World]:
+def worlds() -> Iterator[SagaWorld]:
     """Sagas to which all kinds of things have happened, the same ones each time."""
     choice = random.Random(1)
     for _ in range(WORLDS):
         drawn_by_lot = _with_outputs_that_never_come(random_definition(choice.randbytes(40)), choice)
-        world = World(drawn_by_lot, refusing=frozenset(choice.sample(range(7), choice.randrange(3))))
+        world = SagaWorld(drawn_by_lot, refusing=frozenset(choice.sample(range(7), choice.randrange(3))))
         world.play(choice.randbytes(120))
         yield world
 

@@ -35,7 +35,7 @@ STATUSES = range(200, 600)
 NOT_SENT = "NotSent"
 
 
-class WatchedObject:
+class ShownReasons:
     """The reasons shown to people: those with the phases of the sagas that had them, and the reasons of steps."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class WatchedObject:
 
 
 @pytest.fixture(scope="module")
-def seen() -> WatchedObject:
-    found = WatchedObject()
+def shown_reasons() -> ShownReasons:
+    found = ShownReasons()
     for reply in replies(Direction.ACTION):
         for one_step in (step(), step(policy=ONCE), step(policy=ONCE, retriable=True)):
             _act(definition(one_step), reply, found)
@@ -117,14 +117,14 @@ def _undone(run: Run) -> None:
         run.done("step")
 
 
-def _act(of: Definition, reply: Reply, seen: WatchedObject) -> None:
+def _act(of: Definition, reply: Reply, shown_reasons: ShownReasons) -> None:
     run = Run(of)
     _answer(run, Direction.ACTION, reply)
     _undone(run)
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def _undo(reply: Reply, seen: WatchedObject) -> None:
+def _undo(reply: Reply, shown_reasons: ShownReasons) -> None:
     run = Run(definition(step(compensation_policy=ONCE), step("other", index=1)))
     run.done("step")
     run.feed(CancelAsked())
@@ -132,67 +132,69 @@ def _undo(reply: Reply, seen: WatchedObject) -> None:
     run.done("other")
     _answer(run, Direction.COMPENSATION, reply)
     if run.saga.phase is Phase.INTERVENTION_REQUIRED:
-        seen.look(run)
+        shown_reasons.look(run)
 
 
-def _probe(of: Definition, outcome: Outcome, seen: WatchedObject) -> None:
+def _probe(of: Definition, outcome: Outcome, shown_reasons: ShownReasons) -> None:
     run = Run(of)
     run.unknown("step")
     run.probed("step", outcome)
     _undone(run)
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def _cancel(kind: SignalKind, seen: WatchedObject) -> None:
+def _cancel(kind: SignalKind, shown_reasons: ShownReasons) -> None:
     run = Run(definition(step()))
     event = event_of(Signal(id=1, saga_id="", kind=kind, reason=""))
     assert event is not None
     run.feed(event)
     run.done("step")
     _undone(run)
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def _pass_the_deadline(seen: WatchedObject) -> None:
+def _pass_the_deadline(shown_reasons: ShownReasons) -> None:
     run = Run(definition(step(), deadline=5.0))
     run.now += 6
     run.feed(TimerDue())
     run.done("step")
     _undone(run)
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def _miss_outputs_and_result(seen: WatchedObject) -> None:
+def _miss_outputs_and_result(shown_reasons: ShownReasons) -> None:
     missing = {"id": Template("${reply.id}")}
     for retriable in (False, True):
-        _act(definition(step(outputs=missing, retriable=retriable)), Reply(outcome=Outcome.SUCCEEDED), seen)
-    _act(definition(step(), result={"id": Template("${steps.step.id}")}), Reply(outcome=Outcome.SUCCEEDED), seen)
+        _act(definition(step(outputs=missing, retriable=retriable)), Reply(outcome=Outcome.SUCCEEDED), shown_reasons)
+    _act(
+        definition(step(), result={"id": Template("${steps.step.id}")}), Reply(outcome=Outcome.SUCCEEDED), shown_reasons
+    )
 
 
-def _turn_back_while_a_call_waits(seen: WatchedObject) -> None:
+def _turn_back_while_a_call_waits(shown_reasons: ShownReasons) -> None:
     run = Run(definition(step()))
     run.feed(CancelAsked())
     _answer(run, Direction.ACTION, Reply(outcome=Outcome.NOT_SENT, reason=NOT_SENT))
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def _die_and_recover(seen: WatchedObject) -> None:
+def _die_and_recover(shown_reasons: ShownReasons) -> None:
     run = Run(definition(replace(step(), keyed=False)))
     run.feed(Recovered())
-    seen.look(run)
+    shown_reasons.look(run)
 
 
-def test_each_reason_of_a_saga_is_stated_with_its_phases(seen: WatchedObject) -> None:
+def test_each_reason_of_a_saga_is_stated_with_its_phases(shown_reasons: ShownReasons) -> None:
     rows = [row for row in tables("saga-reasons.md") if set(row[1].split(", ")) <= ENDS]
     stated = {named([row])[0]: set(row[1].split(", ")) for row in rows}
-    given = {reason: phases for reason, phases in seen.phases.items() if not reason.startswith("Http")}
+    given = {reason: phases for reason, phases in shown_reasons.phases.items() if not reason.startswith("Http")}
     assert stated == given
 
 
-def test_a_status_becomes_a_sagas_reason_as_stated(seen: WatchedObject) -> None:
+def test_a_status_becomes_a_sagas_reason_as_stated(shown_reasons: ShownReasons) -> None:
     stated = {reason for row in tables("saga-reasons.md") for reason in named([row], 1) if reason.startswith("Http")}
-    assert stated == {reason for reason in seen.phases if reason.startswith("Http")}
-    only_parked = {reason for reason in stated if seen.phases[reason] == {"InterventionRequired"}}
+    assert stated == {reason for reason in shown_reasons.phases if reason.startswith("Http")}
+    only_parked = {reason for reason in stated if shown_reasons.phases[reason] == {"InterventionRequired"}}
     assert only_parked == {"Http401", "Http403", "Http404", "Http405"}
 
 
@@ -202,9 +204,9 @@ def test_a_reply_that_is_no_success_always_has_a_reason(direction: Direction) ->
     assert all(reply.reason == f"Http{status}" for status, reply in given if reply.outcome is not Outcome.SUCCEEDED)
 
 
-def test_the_reasons_of_steps_are_stated(seen: WatchedObject) -> None:
+def test_the_reasons_of_steps_are_stated(shown_reasons: ShownReasons) -> None:
     stated = set(named(tables("saga-reasons.md", "Reasons of a step")))
-    given = {reason for reason in seen.of_steps if not reason.startswith("Http")} - seen.phases.keys()
+    given = {reason for reason in shown_reasons.of_steps if not reason.startswith("Http")} - shown_reasons.phases.keys()
     assert stated == given | {"BeyondReturn"}
 
 

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from kompensa.engine.concurrency_limiter import ConcurrencyLimiter
-from tests.support.engine_world import World, definition_spec, tenure_of
+from tests.support.engine_world import EngineWorld, definition_spec, tenure_of
 from tests.support.scripted_transport import NO_ANSWER, WRONG
 
 
-async def queued(world: World, *, sagas: int) -> list[str]:
+async def queued(world: EngineWorld, *, sagas: int) -> list[str]:
     """Sagas that all want to reserve; with one place, the first is being called and the others wait."""
     await world.declare("reserve")
     await world.declare_participant(maxInFlight=1)
@@ -20,7 +20,7 @@ async def queued(world: World, *, sagas: int) -> list[str]:
 
 
 async def test_a_call_that_waited_goes_where_its_participant_is_by_then() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         sagas = await queued(world, sagas=3)
         await world.declare_participant(maxInFlight=1, url="http://moved")
         world.transport.release("action reserve")
@@ -30,7 +30,7 @@ async def test_a_call_that_waited_goes_where_its_participant_is_by_then() -> Non
 
 
 async def test_a_call_that_waited_is_parked_where_its_participant_is_gone_by_then() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         first, second = await queued(world, sagas=2)
         await world.first.declarations.delete_participant("shop", "stub")
         world.transport.release("action reserve")
@@ -39,7 +39,7 @@ async def test_a_call_that_waited_is_parked_where_its_participant_is_gone_by_the
 
 
 async def test_a_changed_limit_replaces_the_old_one_and_is_not_added_to_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         sagas = await queued(world, sagas=4)
         await world.declare_participant(maxInFlight=2)
         sagas.append(await world.start())
@@ -56,7 +56,7 @@ async def test_a_changed_limit_replaces_the_old_one_and_is_not_added_to_it() -> 
 
 
 async def test_a_call_that_waited_is_not_made_for_a_saga_that_is_being_undone_by_then() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         first, second = await queued(world, sagas=2)
         await world.first.sagas.ask(second, "cancel")
         await world.until_noted(second, "CancelAsked")
@@ -69,7 +69,7 @@ async def test_a_call_that_waited_is_not_made_for_a_saga_that_is_being_undone_by
 
 async def test_a_call_that_was_not_made_says_nothing_of_the_one_before() -> None:
     """The first attempt may have had its effect, so the step is undone although the second was never sent."""
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("pay")
         await world.declare_participant(maxInFlight=1)
         world.transport.hold("action pay")
@@ -88,7 +88,7 @@ async def test_a_call_that_was_not_made_says_nothing_of_the_one_before() -> None
 
 
 async def test_a_probe_that_is_refused_is_told_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         steps = definition_spec("pay")
         steps["steps"][0]["probe"] = {"http": {"method": "GET", "path": "/mistyped"}}
         await world.declare("pay", steps=steps["steps"])
@@ -112,7 +112,7 @@ async def test_a_cancelled_waiter_leaves_its_slot_to_the_next() -> None:
 
 
 async def test_a_call_that_waited_is_not_made_while_a_person_holds_its_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         first, held, third = await queued(world, sagas=3)
         await world.first.sagas.ask(held, "suspend")
         await world.until_noted(held, "SagaSuspended")

@@ -8,13 +8,13 @@ import pytest
 from kompensa.engine.errors import DefinitionInvalidError, ParticipantInvalidError, UnknownDefinitionError
 from kompensa.journal.errors import JournalUnavailableError
 from kompensa.journal.records import DefinitionRow, ParticipantRow
-from tests.support.engine_world import NAMESPACE, World, definition_spec
+from tests.support.engine_world import NAMESPACE, EngineWorld, definition_spec
 from tests.support.journal_link import unnoticed
 from tests.support.waiting import until
 
 
 async def test_a_running_saga_keeps_the_revision_it_was_started_with() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         old = await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         running = await world.start()
@@ -29,7 +29,7 @@ async def test_a_running_saga_keeps_the_revision_it_was_started_with() -> None:
 
 
 async def test_a_successor_runs_a_saga_by_the_revision_it_was_started_with() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         old = await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         running = await world.start()
@@ -44,12 +44,12 @@ async def test_a_successor_runs_a_saga_by_the_revision_it_was_started_with() -> 
 
 
 async def test_the_same_definition_again_is_the_same_revision() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         assert await world.declare("reserve") == await world.declare("reserve")
 
 
 async def test_a_participant_that_moves_changes_no_revision_and_is_called_where_it_is_now() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         revision = await world.declare("reserve")
         await world.declare_participant(url="http://elsewhere")
         found = world.first.declarations.participant(NAMESPACE, "stub")
@@ -59,7 +59,7 @@ async def test_a_participant_that_moves_changes_no_revision_and_is_called_where_
 
 
 async def test_a_participant_that_promises_less_makes_a_new_revision() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         keyed = await world.declare("reserve")
         await world.declare_participant(idempotency="None")
         definition = world.first.declarations.current(NAMESPACE, "order")
@@ -68,7 +68,7 @@ async def test_a_participant_that_promises_less_makes_a_new_revision() -> None:
 
 
 async def test_a_participant_that_breaks_one_definition_is_taken_and_the_others_follow_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         strict = definition_spec("reserve")
         strict["steps"][0]["timeouts"] = {"total": "3s"}
         declarations = world.first.declarations
@@ -86,7 +86,7 @@ async def test_a_participant_that_breaks_one_definition_is_taken_and_the_others_
 
 async def test_a_change_that_was_cut_off_half_way_is_completed_by_asking_again() -> None:
     """The participant was stored, its definitions were not: they would go on trusting a promise that was withdrawn."""
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         link = world.links[world.first]
 
@@ -103,7 +103,7 @@ async def test_a_change_that_was_cut_off_half_way_is_completed_by_asking_again()
 
 
 async def test_a_definition_is_known_at_once_to_an_engine_that_was_not_told() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         second = await world.engine("two")
         await until(lambda: second.trouble is None, "the second engine to own shards")
         world.journal._watchers.clear()
@@ -112,7 +112,7 @@ async def test_a_definition_is_known_at_once_to_an_engine_that_was_not_told() ->
 
 
 async def test_a_participant_that_is_put_at_an_engine_that_was_not_told_undoes_no_definition() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         second = await world.engine("two")
         await until(lambda: second.trouble is None, "the second engine to own shards")
@@ -132,7 +132,7 @@ async def test_a_flood_of_wrong_names_is_no_flood_of_readings() -> None:
             readings.append(question)
             await asyncio.sleep(0.1)
 
-    async with World() as world:
+    async with EngineWorld() as world:
         world.links[world.first].before = reading
         refused = await asyncio.gather(
             *(world.start(f"wrong-{number}") for number in range(50)), return_exceptions=True
@@ -142,7 +142,7 @@ async def test_a_flood_of_wrong_names_is_no_flood_of_readings() -> None:
 
 
 async def test_other_engines_learn_of_a_change() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         second = await world.engine("two")
         await world.declare("reserve")
         revision = await world.declare("reserve", "pay")
@@ -154,7 +154,7 @@ async def test_other_engines_learn_of_a_change() -> None:
 
 
 async def test_a_deleted_definition_starts_nothing() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         assert await world.first.declarations.delete_definition(NAMESPACE, "order")
         assert not await world.first.declarations.delete_definition(NAMESPACE, "order")
@@ -163,7 +163,7 @@ async def test_a_deleted_definition_starts_nothing() -> None:
 
 
 async def test_a_participant_that_is_gone_parks_the_saga_that_needs_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -179,7 +179,7 @@ async def test_a_participant_that_is_gone_parks_the_saga_that_needs_it() -> None
 
 
 async def test_every_finding_about_a_definition_is_told_at_once() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         spec = definition_spec("a", "b")
         spec["steps"][0]["participantRef"]["name"] = "nobody"
@@ -191,21 +191,21 @@ async def test_every_finding_about_a_definition_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("name", ["Reserve", "re serve", "reserve\n", "", "-a"])
 async def test_a_steps_name_is_one_line_that_fits_into_a_key(name: str) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         with pytest.raises(DefinitionInvalidError, match="lower-case letters"):
             await world.first.declarations.put_definition(NAMESPACE, "broken", definition_spec(name))
 
 
 async def test_a_participant_that_cannot_be_read_is_refused() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         with pytest.raises(ParticipantInvalidError, match="url"):
             await world.declare_participant(url="stub:8080")
 
 
 @pytest.mark.parametrize("url", ["http://stub:99999", "http://me:secret@stub"])
 async def test_a_url_that_an_earlier_version_took_does_not_keep_its_sagas_from_being_recovered(url: str) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         running = await world.start()
@@ -224,7 +224,7 @@ async def test_a_url_that_an_earlier_version_took_does_not_keep_its_sagas_from_b
 
 
 async def test_a_declaration_that_this_version_cannot_read_does_not_keep_the_engine_from_starting() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         newer = '{"spec":{"steps":[{"kind":"Quantum"}]},"participants":{}}'
         rows = world.journal.catalogue
@@ -238,7 +238,7 @@ async def test_a_declaration_that_this_version_cannot_read_does_not_keep_the_eng
 
 
 async def test_a_token_is_kept_and_not_shown() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         spec = {"url": "http://stub"}
         await world.first.declarations.put_participant(NAMESPACE, "stub", spec, "secret")
         found = world.first.declarations.participant(NAMESPACE, "stub")

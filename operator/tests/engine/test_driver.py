@@ -10,13 +10,13 @@ from kompensa.journal.records import Acceptance, Signal
 from kompensa.model.events import SuspendAsked
 from kompensa.model.requests import Request
 from kompensa.model.saga import StepPhase
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED
 from tests.support.waiting import until
 
 
-def durable_steps(world: World, saga_id: str) -> list[StepPhase]:
+def durable_steps(world: EngineWorld, saga_id: str) -> list[StepPhase]:
     """The phases of the steps by the journal, read without a turn of the loop."""
     return [step.phase for step in stored_saga(world.journal.sagas._rows[saga_id]).saga.steps]
 
@@ -34,7 +34,7 @@ async def undeclared_calls(*, keyed: bool) -> list[str]:
         if durable_steps(world, saga_id)[step] not in declared[request.direction]:
             found.append(call)
 
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", keyed=keyed)
         world.transport.looked = look
         await world.until_phase(await world.start(), "Succeeded")
@@ -58,7 +58,7 @@ async def test_a_keyed_participant_may_be_called_before_the_next_write() -> None
 
 
 async def test_a_keyed_saga_costs_two_writes() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", "ship")
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
@@ -66,7 +66,7 @@ async def test_a_keyed_saga_costs_two_writes() -> None:
 
 
 async def test_nobody_is_told_of_an_end_that_is_not_durable() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -78,7 +78,7 @@ async def test_nobody_is_told_of_an_end_that_is_not_durable() -> None:
 
 
 async def test_the_history_has_every_event_in_order() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.answer("action reserve", NO_ANSWER, NO_ANSWER, DONE)
         world.transport.answer("action pay", REFUSED)
@@ -104,7 +104,7 @@ async def test_the_history_has_every_event_in_order() -> None:
 async def test_replies_that_come_together_are_taken_one_after_the_other() -> None:
     """Ten steps side by side, all answered in the same moment: no write is lost, no version is written twice."""
     names = [f"s{number}" for number in range(10)]
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare(*names, keyed=False)
         spec = world.first.declarations.definitions("shop")["order"][1]
         for step in spec["steps"]:
@@ -123,7 +123,7 @@ async def test_replies_that_come_together_are_taken_one_after_the_other() -> Non
 
 
 async def test_a_fault_in_a_call_is_an_unknown_outcome_and_the_saga_goes_on() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
 
         def fail_once(_saga: str, call: str, request: Request) -> None:
@@ -136,7 +136,7 @@ async def test_a_fault_in_a_call_is_an_unknown_outcome_and_the_saga_goes_on() ->
 
 
 async def test_a_write_that_the_journal_refuses_stalls_only_its_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", keyed=False)
         world.transport.hold("action reserve")
         bad, good = await world.start(name="bad"), await world.start(name="good")
@@ -150,7 +150,7 @@ async def test_a_write_that_the_journal_refuses_stalls_only_its_saga() -> None:
 
 
 async def test_an_acceptance_that_the_journal_refuses_is_told_and_forgotten() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.links[world.first].poisonous = lambda write: isinstance(write, Acceptance)
         with pytest.raises(RejectedError):
@@ -162,7 +162,7 @@ async def test_an_acceptance_that_the_journal_refuses_is_told_and_forgotten() ->
 @pytest.mark.parametrize(("rejected", "phase"), [(False, "Suspended"), (True, "Running")])
 async def test_an_item_that_comes_during_acceptance_is_taken_after_it(rejected: bool, phase: str) -> None:
     """If PostgreSQL rejects what the item leads to, the saga stalls; it was accepted all the same."""
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         tenure, link = tenure_of(world.first), world.links[world.first]

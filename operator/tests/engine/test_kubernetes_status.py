@@ -9,7 +9,7 @@ from kompensa.cluster.kube import UnavailableError
 from kompensa.cluster.resources import Object, Resource
 from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.engine.start import ObjectRef
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.scripted_transport import DONE, WRONG
 from tests.support.waiting import until
 
@@ -39,13 +39,13 @@ class Way:
         return body
 
 
-def settled(world: World) -> bool:
+def settled(world: EngineWorld) -> bool:
     return world.journal.sagas._rows[SAGA].settled
 
 
 async def test_a_saga_that_parks_and_goes_on_while_the_api_server_is_away_shows_its_end_at_last() -> None:
     way = Way([])
-    async with World(publisher=way.publisher) as world:
+    async with EngineWorld(publisher=way.publisher) as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, DONE)
         way.away = True
@@ -64,7 +64,7 @@ async def test_a_saga_that_parks_and_goes_on_while_the_api_server_is_away_shows_
 async def test_an_engine_without_its_lease_writes_nothing_over_its_successors_word(journal_returns: bool) -> None:
     phases: list[str] = []
     one, two = Way(phases), Way(phases)
-    async with World(publisher=one.publisher) as world:
+    async with EngineWorld(publisher=one.publisher) as world:
         await world.declare("reserve", "pay")
         second = await world.engine("two", publisher=two.publisher)
         world.transport.hold("action reserve")
@@ -86,7 +86,7 @@ async def test_an_engine_without_its_lease_writes_nothing_over_its_successors_wo
 
 async def test_a_saga_that_runs_on_shows_its_progress_and_its_end() -> None:
     way = Way([])
-    async with World(publisher=way.publisher) as world:
+    async with EngineWorld(publisher=way.publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action pay")
         await world.start(object=OBJECT)

@@ -7,13 +7,13 @@ import pytest
 
 from kompensa.engine.errors import NotReadyError
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.virtual_time import elapsed
 from tests.support.waiting import until
 
 
 async def test_an_engine_waits_for_its_journal_and_says_so() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         engine = world.new_engine("two")
         with world.journal_away(engine):
             await engine.start()
@@ -28,7 +28,7 @@ async def test_an_engine_waits_for_its_journal_and_says_so() -> None:
 async def test_a_journal_that_refuses_the_engine_is_told_and_tried_again(
     error: Exception,
 ) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         engine = world.new_engine("two")
         world.links[engine].fail_with = error
         await engine.start()
@@ -39,7 +39,7 @@ async def test_a_journal_that_refuses_the_engine_is_told_and_tried_again(
 
 
 async def test_a_fault_that_nobody_foresaw_is_told_and_never_waited_out() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         world.links[world.first].fail_with = ValueError("what no driver should raise")
         await until(world.first.fallen.is_set, "the engine to say that it has fallen")
         assert "a fault in the engine" in str(world.first.trouble)
@@ -49,7 +49,7 @@ async def test_a_fault_that_nobody_foresaw_is_told_and_never_waited_out() -> Non
 
 
 async def test_a_lease_is_renewed_well_before_it_ends() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         epoch = tenure_of(world.first).held.lease.epoch
         renewals: list[float] = []
 
@@ -64,7 +64,7 @@ async def test_a_lease_is_renewed_well_before_it_ends() -> None:
 
 
 async def test_an_idle_engine_whose_journal_is_away_is_not_ready() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         with world.journal_away():
             await asyncio.sleep(3)
             assert "the journal is away" in str(world.first.trouble)
@@ -72,7 +72,7 @@ async def test_an_idle_engine_whose_journal_is_away_is_not_ready() -> None:
 
 
 async def test_a_journal_that_refuses_a_renewal_does_not_end_the_engine() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         world.links[world.first].fail_with = RejectedError("42501: permission denied")
         await asyncio.sleep(30)
         assert "permission denied" in str(world.first.trouble)
@@ -83,7 +83,7 @@ async def test_a_journal_that_refuses_a_renewal_does_not_end_the_engine() -> Non
 
 
 async def test_an_engine_that_lost_its_lease_drops_everything_and_joins_again() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         second = await world.engine("two")
         world.transport.hold("action reserve")
@@ -92,7 +92,8 @@ async def test_an_engine_that_lost_its_lease_drops_everything_and_joins_again() 
         first, epoch = world.first, tenure_of(world.first).held.lease.epoch
         with world.journal_away(first):
             await until(lambda: len(tenure_of(second).held.shards) == 32, "the second to take everything over")
-            assert first.trouble is not None
+            trouble = first.trouble
+        assert trouble is not None
         world.transport.release("action reserve")
         await world.until_phase(saga, "Succeeded")
         await until(lambda: first.trouble is None and tenure_of(first).held.lease.epoch > epoch, "a new lease")
@@ -100,7 +101,7 @@ async def test_an_engine_that_lost_its_lease_drops_everything_and_joins_again() 
 
 async def test_an_engine_is_ready_again_after_a_lease_that_was_lost_with_a_commit_under_way() -> None:
     """Failed commits of an old lease say nothing about the new one. No saga would come to clear them."""
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         await world.engine("two")
         world.transport.hold("action reserve")
@@ -113,7 +114,7 @@ async def test_an_engine_is_ready_again_after_a_lease_that_was_lost_with_a_commi
 
 
 async def test_a_saga_whose_owner_cannot_reach_the_journal_is_called_by_one_engine_at_a_time() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         await world.engine("two")
         world.transport.hold("action reserve")
@@ -127,7 +128,7 @@ async def test_a_saga_whose_owner_cannot_reach_the_journal_is_called_by_one_engi
 
 
 async def test_two_engines_of_one_name_do_not_take_the_lease_from_each_other_for_ever() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         twin = world.new_engine("one")
         await twin.start()
         await until(lambda: twin.trouble is None, "the later one to have the name")
@@ -137,14 +138,14 @@ async def test_two_engines_of_one_name_do_not_take_the_lease_from_each_other_for
 
 
 async def test_stopping_says_so() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         engine = world.engines.pop()
         await engine.stop()
         assert engine.trouble == "stopping"
 
 
 async def test_an_engine_that_loses_its_lease_while_it_stops_does_not_join_again() -> None:
-    async with World(drain=60.0) as world:
+    async with EngineWorld(drain=60.0) as world:
         await world.declare("reserve")
         second = await world.engine("two")
         world.transport.hold("action reserve")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from kompensa.engine.start import ObjectRef
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.recording_publisher import RecordingPublisher
 from tests.support.scripted_transport import DONE, REFUSED, WRONG
 from tests.support.waiting import until
@@ -15,7 +15,7 @@ OBJECT = ObjectRef(name="order-1", uid=SAGA, generation=1)
 ENDS = ("Succeeded", "Compensated", "InterventionRequired")
 
 
-async def ends_shown(publisher: RecordingPublisher, world: World) -> list[str]:
+async def ends_shown(publisher: RecordingPublisher, world: EngineWorld) -> list[str]:
     """Run a saga of an object to its end, wait a while, and return the ends that were shown."""
     await world.start(object=OBJECT)
     await until(lambda: world.journal.sagas._rows[SAGA].settled, "the saga to be settled", seconds=120)
@@ -26,7 +26,7 @@ async def ends_shown(publisher: RecordingPublisher, world: World) -> list[str]:
 @pytest.mark.parametrize("end", ENDS)
 async def test_an_end_is_shown_once(end: str) -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.answer("action pay", {"Succeeded": DONE, "Compensated": REFUSED}.get(end, WRONG))
         assert await ends_shown(publisher, world) == [end]
@@ -36,7 +36,7 @@ async def test_an_end_is_shown_once(end: str) -> None:
 
 async def test_the_history_says_when_the_object_was_written() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve")
         await ends_shown(publisher, world)
         assert (await world.history(SAGA))[-1] == "StatusWritten"
@@ -44,7 +44,7 @@ async def test_the_history_says_when_the_object_was_written() -> None:
 
 async def test_a_saga_without_an_object_is_shown_nowhere() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve")
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
@@ -54,7 +54,7 @@ async def test_a_saga_without_an_object_is_shown_nowhere() -> None:
 
 async def test_an_end_that_could_not_be_shown_is_shown_later() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve")
         publisher.fail_with = OSError("the API server is away")
         await world.start(object=OBJECT)
@@ -68,7 +68,7 @@ async def test_an_end_that_could_not_be_shown_is_shown_later() -> None:
 
 async def test_an_end_that_was_not_shown_before_a_crash_is_shown_by_the_successor() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve")
         publisher.gate.clear()
         await world.start(object=OBJECT)
@@ -83,7 +83,7 @@ async def test_an_end_that_was_not_shown_before_a_crash_is_shown_by_the_successo
 
 async def test_progress_that_cannot_be_shown_holds_nothing_up() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         publisher.fail_with = OSError("the API server is away")
@@ -97,7 +97,7 @@ async def test_progress_that_cannot_be_shown_holds_nothing_up() -> None:
 
 async def test_a_parked_saga_that_goes_on_while_it_is_shown_is_shown_again_at_its_end() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, DONE)
         await world.start(object=OBJECT)
@@ -112,7 +112,7 @@ async def test_a_parked_saga_that_goes_on_while_it_is_shown_is_shown_again_at_it
 
 async def test_a_saga_whose_object_is_gone_is_not_shown_any_more() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         await world.start(object=OBJECT)
@@ -127,7 +127,7 @@ async def test_a_saga_whose_object_is_gone_is_not_shown_any_more() -> None:
 
 async def test_a_view_goes_with_the_objects_newest_generation() -> None:
     publisher = RecordingPublisher()
-    async with World(publisher=publisher) as world:
+    async with EngineWorld(publisher=publisher) as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         await world.start(object=OBJECT)

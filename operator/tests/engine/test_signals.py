@@ -12,7 +12,7 @@ from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SignalKind
 from kompensa.model.events import ResumeAsked
 from kompensa.model.specs import DeletionPolicy
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 
 SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
@@ -20,7 +20,7 @@ SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_saga_that_is_resumed_twice_is_not_lost_between_parking_and_leaving(turns: int) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, WRONG, DONE)
         saga = await world.start()
@@ -40,10 +40,11 @@ async def test_a_saga_that_is_resumed_twice_is_not_lost_between_parking_and_leav
 async def test_a_request_that_comes_as_a_saga_is_about_to_leave_memory_keeps_it_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, NO_ANSWER, DONE)
-        tenure, asked = tenure_of(world.first), []
+        tenure = tenure_of(world.first)
+        asked: list[str] = []
         follow_up = tenure.runner._follow_up
 
         def asked_just_before(running: RunningSaga) -> None:
@@ -59,7 +60,7 @@ async def test_a_request_that_comes_as_a_saga_is_about_to_leave_memory_keeps_it_
 
 
 async def test_cancelling_undoes_what_was_done() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action pay")
         saga = await world.start()
@@ -73,7 +74,7 @@ async def test_cancelling_undoes_what_was_done() -> None:
 
 
 async def test_a_request_is_noted_once_however_often_it_is_seen() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -88,7 +89,7 @@ async def test_a_request_is_noted_once_however_often_it_is_seen() -> None:
 
 
 async def test_a_request_whose_notification_is_lost_is_found_in_time() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -99,7 +100,7 @@ async def test_a_request_whose_notification_is_lost_is_found_in_time() -> None:
 
 
 async def test_a_request_outlives_the_engine_that_took_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -113,7 +114,7 @@ async def test_a_request_outlives_the_engine_that_took_it() -> None:
 
 
 async def test_a_request_reaches_the_engine_that_owns_the_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -125,7 +126,7 @@ async def test_a_request_reaches_the_engine_that_owns_the_saga() -> None:
 
 
 async def test_a_parked_saga_comes_back_into_memory_when_it_is_resumed() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.answer("action pay", WRONG, DONE)
         saga = await world.start()
@@ -138,7 +139,7 @@ async def test_a_parked_saga_comes_back_into_memory_when_it_is_resumed() -> None
 
 
 async def test_a_suspended_saga_stays_suspended_whoever_takes_it_over() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -156,7 +157,7 @@ async def test_a_suspended_saga_stays_suspended_whoever_takes_it_over() -> None:
 
 
 async def test_a_deadline_passes_only_while_nobody_holds_the_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", deadline="30s")
         saga = await world.start(suspend=True)
         await asyncio.sleep(120)
@@ -168,7 +169,7 @@ async def test_a_deadline_passes_only_while_nobody_holds_the_saga() -> None:
 
 @pytest.mark.parametrize("kind", get_args(SignalKind)[:3])
 async def test_a_saga_that_has_ended_can_be_asked_nothing(kind: SignalKind) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
@@ -177,7 +178,7 @@ async def test_a_saga_that_has_ended_can_be_asked_nothing(kind: SignalKind) -> N
 
 
 async def test_a_request_that_came_too_late_is_withdrawn() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start()
         await world.until_phase(saga, "Succeeded")
@@ -188,7 +189,7 @@ async def test_a_request_that_came_too_late_is_withdrawn() -> None:
 
 
 async def test_requests_to_a_saga_that_cannot_be_read_hold_up_no_other() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action pay")
         world.transport.answer("action reserve", WRONG, DONE)
@@ -208,7 +209,7 @@ async def test_requests_to_a_saga_that_cannot_be_read_hold_up_no_other() -> None
 
 
 async def test_nothing_is_asked_of_a_saga_that_nobody_knows() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         with pytest.raises(UnknownSagaError, match=SAGA):
             await world.first.sagas.ask(SAGA, "cancel")
 
@@ -225,7 +226,7 @@ async def test_nothing_is_asked_of_a_saga_that_nobody_knows() -> None:
 async def test_a_saga_whose_object_is_gone_is_settled_by_its_policy(
     started_with: DeletionPolicy, asked_for: DeletionPolicy | None, end: str
 ) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.hold("action reserve")
         await world.start(object=ObjectRef(name="order-1", uid=SAGA), deletion_policy=started_with)
@@ -238,7 +239,7 @@ async def test_a_saga_whose_object_is_gone_is_settled_by_its_policy(
 
 async def test_cancelling_ends_the_wait_for_a_retry() -> None:
     patient = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3}
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", retryPolicy=patient)
         world.transport.answer("action pay", NO_ANSWER)
         saga = await world.start()
@@ -250,7 +251,7 @@ async def test_cancelling_ends_the_wait_for_a_retry() -> None:
 
 
 async def test_cancelling_what_was_started_suspended_calls_nobody_also_after_a_crash() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", "ship!")
         saga = await world.start(suspend=True)
         await world.crash_first()
@@ -261,7 +262,7 @@ async def test_cancelling_what_was_started_suspended_calls_nobody_also_after_a_c
 
 
 async def test_cancelling_a_saga_that_is_parked_while_undoing_calls_the_compensation_again() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay")
         world.transport.answer("action pay", REFUSED)
         world.transport.answer("compensation reserve", WRONG, DONE)

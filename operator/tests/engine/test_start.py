@@ -16,32 +16,32 @@ from kompensa.engine.service import ACCEPTANCE_TIMEOUT_SECONDS
 from kompensa.engine.start import ObjectRef
 from kompensa.journal.records import SagaFilter
 from kompensa.model.bounds import DEEPEST
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.waiting import until
 
 SAGA = "0b8a3c5e-0000-4000-8000-000000000001"
 
 
-async def sagas_of_two_starts_with_one_key(world: World) -> set[str]:
+async def sagas_of_two_starts_with_one_key(world: EngineWorld) -> set[str]:
     await world.declare("reserve")
     starts = (world.start(idempotency_key="cart-1", input={"a": 1}) for _ in range(2))
     return set(await asyncio.gather(*starts))
 
 
 async def test_two_starts_with_one_key_are_one_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         assert len(await sagas_of_two_starts_with_one_key(world)) == 1
 
 
 async def test_a_journal_without_the_keys_uniqueness_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: only the journal knows that a key exists."""
-    async with World() as world:
+    async with EngineWorld() as world:
         monkeypatch.setattr(world.journal.sagas, "_by_key", lambda *_: None)
         assert len(await sagas_of_two_starts_with_one_key(world)) == 2
 
 
 async def test_a_key_belongs_to_its_definition_and_namespace() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         await world.declare("reserve", name="other")
         first = await world.start(idempotency_key="cart-1")
@@ -49,7 +49,7 @@ async def test_a_key_belongs_to_its_definition_and_namespace() -> None:
 
 
 async def test_a_key_with_another_input_is_refused_and_names_the_saga_it_belongs_to() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         first = await world.start(idempotency_key="cart-1", input={"a": 1})
         with pytest.raises(IdempotencyKeyReusedError, match=first):
@@ -57,7 +57,7 @@ async def test_a_key_with_another_input_is_refused_and_names_the_saga_it_belongs
 
 
 async def test_a_key_is_remembered_after_the_saga_has_ended() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         first = await world.start(idempotency_key="cart-1")
         await world.until_phase(first, "Succeeded")
@@ -66,7 +66,7 @@ async def test_a_key_is_remembered_after_the_saga_has_ended() -> None:
 
 
 async def test_the_uid_of_an_object_is_the_sagas_id() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         born_of = ObjectRef(name="order-1", uid=SAGA, generation=1)
         assert await world.start(object=born_of) == SAGA
@@ -76,7 +76,7 @@ async def test_the_uid_of_an_object_is_the_sagas_id() -> None:
 
 
 async def test_a_repeated_start_is_not_acknowledged_before_the_first_is_durable() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         with world.journal_away():
             first = asyncio.create_task(world.start(id=SAGA))
@@ -88,7 +88,7 @@ async def test_a_repeated_start_is_not_acknowledged_before_the_first_is_durable(
 
 
 async def test_a_repeated_start_whose_first_was_refused_is_judged_by_itself() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         older = await world.start(idempotency_key="cart-1")
         starts = [world.start(id=SAGA, idempotency_key="cart-1") for _ in range(3)]
@@ -97,7 +97,7 @@ async def test_a_repeated_start_whose_first_was_refused_is_judged_by_itself() ->
 
 
 async def test_a_start_that_the_journal_does_not_answer_is_told_and_goes_on() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         with world.journal_away():
             with pytest.raises(NotReadyError, match="idempotency key"):
@@ -110,7 +110,7 @@ async def test_a_start_that_the_journal_does_not_answer_is_told_and_goes_on() ->
 
 
 async def test_a_start_that_meets_the_end_of_the_lease_is_not_acknowledged() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         await world.engine("two")
         with world.journal_away(world.first):
@@ -123,7 +123,7 @@ async def test_a_start_that_meets_the_end_of_the_lease_is_not_acknowledged() -> 
 
 
 async def test_an_unknown_definition_names_those_that_exist() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         with pytest.raises(UnknownDefinitionError, match="order"):
             await world.start("ordre")
@@ -145,7 +145,7 @@ async def test_input_that_does_not_fit_is_refused_by_field(given: dict[str, obje
         "required": ["order"],
         "properties": {"order": {"type": "string"}, "quantity": {"type": "integer", "minimum": 1}},
     }
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", inputSchema=schema)
         with pytest.raises(InputInvalidError, match=told):
             await world.start(input=given)
@@ -159,7 +159,7 @@ async def test_input_that_is_nested_too_deeply_is_refused(leaf: object) -> None:
         deep = [deep]
     for _ in range(DEEPEST - 2):
         deepest = {"a": deepest}
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         with pytest.raises(InputInvalidError, match="nested deeper than"):
             await world.start(input={"a": deep, "wide": [{}] * 100})
@@ -168,7 +168,7 @@ async def test_input_that_is_nested_too_deeply_is_refused(leaf: object) -> None:
 
 
 async def test_the_inputs_in_memory_are_bounded_by_their_bytes() -> None:
-    async with World(max_input_bytes=250) as world:
+    async with EngineWorld(max_input_bytes=250) as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         large = {"text": "x" * 90}
@@ -184,7 +184,7 @@ async def test_the_inputs_in_memory_are_bounded_by_their_bytes() -> None:
 
 
 async def test_as_many_sagas_as_agreed_are_in_flight_and_parked_ones_do_not_count() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         engine = await world.engine("small", max_in_flight=2)
         await world.declare("reserve")
         await engine.declarations.load()
@@ -201,7 +201,7 @@ async def test_as_many_sagas_as_agreed_are_in_flight_and_parked_ones_do_not_coun
 
 
 async def test_a_saga_born_cancelled_calls_nobody() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start(cancel=True)
         await world.until_phase(saga, "Compensated")
@@ -209,7 +209,7 @@ async def test_a_saga_born_cancelled_calls_nobody() -> None:
 
 
 async def test_a_saga_born_suspended_waits_until_it_is_resumed() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start(suspend=True)
         await asyncio.sleep(60)
@@ -220,7 +220,7 @@ async def test_a_saga_born_suspended_waits_until_it_is_resumed() -> None:
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_an_id_that_is_given_again_must_ask_for_the_same_again(ended: bool) -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         await world.declare("reserve", name="other")
         world.transport.hold("action reserve")
@@ -238,7 +238,7 @@ async def test_an_id_that_is_given_again_must_ask_for_the_same_again(ended: bool
 
 
 async def test_a_saga_that_cannot_be_read_is_listed_as_such_among_the_others() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         spoilt = await world.start()
         await world.until_phase(spoilt, "Succeeded")

@@ -9,14 +9,14 @@ import pytest
 from kompensa.engine.errors import NotReadyError
 from kompensa.journal.errors import StaleLeaseError
 from kompensa.journal.records import Grant, Lease
-from tests.support.engine_world import QUICKLY, World, tenure_of
+from tests.support.engine_world import QUICKLY, EngineWorld, tenure_of
 from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import DONE, NO_ANSWER, REFUSED, WRONG
 from tests.support.waiting import until
 
 
 async def test_a_successor_takes_every_saga_up_where_the_journal_left_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", keyed=False)
         world.transport.hold("action pay")
         sagas = [await world.start() for _ in range(20)]
@@ -31,7 +31,7 @@ async def test_a_successor_takes_every_saga_up_where_the_journal_left_it() -> No
 
 async def test_more_sagas_than_one_batch_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kompensa.engine.recovery._BATCH", 3)
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         sagas = [await world.start() for _ in range(10)]
@@ -44,7 +44,7 @@ async def test_more_sagas_than_one_batch_are_recovered(monkeypatch: pytest.Monke
 
 
 async def test_recovery_waits_for_a_journal_that_is_away() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -60,7 +60,7 @@ async def test_recovery_waits_for_a_journal_that_is_away() -> None:
 
 
 async def test_a_row_that_cannot_be_read_does_not_keep_the_others() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         broken, whole = await world.start(), await world.start()
@@ -75,7 +75,7 @@ async def test_a_row_that_cannot_be_read_does_not_keep_the_others() -> None:
 async def test_a_saga_that_is_asked_for_again_while_it_is_recovered_is_not_passed_over() -> None:
     """Its row is read while the new request, which the journal will refuse, is in memory under the same id."""
     saga = "0b8a3c5e-0000-4000-8000-000000000001"
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         await world.start(id=saga)
@@ -97,7 +97,7 @@ async def test_a_saga_that_is_asked_for_again_while_it_is_recovered_is_not_passe
 
 
 async def test_a_parked_saga_that_is_settled_leaves_memory() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG)
         await world.until_phase(await world.start(), "InterventionRequired")
@@ -105,7 +105,7 @@ async def test_a_parked_saga_that_is_settled_leaves_memory() -> None:
 
 
 async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         sagas = [await world.start() for _ in range(64)]
@@ -124,7 +124,7 @@ async def test_shards_are_given_to_an_engine_that_joins_once_they_are_empty() ->
 
 
 async def test_a_shard_whose_sagas_are_still_being_read_is_not_given_away() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         sagas = [await world.start() for _ in range(64)]
@@ -150,7 +150,7 @@ async def test_a_shard_whose_sagas_are_still_being_read_is_not_given_away() -> N
 
 
 async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_taken_in() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG, DONE)
         saga = await world.start()
@@ -173,7 +173,7 @@ async def test_a_row_of_a_shard_that_was_given_away_while_it_was_read_is_not_tak
 async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -> None:
     patient: dict[str, Any] = {"initialInterval": "1h", "maximumInterval": "1h", "maximumAttempts": 3, "jitter": 0.2}
     longest = 3600 * (1 + 0.2) + 60
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", retryPolicy=patient)
         world.transport.answer("action reserve", *[NO_ANSWER] * 64, DONE)
         sagas = [await world.start() for _ in range(64)]
@@ -194,7 +194,7 @@ async def test_sagas_that_only_wait_do_not_keep_another_engine_from_its_part() -
 
 
 async def test_an_engine_that_leaves_gives_its_shards_to_the_other_at_once() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         second = await world.engine("two")
         await until(lambda: second.tenure and second.tenure.held.shards, "the second engine to get a part")
@@ -205,7 +205,7 @@ async def test_an_engine_that_leaves_gives_its_shards_to_the_other_at_once() -> 
 
 
 async def test_a_stopping_engine_waits_for_calls_under_way_and_writes_them_down() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", "pay", keyed=True)
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -225,7 +225,7 @@ async def test_a_stopping_engine_waits_for_calls_under_way_and_writes_them_down(
 
 
 async def test_a_call_that_never_ends_does_not_hold_up_a_stopping_engine() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         saga = await world.start()
@@ -238,7 +238,7 @@ async def test_a_call_that_never_ends_does_not_hold_up_a_stopping_engine() -> No
 
 
 async def test_permission_waits_while_the_lease_is_not_surely_held() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         tenure = tenure_of(world.first)
         await tenure.held.permitted()
         with world.journal_away():
@@ -250,7 +250,7 @@ async def test_permission_waits_while_the_lease_is_not_surely_held() -> None:
 
 
 async def test_permission_is_refused_once_the_lease_is_lost() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         tenure = tenure_of(world.first)
         with world.journal_away():
             await asyncio.sleep(6)
@@ -264,7 +264,7 @@ async def test_permission_is_refused_once_the_lease_is_lost() -> None:
 
 
 async def test_a_call_that_waited_for_a_place_is_not_made_when_the_lease_ended_meanwhile() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         await world.declare_participant(maxInFlight=1)
         world.transport.hold("action reserve")
@@ -280,7 +280,7 @@ async def test_a_call_that_waited_for_a_place_is_not_made_when_the_lease_ended_m
 
 
 async def test_a_retry_that_comes_due_without_a_lease_waits_for_it() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         patient = {"initialInterval": "10s", "maximumInterval": "10s", "maximumAttempts": 3}
         await world.declare("reserve", retryPolicy=patient)
         world.transport.answer("action reserve", NO_ANSWER, REFUSED)
@@ -294,7 +294,7 @@ async def test_a_retry_that_comes_due_without_a_lease_waits_for_it() -> None:
 
 
 async def test_new_sagas_go_to_the_emptiest_shard() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.hold("action reserve")
         for _ in range(64):
@@ -305,7 +305,7 @@ async def test_new_sagas_go_to_the_emptiest_shard() -> None:
 
 
 async def test_an_engine_without_a_shard_takes_no_saga() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         tenure = tenure_of(world.first)
         tenure.renew(Grant(lease=Lease("one", 1), shards=frozenset(), gained=frozenset()), 1e9)
@@ -315,9 +315,9 @@ async def test_an_engine_without_a_shard_takes_no_saga() -> None:
 
 
 async def test_a_call_that_was_written_down_while_leaving_is_made_where_it_could_not_be_repeated() -> None:
-    once = {"retryPolicy": {**QUICKLY, "maximumAttempts": 1}}
-    async with World() as world:
-        await world.declare("reserve", "pay", keyed=False, **once)
+    once = {**QUICKLY, "maximumAttempts": 1}
+    async with EngineWorld() as world:
+        await world.declare("reserve", "pay", keyed=False, retryPolicy=once)
         world.transport.hold("action reserve")
         saga = await world.start()
         await world.until_called("action reserve")

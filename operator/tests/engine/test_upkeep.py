@@ -4,7 +4,7 @@ import asyncio
 
 from prometheus_client import REGISTRY
 
-from tests.support.engine_world import World, tenure_of
+from tests.support.engine_world import EngineWorld, tenure_of
 from tests.support.journal_link import unnoticed
 from tests.support.scripted_transport import NO_ANSWER, WRONG
 from tests.support.waiting import until
@@ -15,7 +15,7 @@ def gauge(name: str) -> float | None:
 
 
 async def test_ended_sagas_are_forgotten_after_their_retention_or_their_own_time() -> None:
-    async with World(retention=300.0) as world:
+    async with EngineWorld(retention=300.0) as world:
         await world.declare("reserve")
         own = await world.start(ttl_seconds_after_finished=0)
         common = await world.start()
@@ -27,7 +27,7 @@ async def test_ended_sagas_are_forgotten_after_their_retention_or_their_own_time
 
 
 async def test_a_parked_saga_is_kept_and_counted_however_long_it_waits() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         world.transport.answer("action reserve", WRONG)
         saga = await world.start(ttl_seconds_after_finished=0)
@@ -38,7 +38,7 @@ async def test_a_parked_saga_is_kept_and_counted_however_long_it_waits() -> None
 
 
 async def test_declarations_that_never_rest_do_not_keep_an_engine_from_forgetting() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start(ttl_seconds_after_finished=0)
         await world.until_phase(saga, "Succeeded")
@@ -49,7 +49,7 @@ async def test_declarations_that_never_rest_do_not_keep_an_engine_from_forgettin
 
 
 async def test_a_journal_that_is_away_does_not_end_the_upkeep() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start(ttl_seconds_after_finished=0)
         await world.until_phase(saga, "Succeeded")
@@ -59,7 +59,7 @@ async def test_a_journal_that_is_away_does_not_end_the_upkeep() -> None:
 
 
 async def test_a_round_of_upkeep_that_fails_does_not_end_the_upkeep() -> None:
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve")
         saga = await world.start(ttl_seconds_after_finished=0)
         await world.until_phase(saga, "Succeeded")
@@ -76,7 +76,7 @@ async def test_a_round_of_upkeep_that_fails_does_not_end_the_upkeep() -> None:
 
 async def test_a_saga_whose_time_came_without_anything_happening_is_counted() -> None:
     patient = {"initialInterval": "5m", "maximumInterval": "5m", "maximumAttempts": 3}
-    async with World() as world:
+    async with EngineWorld() as world:
         await world.declare("reserve", retryPolicy=patient)
         world.transport.answer("action reserve", NO_ANSWER)
         saga = await world.start()

@@ -11,7 +11,7 @@ from kompensa.model.events import CancelAsked, ResumeAsked
 from kompensa.model.policies import RetryPolicy
 from tests.support.saga_definitions import chain, definition, step
 from tests.support.saga_verdict import verify
-from tests.support.saga_world import World, explore
+from tests.support.saga_world import SagaWorld, explore
 
 ONE = RetryPolicy(initial_interval=1.0, maximum_attempts=1)
 TWO = RetryPolicy(initial_interval=1.0, maximum_attempts=2)
@@ -44,7 +44,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_two_faults_leave_a_saga_half_done(shape: str, person: ResumeAsked | CancelAsked) -> None:
     ended = 0
-    for world in explore(World(SHAPES[shape], person=person), faults=2):
+    for world in explore(SagaWorld(SHAPES[shape], person=person), faults=2):
         verify(world)
         ended += 1
     assert ended > 300
@@ -52,7 +52,7 @@ def test_no_two_faults_leave_a_saga_half_done(shape: str, person: ResumeAsked | 
 
 @pytest.mark.parametrize("refusing", [0, 1, 2])
 def test_no_two_faults_leave_a_refused_saga_half_done(refusing: int) -> None:
-    for world in explore(World(SHAPES["keyed"], refusing=frozenset({refusing})), faults=2):
+    for world in explore(SagaWorld(SHAPES["keyed"], refusing=frozenset({refusing})), faults=2):
         verify(world)
 
 
@@ -61,10 +61,10 @@ def test_no_two_faults_leave_an_effect_at_participants_that_refuse_what_they_hav
     refusing: frozenset[int],
 ) -> None:
     shape = chain("a", "b", "c", policy=TWO, compensation_policy=TWO)
-    for world in explore(World(shape, refusing=refusing, doubting=True), faults=2):
+    for world in explore(SagaWorld(shape, refusing=refusing, doubting=True), faults=2):
         verify(world)
 
 
 def test_no_three_faults_leave_a_small_saga_half_done() -> None:
-    for world in explore(World(chain("a", "b!", policy=ONE, compensation_policy=ONE)), faults=3):
+    for world in explore(SagaWorld(chain("a", "b!", policy=ONE, compensation_policy=ONE)), faults=3):
         verify(world)

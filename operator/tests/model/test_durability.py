@@ -55,11 +55,11 @@ def test_turning_back_is_written_before_the_first_compensation_and_only_it() -> 
     run.done("b")
     run.refused("c")
     assert run.asked == ["undo b#1"]
-    assert run.committed_first
-    run.done("b")
-    assert not run.committed_first
-    run.done("a")
-    assert run.committed_first  # the end
+    committed_first = [run.committed_first]
+    for step_name in ("b", "a"):
+        run.done(step_name)
+        committed_first.append(run.committed_first)
+    assert committed_first == [True, False, True]  # the last one is the end
 
 
 def test_turning_back_is_written_as_soon_as_it_is_decided() -> None:

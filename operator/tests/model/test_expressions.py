@@ -1,10 +1,12 @@
 """Expressions in definitions: what they keep, what they refuse, and what they cannot do."""
 
+from typing import Any
+
 import pytest
 
 from kompensa.model.expressions import ExpressionError, Reference, Scope, Template
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "input": {
         "items": [{"productId": "p1", "quantity": 2, "price": "29.99"}, {"productId": "p2", "quantity": 1}],
         "total": "209.97",

@@ -160,8 +160,8 @@ def test_cancelling_a_saga_that_is_parked_while_undoing_tries_the_compensation_a
     run.done("a")
     run.refused("b", reason="PaymentDeclined")
     run.exhaust("a")
-    assert run.saga.phase is Phase.INTERVENTION_REQUIRED
-    before = run.state("a").undo_attempts
+    parked, before = run.saga.phase, run.state("a").undo_attempts
+    assert parked is Phase.INTERVENTION_REQUIRED
     run.feed(CancelAsked())
     assert run.asked == [f"undo a#{before + 1}"]
     assert (run.saga.phase, run.saga.reason) == (Phase.COMPENSATING, "PaymentDeclined")

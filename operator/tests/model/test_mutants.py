@@ -15,26 +15,27 @@ from kompensa.model.commands import CallCompensation, Command
 from kompensa.model.definition import Definition, Step, StepKind
 from kompensa.model.draft import Draft
 from kompensa.model.durability import must_commit_first
-from kompensa.model.events import CancelAsked, ResumeAsked
+from kompensa.model.events import CancelAsked, Event, ResumeAsked
 from kompensa.model.outcomes import Direction, Outcome
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.saga import MAY_HAVE_EFFECT, Phase, Saga, StepPhase
 from tests.support.saga_definitions import chain, definition, step
 from tests.support.saga_verdict import verify
-from tests.support.saga_world import Fate, MustCommitFirst, World, explore
+from tests.support.saga_world import Fate, MustCommitFirst, SagaWorld, explore
 
 SHAPES = [
     chain("a", "b", "c!", policy=RetryPolicy(maximum_attempts=1)),
     chain("a", "b", "c!", policy=RetryPolicy(maximum_attempts=2), keyed=False),
     definition(step("a"), step("b", index=1), step("c", index=2, depends_on=[0, 1], depth=1)),
 ]
+PERSONS: tuple[Event, ...] = (ResumeAsked(), CancelAsked())
 
 
 def broken_saga_is_found(must_commit: MustCommitFirst = must_commit_first) -> bool:
     """Whether two faults are enough for a saga that ends neither whole nor undone, or for a rule that is not kept."""
     try:
-        for shape, person in product(SHAPES, (ResumeAsked(), CancelAsked())):
-            for world in explore(World(shape, person=person, must_commit=must_commit), faults=2):
+        for shape, person in product(SHAPES, PERSONS):
+            for world in explore(SagaWorld(shape, person=person, must_commit=must_commit), faults=2):
                 verify(world)
     except AssertionError:
         return True
@@ -43,7 +44,7 @@ def broken_saga_is_found(must_commit: MustCommitFirst = must_commit_first) -> bo
 
 def ledgers_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judge by what participants did, without the checks at each call."""
-    monkeypatch.setattr(World, "_check_declared", lambda self, command: None)
+    monkeypatch.setattr(SagaWorld, "_check_declared", lambda self, command: None)
 
 
 def test_with_every_guard_in_place_nothing_is_found() -> None:
@@ -101,13 +102,13 @@ def test_believing_a_refusal_after_an_unseen_attempt_is_found(monkeypatch: pytes
 
 
 def test_taking_a_reset_connection_for_a_call_that_was_not_sent_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    transmit = World._transmit
+    transmit = SagaWorld._transmit
 
-    def credulous(self: World, step: Step, direction: Direction, fate: Fate) -> Outcome:
+    def credulous(self: SagaWorld, step: Step, direction: Direction, fate: Fate) -> Outcome:
         outcome = transmit(self, step, direction, fate)
         return Outcome.NOT_SENT if fate in (Fate.REQUEST_LOST, Fate.REPLY_LOST) else outcome
 
-    monkeypatch.setattr(World, "_transmit", credulous)
+    monkeypatch.setattr(SagaWorld, "_transmit", credulous)
     assert broken_saga_is_found()
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kompensa.model.definition import Definition
 from tests.support.saga_definitions import DEFINITIONS
 from tests.support.saga_verdict import verify
-from tests.support.saga_world import World
+from tests.support.saga_world import SagaWorld
 
 TAPES = st.binary(max_size=160)
 REFUSALS = st.frozensets(st.integers(0, 6), max_size=2)
@@ -19,7 +19,7 @@ REFUSALS = st.frozensets(st.integers(0, 6), max_size=2)
 @settings(max_examples=1500)
 @given(definition=DEFINITIONS, refusing=REFUSALS, tape=TAPES)
 def test_whole_or_undone_whatever_happens(definition: Definition, refusing: frozenset[int], tape: bytes) -> None:
-    world = World(definition, refusing=refusing)
+    world = SagaWorld(definition, refusing=refusing)
     world.play(tape)
     world.heal()
     verify(world)

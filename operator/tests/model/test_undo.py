@@ -93,8 +93,7 @@ def test_a_parked_compensation_goes_on_when_resumed_and_why_it_was_undone_is_not
     run = failed_at_last("a", "b")
     run.exhaust("a")
     run.feed(ResumeAsked())
-    assert run.asked == ["undo a#4"]
-    assert run.saga.phase is Phase.COMPENSATING
+    assert (run.asked, run.saga.phase) == (["undo a#4"], Phase.COMPENSATING)
     run.unknown("a")
     assert run.saga.wake_at is not None  # a fresh budget
     run.wake()

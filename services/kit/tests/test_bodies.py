@@ -87,6 +87,8 @@ async def test_a_body_that_is_missing_is_a_field_that_is_missing(client: httpx.A
 
 @pytest.mark.parametrize("attempt", ["9" * 5000, "two", "", "-1", "٣"])
 async def test_an_attempt_that_is_no_number_is_the_first(client: httpx.AsyncClient, attempt: str) -> None:
-    headers = {**JSON, "Saga-Attempt": attempt.encode(), "Kompensa-Fault": "delay; attempts=1"}
+    fault = {"Kompensa-Fault": "delay; attempts=1"}
+    headers = httpx.Headers({**JSON, **fault}, encoding="utf-8")
+    headers["Saga-Attempt"] = attempt
     reply = await client.put("/step", content=b'{"points": 1}', headers=headers)
     assert reply.status_code == 200

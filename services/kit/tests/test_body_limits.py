@@ -32,10 +32,10 @@ class Edge:
 
     async def sent(self, content: bytes | AsyncIterator[bytes], **headers: str) -> tuple[int, object]:
         """Status, and the length that arrived or the problem's type."""
-        sent = {name: value.encode("latin-1") for name, value in headers.items()}
-        reply = await self.client.post("/", content=content, headers=sent)
-        told = reply.json()
-        return reply.status_code, told if isinstance(told, int) else told["type"].rpartition(":")[2]
+        encoded = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+        reply = await self.client.post("/", content=content, headers=encoded)
+        answer = reply.json()
+        return reply.status_code, answer if isinstance(answer, int) else answer["type"].rpartition(":")[2]
 
 
 @pytest.fixture

@@ -78,7 +78,11 @@ def forms() -> st.SearchStrategy[dict[str, Any]]:
         "shippingAddress": addresses(),
         "billingAddress": addresses(),
     }
-    return st.one_of(*(values.map(lambda value, name=name: {**ANA, name: value}) for name, values in fields.items()))
+    return st.one_of(*(form_with(name, values) for name, values in fields.items()))
+
+
+def form_with(name: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return values.map(lambda value: {**ANA, name: value})
 
 
 @of_every_copy
