@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from kompensa.cluster.lease import DURATION, Sighting, is_free, taken
+from kompensa.cluster.lease import DURATION_SECONDS, Sighting, is_free, taken
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def test_taking_over_counts_a_transition_and_renewing_does_not() -> None:
     again = taken(mine, "me", AT)
     assert mine["spec"]["leaseTransitions"] == again["spec"]["leaseTransitions"] == 5
     assert mine["spec"]["acquireTime"] == again["spec"]["acquireTime"] == "2026-03-01T12:00:00.000000Z"
-    assert mine["spec"]["leaseDurationSeconds"] == DURATION
+    assert mine["spec"]["leaseDurationSeconds"] == DURATION_SECONDS
 
 
 def test_a_lease_is_written_as_a_compare_and_set() -> None:

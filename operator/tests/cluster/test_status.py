@@ -88,5 +88,5 @@ def test_the_bounds_are_those_of_the_crd() -> None:
     condition = status["conditions"]["items"]["properties"]
     assert condition["reason"]["pattern"] == f"^{status_module._REASON.pattern}$"
     for fields in (status, status["steps"]["items"]["properties"], condition):
-        assert fields["reason"]["maxLength"] >= status_module._LONGEST_REASON
-        assert fields["message"]["maxLength"] >= status_module._LONGEST_TEXT
+        assert fields["reason"]["maxLength"] >= status_module._LONGEST_REASON_CHARACTERS
+        assert fields["message"]["maxLength"] >= status_module._LONGEST_TEXT_CHARACTERS

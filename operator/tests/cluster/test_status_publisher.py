@@ -50,7 +50,7 @@ class Recorder:
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     for retry in ("RETRY", "REFUSED_RETRY"):
         monkeypatch.setattr(status_publisher, retry, Backoff(first=0.0, longest=0.0))
-    monkeypatch.setattr(status_publisher, "PROGRESS_EVERY", 0.01)
+    monkeypatch.setattr(status_publisher, "PROGRESS_EVERY_SECONDS", 0.01)
 
 
 def view(phase: str, progress: str = "1/2", saga: str = "saga-1") -> SagaView:

@@ -149,7 +149,7 @@ async def test_a_dropped_key_is_not_worked_on_again() -> None:
 
 
 async def test_work_that_hangs_is_ended_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workqueue, "DEADLINE", 0.01)
+    monkeypatch.setattr(workqueue, "ATTEMPT_SECONDS", 0.01)
     attempts: list[int] = []
 
     async def work(_: str, attempt: int) -> None:

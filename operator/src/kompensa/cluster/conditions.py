@@ -13,7 +13,7 @@ import msgspec
 Truth = Literal["True", "False", "Unknown"]
 
 # The API server's bound on a condition's message.
-_LONGEST_MESSAGE = 32768
+_LONGEST_MESSAGE_CHARACTERS = 32768
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +76,7 @@ def _written(
         "type": said.type,
         "status": said.status,
         "reason": said.reason,
-        "message": said.message[:_LONGEST_MESSAGE],
+        "message": said.message[:_LONGEST_MESSAGE_CHARACTERS],
         "lastTransitionTime": old["lastTransitionTime"] if old is not None and unmoved else timestamp(at),
     }
     return written if generation is None else written | {"observedGeneration": generation}

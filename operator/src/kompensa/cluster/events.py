@@ -9,7 +9,7 @@ from typing import Literal
 from kompensa.cluster.conditions import timestamp
 from kompensa.cluster.resources import EVENTS, Object, Resource
 
-_LONGEST_MESSAGE = 1024
+_LONGEST_MESSAGE_CHARACTERS = 1024
 
 
 def event(
@@ -25,7 +25,7 @@ def event(
     at: datetime | None = None,
 ) -> Object:
     """A core/v1 Event about an object."""
-    seen = timestamp(at or datetime.now(UTC))
+    written_at = timestamp(at or datetime.now(UTC))
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
@@ -38,10 +38,10 @@ def event(
             "uid": uid,
         },
         "reason": reason,
-        "message": message[:_LONGEST_MESSAGE],
+        "message": message[:_LONGEST_MESSAGE_CHARACTERS],
         "type": kind,
         "source": {"component": component},
-        "firstTimestamp": seen,
-        "lastTimestamp": seen,
+        "firstTimestamp": written_at,
+        "lastTimestamp": written_at,
         "count": 1,
     }

@@ -26,7 +26,7 @@ MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_PAGE = 500
+_PAGE_OBJECTS = 500
 _IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 
 
@@ -126,7 +126,7 @@ class Kube:
         accept = _METADATA_ONLY if metadata_only else "application/json"
         token = ""
         while True:
-            query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
+            query = {"limit": str(_PAGE_OBJECTS)} | ({"labelSelector": labels} if labels else {})
             query |= {"continue": token} if token else {}
             page = await self._request("GET", resource.path(namespace), query=query, accept=accept)
             if "items" not in page:

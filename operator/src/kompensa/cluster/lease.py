@@ -21,10 +21,10 @@ from kompensa.cluster.resources import LEASES, Object
 
 _log = structlog.get_logger(__name__)
 
-DURATION = 15.0
-RENEW_EVERY = 3.0
+DURATION_SECONDS = 15.0
+RENEW_EVERY_SECONDS = 3.0
 # A holder gives up well before anyone else may take over.
-RENEW_DEADLINE = DURATION * 2 / 3
+RENEW_DEADLINE_SECONDS = DURATION_SECONDS * 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def is_free(lease: Object, me: str, sighting: Sighting, now: float) -> bool:
     holder = spec.get("holderIdentity")
     if not holder or holder == me:
         return True
-    duration = float(spec.get("leaseDurationSeconds") or DURATION)
+    duration = float(spec.get("leaseDurationSeconds") or DURATION_SECONDS)
     return now - sighting.since > duration
 
 
@@ -51,7 +51,7 @@ def taken(lease: Object, me: str, at: datetime) -> Object:
     mine_already = spec.get("holderIdentity") == me
     spec |= {
         "holderIdentity": me,
-        "leaseDurationSeconds": int(DURATION),
+        "leaseDurationSeconds": int(DURATION_SECONDS),
         "renewTime": _micro_time(at),
         "acquireTime": spec.get("acquireTime") if mine_already else _micro_time(at),
         "leaseTransitions": int(spec.get("leaseTransitions") or 0) + (0 if mine_already else 1),
@@ -90,14 +90,14 @@ class Lease:
             if not waiting:
                 _log.info("standing by: another operator holds the lease", lease=f"{self._namespace}/{self._name}")
                 waiting = True
-            await asyncio.sleep(RENEW_EVERY)
+            await asyncio.sleep(RENEW_EVERY_SECONDS)
         _log.info("the lease is ours", lease=f"{self._namespace}/{self._name}", identity=self._identity)
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_EVERY)
+            await asyncio.sleep(RENEW_EVERY_SECONDS)
             await self._attempt()
-            if self.renewed_at is None or time.monotonic() - self.renewed_at > RENEW_DEADLINE:
+            if self.renewed_at is None or time.monotonic() - self.renewed_at > RENEW_DEADLINE_SECONDS:
                 _log.error("the lease was lost; this operator stops", lease=f"{self._namespace}/{self._name}")
                 self.lost.set()
                 return

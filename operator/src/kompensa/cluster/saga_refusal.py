@@ -10,7 +10,7 @@ from kompensa.client.engine_client import EngineProblemError
 from kompensa.cluster.conditions import Condition, stalled, timestamp, working
 from kompensa.cluster.resources import Object
 
-_LONGEST_LIST = 20
+_LISTED_DEFINITIONS = 20
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def terminated(why: tuple[str, str]) -> Refusal:
 def pending(definition: str, namespace: str, known: list[str]) -> Refusal:
     """Waiting for a definition of that name."""
     reason = "DefinitionNotFound"
-    there = f"there are: {', '.join(known[:_LONGEST_LIST])}" if known else "there is none yet"
+    there = f"there are: {', '.join(known[:_LISTED_DEFINITIONS])}" if known else "there is none yet"
     message = (
         f"no SagaDefinition {definition} that passes its check in namespace {namespace} ({there}); "
         "the Saga starts when it appears"

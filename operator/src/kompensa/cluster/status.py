@@ -23,12 +23,12 @@ _AT_START = {
     "InterventionRequired": "False",
 }
 # Far below the 1.5 MiB that etcd takes; a list of Sagas holds many of them.
-_LARGEST = 256 * 1024
-_LONGEST_MESSAGE = 4096
+_LARGEST_BYTES = 256 * 1024
+_LONGEST_MESSAGE_CHARACTERS = 4096
 # The CRD's bounds for reasons and messages, charts/kompensa/files/crds/sagas.yaml.
 _REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?")
-_LONGEST_REASON = 256
-_LONGEST_TEXT = 32_768
+_LONGEST_REASON_CHARACTERS = 256
+_LONGEST_TEXT_CHARACTERS = 32_768
 _NO_WORD = "Refused"
 
 
@@ -43,7 +43,7 @@ def saga_status(view: SagaView, generation: int | None = None) -> Object:
         **fields,
         "conditions": saga_conditions(view, generation),
     }
-    return status if _size(status) <= _LARGEST else _without_bulk(status, view.id)
+    return status if _size(status) <= _LARGEST_BYTES else _without_bulk(status, view.id)
 
 
 def saga_conditions(view: SagaView, generation: int | None = None) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def saga_conditions(view: SagaView, generation: int | None = None) -> list[dict[
             "type": condition.type,
             "status": condition.status,
             "reason": condition.reason,
-            "message": condition.message[:_LONGEST_MESSAGE],
+            "message": condition.message[:_LONGEST_MESSAGE_CHARACTERS],
             "lastTransitionTime": _seconds(
                 view.start_time if condition.status == _AT_START.get(condition.type) else moved_at
             ),
@@ -109,9 +109,9 @@ def _fitting_condition(condition: Condition) -> Condition:
 
 def _explained(reason: str | None, message: str | None) -> tuple[str | None, str | None]:
     """A reason that is not valid in a Condition is moved to the message."""
-    if reason is not None and not (len(reason) <= _LONGEST_REASON and _REASON.fullmatch(reason)):
+    if reason is not None and not (len(reason) <= _LONGEST_REASON_CHARACTERS and _REASON.fullmatch(reason)):
         reason, message = _NO_WORD, f"{reason}: {message}" if message else reason
-    return reason, message if message is None else message[:_LONGEST_TEXT]
+    return reason, message if message is None else message[:_LONGEST_TEXT_CHARACTERS]
 
 
 def _last_change(view: SagaView) -> str:
@@ -129,7 +129,9 @@ def _without_bulk(status: Object, saga_id: str) -> Object:
     steps = [{k: v for k, v in step.items() if k != "outputs"} for step in status.get("steps", ())]
     smaller = {k: v for k, v in status.items() if k != "result"} | {"steps": steps}
     note = f"outputs and result are too large for an object; see: kompensa sagas get {saga_id}"
-    smaller["message"] = f"{status['message'][:_LONGEST_MESSAGE]} ({note})" if status.get("message") else note
+    smaller["message"] = (
+        f"{status['message'][:_LONGEST_MESSAGE_CHARACTERS]} ({note})" if status.get("message") else note
+    )
     return smaller
 
 

@@ -25,10 +25,10 @@ from kompensa_common.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
-PROGRESS_EVERY = 2.0
-IN_FLIGHT = 32
-PROGRESS_IN_FLIGHT = 8
-WAITING_EVENTS = 200
+PROGRESS_EVERY_SECONDS = 2.0
+IN_FLIGHT_REQUESTS = 32
+PROGRESS_IN_FLIGHT_REQUESTS = 8
+EVENTS_IN_FLIGHT = 200
 RETRY = Backoff(first=0.2, longest=5.0)
 REFUSED_RETRY = Backoff(first=5.0, longest=60.0)
 """Many sagas of one namespace without rights must leave the API server free for the others."""
@@ -90,14 +90,14 @@ class KubernetesStatusPublisher:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._due: dict[str, _Due] = {}
-        self._progress_slots = asyncio.Semaphore(PROGRESS_IN_FLIGHT)
+        self._progress_slots = asyncio.Semaphore(PROGRESS_IN_FLIGHT_REQUESTS)
         self._events: set[asyncio.Task[None]] = set()
 
     @classmethod
     @asynccontextmanager
     async def connect(cls) -> AsyncIterator[Self]:
         """A publisher for the API server of this pod or kubeconfig. Progress still due at the end is dropped."""
-        async with Kube.connect(in_flight=IN_FLIGHT) as kube:
+        async with Kube.connect(in_flight=IN_FLIGHT_REQUESTS) as kube:
             publisher = cls(kube)
             try:
                 yield publisher
@@ -146,7 +146,7 @@ class KubernetesStatusPublisher:
         if due.resting:
             self._start_writer(due)
         else:
-            due.timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY, self._start_writer, due)
+            due.timer = asyncio.get_running_loop().call_later(PROGRESS_EVERY_SECONDS, self._start_writer, due)
 
     def _start_writer(self, due: _Due) -> None:
         due.timer = None
@@ -235,7 +235,7 @@ class KubernetesStatusPublisher:
 
     def _tell(self, view: SagaView) -> None:
         """Say in an Event what a person must see. Best effort: the status has been written, and says the same."""
-        if view.phase in _WORTH_AN_EVENT and len(self._events) < WAITING_EVENTS:
+        if view.phase in _WORTH_AN_EVENT and len(self._events) < EVENTS_IN_FLIGHT:
             task = asyncio.create_task(self._write_event(view))
             self._events.add(task)
             task.add_done_callback(self._events.discard)

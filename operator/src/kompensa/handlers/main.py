@@ -9,7 +9,7 @@ import kopf
 
 from kompensa.client.engine_client import EngineClient
 from kompensa.cluster.kube import Kube
-from kompensa.cluster.lease import DURATION, Lease
+from kompensa.cluster.lease import DURATION_SECONDS, Lease
 from kompensa.cluster.resources import SAGAS
 from kompensa.cluster.secrets import CaptureSecret
 from kompensa.cluster.worker_client import WorkerClient
@@ -54,7 +54,9 @@ async def operate(settings: OperatorSettings) -> None:
         await wait_for_kinds(kube)
         lease = Lease(kube, namespace=settings.lease_namespace, name=settings.lease_name, identity=settings.identity)
         lost = await stack.enter_async_context(lease.held())
-        health.watch_over("lease", overdue_finding("the last renewal", lambda: lease.renewed_at or 0.0, DURATION * 2))
+        health.watch_over(
+            "lease", overdue_finding("the last renewal", lambda: lease.renewed_at or 0.0, DURATION_SECONDS * 2)
+        )
         health.active = True
         metrics.ACTIVE.set(1)
         await _watch(settings, compose(settings, kube, engine, workers), health, lost)

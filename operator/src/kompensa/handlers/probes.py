@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from kompensa.handlers.workqueue import DEADLINE
+from kompensa.handlers.workqueue import ATTEMPT_SECONDS
 
-# A ready key waits for a worker at most this long unless workers hang; each attempt is bounded by DEADLINE.
-OLDEST_READY = 3 * DEADLINE
+# A ready key waits for a worker at most this long unless workers hang; each attempt is bounded by ATTEMPT_SECONDS.
+OLDEST_READY_SECONDS = 3 * ATTEMPT_SECONDS
 
 
 @dataclass
@@ -38,7 +38,7 @@ def queue_finding(name: str, oldest: Callable[[], float]) -> Callable[[], str]:
 
     def finding() -> str:
         age = oldest()
-        return f"a key of {name} has waited {age:.0f} s for a worker" if age > OLDEST_READY else ""
+        return f"a key of {name} has waited {age:.0f} s for a worker" if age > OLDEST_READY_SECONDS else ""
 
     return finding
 

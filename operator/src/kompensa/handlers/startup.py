@@ -21,7 +21,7 @@ from kompensa_common.backoff import Backoff
 
 _log = structlog.get_logger(__name__)
 
-KINDS_PATIENCE = 60.0
+KINDS_PATIENCE_SECONDS = 60.0
 # Bounds on one watch request and on its silence: bookmarks come once a minute.
 WATCH_SECONDS = 240
 SILENCE_SECONDS = 90.0
@@ -45,7 +45,7 @@ class KindsMissingError(KubeError):
     """The API server does not serve our kinds; the message says which and what to do."""
 
 
-async def wait_for_kinds(kube: Kube, *, patience: float = KINDS_PATIENCE) -> None:
+async def wait_for_kinds(kube: Kube, *, patience: float = KINDS_PATIENCE_SECONDS) -> None:
     """Wait until the API server serves all five kinds.
 
     Raises

@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Work = Callable[[Item, int], Awaitable[float | None]]
 
 RETRY = Backoff(first=0.2, longest=10.0)
-DEADLINE = 60.0
+ATTEMPT_SECONDS = 60.0
 
 
 class RetryLaterError(Exception):
@@ -120,7 +120,7 @@ class WorkQueue(Generic[Item]):
         again: float | None
         started = time.monotonic()
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(ATTEMPT_SECONDS):
                 again = await self._work(entry.item, entry.attempts)
             entry.attempts = 0
         except Exception as error:
