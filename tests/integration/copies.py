@@ -160,8 +160,8 @@ def execute(login: Login, ddl: str) -> None:
 def eventually(
     read: Callable[[], Value], is_right: Callable[[Value], bool], *, seconds: float = PATIENCE_SECONDS
 ) -> Value:
-    """Read until it is right."""
-    return waiting.eventually(read, "what was read to be right", is_right=is_right, seconds=seconds)
+    """Return the first value that is right."""
+    return waiting.eventually(read, "the read value to be right", is_right=is_right, seconds=seconds)
 
 
 class Topics:

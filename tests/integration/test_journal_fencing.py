@@ -15,6 +15,7 @@ from kompensa.journal.records import Lease, SagaFilter
 from kompensa_dev.postgres import Login
 from tests.integration.conftest_engine import Journals
 from tests.support.journal_rows import acceptance, group_commit, joined, transition, written
+from tests.support.waiting import until
 
 
 async def stale_writes_that_landed(journal: Journal) -> int:
@@ -193,10 +194,10 @@ async def test_a_locked_saga_is_named_and_holds_up_no_other(journal: Journal, da
 async def _until_waiting_for_locks(
     connection: asyncpg.Connection, sessions: int, *, unless: asyncio.Task[Any] | None = None
 ) -> None:
-    """Wait until as many sessions wait for a lock, or until the task that should wait has ended."""
-    query = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(20):
-        while await connection.fetchval(query) < sessions:
-            if unless is not None and unless.done():
-                return
-            await asyncio.sleep(0.01)
+    """Wait until `sessions` sessions wait for a lock, or until the task that should wait has ended."""
+
+    async def are_waiting() -> bool:
+        found = await connection.fetchval("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+        return found >= sessions or (unless is not None and unless.done())
+
+    await until(are_waiting, f"{sessions} sessions to wait for a lock")

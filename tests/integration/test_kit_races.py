@@ -12,6 +12,7 @@ from kompensa_dev.postgres import PostgresServer
 from kompensa_participant.faults import Fault
 from tests.integration.conftest_participants import Participant
 from tests.integration.test_kit_barrier import GRANT, balance
+from tests.support.waiting import until
 
 
 class Held:
@@ -41,11 +42,13 @@ def held(points_module: Any, monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def until_waiting(points: Participant, count: int = 1) -> None:
-    """Until so many of the service's sessions wait for a lock."""
+    """Wait until `count` sessions of the service wait for a lock."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = current_user"
-    async with asyncio.timeout(10):
-        while await asyncio.to_thread(points.value, query) < count:  # noqa: ASYNC110 - it lies in another process
-            await asyncio.sleep(0.01)
+
+    async def are_waiting() -> bool:
+        return bool(await asyncio.to_thread(points.value, query) >= count)
+
+    await until(are_waiting, f"{count} sessions to wait for a lock")
 
 
 async def test_concurrent_duplicates_have_one_effect(points: Participant) -> None:

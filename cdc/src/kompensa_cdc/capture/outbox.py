@@ -133,17 +133,6 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
             raise InvalidOutboxError(
                 f"{where}: {part!r} cannot be part of a topic's name: use letters, digits, '.', '_', '-'"
             )
-    partitions = spec.get("partitions", 6)
-    if not isinstance(partitions, int) or not 1 <= partitions <= 1000:
-        raise InvalidOutboxError(
-            f"spec.partitions: {partitions!r} is out of range: expected a whole number from 1 to 1000"
-        )
-    largest = spec.get("maxEventBytes", MAX_EVENT_BYTES)
-    if not isinstance(largest, int) or not 1024 <= largest <= LARGEST_EVENT_BYTES:
-        raise InvalidOutboxError(
-            f"spec.maxEventBytes: {largest!r} is out of range: "
-            f"expected a whole number from 1024 to {LARGEST_EVENT_BYTES}"
-        )
     try:
         retention = seconds(str(spec.get("retention", "168h")))
     except ValueError as error:
@@ -154,7 +143,18 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
         table=table,
         topic_prefix=prefix,
         events=events,
-        partitions=partitions,
+        partitions=_whole_number(spec, "partitions", default=6, least=1, most=1000),
         retention_seconds=retention,
-        max_event_bytes=largest,
+        max_event_bytes=_whole_number(
+            spec, "maxEventBytes", default=MAX_EVENT_BYTES, least=1024, most=LARGEST_EVENT_BYTES
+        ),
     )
+
+
+def _whole_number(spec: Mapping[str, Any], field_name: str, *, default: int, least: int, most: int) -> int:
+    number = spec.get(field_name, default)
+    if not isinstance(number, int) or not least <= number <= most:
+        raise InvalidOutboxError(
+            f"spec.{field_name}: {number!r} is out of range: expected a whole number from {least} to {most}"
+        )
+    return number
