@@ -1,7 +1,6 @@
-"""`python -m tests.prose [PATH ...]`: show prose that is not plain English.
+"""`python -m tests.prose [PATH ...]`: show prose that is not plain English, and fail if there is some.
 
-With paths, every finding below them is shown, and any of them fails. Without, as in `make lint`, folders that are
-listed in `clean.txt` must be clean; of the others only the number of findings is shown.
+Without paths, as in `make lint`, it checks the whole repository.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tests.prose.check import Finding, check
 from tests.prose.passages import files, passages
 
 ROOT = Path(__file__).parents[2]
-CLEAN = Path(__file__).with_name("clean.txt")
+
 FOLDERS = ("docs", "charts", "cdc", "images", "manifests", "operator", "services", "tests")
 
 
@@ -28,15 +27,9 @@ def main() -> int:
     found = list(findings(*[path.resolve() for path in options.paths] or everything()))
     if options.count:
         show_counts(found)
-    elif options.paths:
-        show(found)
-        return 1 if found else 0
     else:
-        broken = [each for each in found if is_clean(each.path)]
-        show(broken)
-        show_rest([each for each in found if not is_clean(each.path)])
-        return 1 if broken else 0
-    return 0
+        show(found)
+    return 1 if found else 0
 
 
 def everything() -> list[Path]:
@@ -47,12 +40,6 @@ def everything() -> list[Path]:
 def findings(*roots: Path) -> Iterator[Finding]:
     for path in files(*roots):
         yield from check(passages(path))
-
-
-def is_clean(path: Path) -> bool:
-    """Whether `clean.txt` names the file, or a folder that it is in."""
-    named = [line for line in CLEAN.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return any(path.is_relative_to(ROOT / each) for each in named)
 
 
 def folder(path: Path) -> str:
@@ -66,13 +53,6 @@ def show(found: list[Finding]) -> None:
     for each in found:
         shown = str(each).removeprefix(f"{ROOT}/")
         print(shown)
-
-
-def show_rest(found: list[Finding]) -> None:
-    counts = Counter(folder(each.path) for each in found)
-    if counts:
-        rest = ", ".join(f"{name} {number}" for name, number in counts.most_common())
-        print(f"prose: {len(found)} findings in folders that are not in tests/prose/clean.txt yet: {rest}")
 
 
 def show_counts(found: list[Finding]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.prose.__main__ import ROOT, everything, main
 from tests.prose.check import Rule, check, rules, sentences
 from tests.prose.passages import CODE, Passage
 
@@ -62,3 +63,17 @@ def test_an_excuse_without_a_reason_does_not_count(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- prose: ok tell: -->\nhe told it\n", encoding="utf-8")
     assert list(check([Passage(page, 2, "text", "he told it")]))
+
+
+def test_the_whole_repository_is_checked_and_a_finding_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("The operator restarts the connector.\n", encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["prose"])
+    assert {ROOT / "README.md", ROOT / "docs", ROOT / "operator"} <= set(everything())
+    monkeypatch.setattr("tests.prose.__main__.everything", lambda: [page])
+    assert main() == 0
+    page.write_text("The connector is born.\n", encoding="utf-8")  # prose: ok born: planted
+    assert main() == 1
+    assert "page.md:1: born" in capsys.readouterr().out
