@@ -98,3 +98,9 @@ def test_a_secret_of_username_and_password_names_the_keys_to_add() -> None:
 def test_a_misspelt_parameter_of_a_url_is_named() -> None:
     with pytest.raises(InvalidOutboxError, match="sslmod, "):
         database_from_secret("orders", {"url": "postgresql://u:hush@h/d?sslmod=require"})
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "five", "٥", "9" * 5000])
+def test_a_port_that_is_none_is_rejected(port: str) -> None:
+    with pytest.raises(InvalidOutboxError, match="65535"):
+        database_from_secret("orders-postgres", {**PLAIN, "port": port})

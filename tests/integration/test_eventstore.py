@@ -390,10 +390,8 @@ def blocked(desk: Desk) -> bool:
 def waits_idly(desk: Desk) -> bool:
     """Whether the reader has been idle for longer than the pause between two readings, so that it is not in one."""
     longest = timedelta(seconds=3 * LONGEST_PAUSE_SECONDS)
-    idle: timedelta | None = desk.asked(
-        "SELECT clock_timestamp() - state_change FROM pg_stat_activity"
-        " WHERE application_name = 'idle reader' AND state = 'idle'"
-    )
+    since = "SELECT clock_timestamp() - state_change FROM pg_stat_activity"
+    idle: timedelta | None = desk.asked(f"{since} WHERE application_name = 'idle reader' AND state = 'idle'")
     return idle is not None and idle > longest
 
 

@@ -6,6 +6,7 @@ Or one URL: url (or uri). A reference may name the keys itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -80,7 +81,7 @@ def _value(secret_name: str, values: Mapping[str, str], part: str, named: Mappin
 
 
 def _port(secret_name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+    if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 65_536):
         raise InvalidOutboxError(f"Secret {secret_name}: the port is not a number from 1 to 65535, for example 5432")
     return int(text)
 
