@@ -1,5 +1,7 @@
 """A database that cannot write a batch in time: the batch is written in parts, and the time-out is reported."""
 
+from collections.abc import Callable
+
 import pytest
 
 from kompensa_cdc.replicas import Progress, retrying_writer, target
@@ -18,21 +20,29 @@ CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTI
 """
 
 
+def limit_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(target.SETTINGS, "statement_timeout", "2s")
+
+
+def limit_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retrying_writer, "APPLY_TIMEOUT_SECONDS", 2)
+
+
 @pytest.mark.parametrize(
-    ("module", "limit", "told"),
+    ("limit", "reported"),
     [
-        (target, "STATEMENT_TIMEOUT_SECONDS", "canceling statement due to statement timeout"),
-        (retrying_writer, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
+        (limit_statements, "canceling statement due to statement timeout"),
+        (limit_transactions, "a transaction was not done within 2 s"),
     ],
     ids=["a statement", "a transaction"],
 )
 async def test_a_batch_that_takes_too_long_is_written_in_parts_and_reported(
-    things: Login, monkeypatch: pytest.MonkeyPatch, module: object, limit: str, told: str
+    things: Login, monkeypatch: pytest.MonkeyPatch, limit: Callable[[pytest.MonkeyPatch], None], reported: str
 ) -> None:
     execute(things, SLOW)
     changes = [Change(key=f"k{number:02}", version=1, payload={"name": "fits"}) for number in range(20)]
     changes[13] = Change(key="k13", version=1, payload={"name": "does not"})
-    monkeypatch.setattr(module, limit, 2)
+    limit(monkeypatch)
     async with desk(things, replica=copy_of("name")) as writing:
         progress = Progress("shop/things")
         metrics = Metrics(progress)
@@ -47,6 +57,6 @@ async def test_a_batch_that_takes_too_long_is_written_in_parts_and_reported(
     assert query(things.url, "SELECT next_offset, applied FROM invoices.kompensa_replica_offsets") == [
         {"next_offset": 20, "applied": 20}
     ]
-    assert told in progress.last_error
+    assert reported in progress.last_error
     assert "batch.maxRecords" in progress.last_error
     assert not progress.problems
