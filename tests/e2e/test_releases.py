@@ -19,6 +19,7 @@ from tests.e2e.test_crashes import WHOLE, copied_scene
 from tests.e2e.test_order_saga import KEPT, kept_of, unique
 from tests.support.cluster import ENDED, SHOP, SYSTEM, Cluster
 from tests.support.helm import Helm, laid_over
+from tests.support.kubectl import KubectlError
 from tests.support.services import SERVICES
 from tests.support.shop import Scene
 
@@ -165,7 +166,17 @@ def query(cluster: Cluster, login: dict[str, str], statement: str) -> str:
     ready = "app.kubernetes.io/name=crm-postgres,app.kubernetes.io/component=postgres"
     cluster.ready(CRM, ready)
     pod = cluster.pods(CRM, ready)[0]["metadata"]["name"]
+    cluster.eventually(partial(is_reached, cluster, pod, login["url"]), what="the new Service to have its endpoint")
     return cluster.kubectl.execute(CRM, pod, "psql", login["url"], "-XqAtc", statement).strip()
+
+
+def is_reached(cluster: Cluster, pod: str, url: str) -> bool:
+    """Whether the Service leads to the pod; it refuses connections until the node knows of its endpoint."""
+    try:
+        cluster.kubectl.execute(CRM, pod, "pg_isready", "-q", "-d", url)
+    except KubectlError:
+        return False
+    return True
 
 
 def test_everything_taken_away_and_brought_back_is_as_it_was(cluster: Cluster, helm: Helm) -> None:
