@@ -19,7 +19,7 @@ from tests.support.journal_rows import SilentObserver, acceptance, group_commit,
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql://nobody:wrong@{host}:{port}/{database}",
+        "postgresql://unknown:wrong@{host}:{port}/{database}",
         "postgresql://{username}:{password}@{host}:{port}/nowhere",
         "postgresql://{username}:{password}@{host}:1/{database}",
         "postgresql://{username}:{password}@host.invalid:{port}/{database}",

@@ -4,34 +4,18 @@ Debezium reads the WAL on a replication connection, which most poolers do not pa
 session settings, which other clients of a shared pooler would get.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import psycopg
 
 from kompensa_cdc.capture.errors import PostgresError
 from kompensa_cdc.capture.outbox import Database
-from kompensa_common.poolers import Pooling, pooling_of, refusal
+from kompensa_common.connection_probe import ConnectionProbe, pooling_between
+from kompensa_common.poolers import Pooling, refusal
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 Open = Callable[..., Awaitable[psycopg.AsyncConnection[Any]]]
-
-
-class Probe:
-    """See `kompensa_common.poolers.Probe`."""
-
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        self._connection = connection
-
-    def announced_pid(self) -> int:
-        """See `Probe.announced_pid`."""
-        return self._connection.pgconn.backend_pid
-
-    async def pid(self) -> int:
-        """See `Probe.pid`."""
-        row = await (await self._connection.execute("SELECT pg_backend_pid() AS pid")).fetchone()
-        return int(row["pid"]) if row else 0
 
 
 async def require_own_process(connection: Connection, database: Database, open_another: Open) -> None:
@@ -42,11 +26,7 @@ async def require_own_process(connection: Connection, database: Database, open_a
     PostgresError
         Naming the address, and what to do.
     """
-
-    def second() -> AbstractAsyncContextManager[Probe]:
-        return _probe(open_another)
-
-    if await pooling_of(Probe(connection), second) is Pooling.SHARED:
+    if await pooling_between(connection, open_another) is Pooling.SHARED:
         raise PostgresError(
             refusal(database.address, because="replication and session settings are not possible")
             + ": put the server's own host and port into the Secret"
@@ -61,7 +41,7 @@ async def require_replication(connection: Connection, capture: Database, open_an
     PostgresError
         With the pooler's answer.
     """
-    probe = Probe(connection)
+    probe = ConnectionProbe(connection)
     if await probe.pid() == probe.announced_pid():
         return
     try:
@@ -71,10 +51,3 @@ async def require_replication(connection: Connection, capture: Database, open_an
             f"{capture.address} is a pooler that does not pass on Debezium's replication connection "
             f"({str(error).strip().splitlines()[-1]}): put the server's own host and port into the Secret"
         ) from None
-
-
-@asynccontextmanager
-async def _probe(open_another: Open) -> AsyncIterator[Probe]:
-    connection = await open_another()
-    async with connection:
-        yield Probe(connection)

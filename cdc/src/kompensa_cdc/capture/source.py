@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from kompensa_cdc.capture.errors import PostgresError
 from kompensa_cdc.capture.outbox import Database, Outbox
 from kompensa_cdc.capture.pooler import require_own_process
-from kompensa_common.sessions import SETTLE
+from kompensa_common.sessions import SETTLE, settle_arguments
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -71,7 +71,7 @@ async def connected(database: Database, purpose: str) -> AsyncIterator[Connectio
         try:
             await require_own_process(connection, database, partial(open_connection, database))
             # By a statement: poolers reject settings in the message that opens a connection.
-            await connection.execute(SETTLE, (False, list(SETTINGS), list(SETTINGS.values())))
+            await connection.execute(SETTLE, settle_arguments(SETTINGS, in_transaction=False))
             yield connection
         except psycopg.Error as error:
             raise PostgresError(f"{purpose} on PostgreSQL {database.address} failed: {first_line(error)}") from None

@@ -15,10 +15,12 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncTransaction, OperationalE
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
+from kompensa_common.connection_probe import pooling_between
 from kompensa_common.libpq import address_of, is_clear, own_settings, parameters, settings_in
-from kompensa_common.poolers import Pooling, pooling_of, statement_mode
+from kompensa_common.poolers import Pooling, statement_mode
 
 SETTLE = "SELECT set_config(name, value, %s) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
+"""Takes `settle_arguments`."""
 
 
 class PoolerError(OperationalError):
@@ -53,17 +55,8 @@ class Session(AsyncConnection[TupleRow]):
         """Send settings for as long as the connection lives. It must be in autocommit."""
         await self._set(settings, in_transaction=False)
 
-    def announced_pid(self) -> int:
-        """See `Probe.announced_pid`."""
-        return self.pgconn.backend_pid
-
-    async def pid(self) -> int:
-        """See `Probe.pid`."""
-        row = await (await super().execute("SELECT pg_backend_pid()")).fetchone()
-        return int(row[0]) if row else 0
-
     async def _set(self, settings: Mapping[str, str], *, in_transaction: bool) -> None:
-        await super().execute(SETTLE, (in_transaction, list(settings), list(settings.values())))
+        await super().execute(SETTLE, settle_arguments(settings, in_transaction=in_transaction))
 
     def _is_idle(self) -> bool:
         return self.info.transaction_status == TransactionStatus.IDLE
@@ -126,7 +119,7 @@ class Sessions:
         return await Session.connect(self.url, autocommit=True, **self.arguments)
 
     async def _found(self, session: Session) -> Pooling:
-        pooling = await pooling_of(session, self._second)
+        pooling = await pooling_between(session, self._open)
         if pooling is Pooling.SHARED:
             try:
                 async with session.transaction():
@@ -135,10 +128,10 @@ class Sessions:
                 raise PoolerError(statement_mode(address_of(self.url))) from None
         return pooling
 
-    @asynccontextmanager
-    async def _second(self) -> AsyncIterator[Session]:
-        async with await self._open() as second:
-            yield second
+
+def settle_arguments(settings: Mapping[str, str], *, in_transaction: bool) -> tuple[bool, list[str], list[str]]:
+    """Return the parameters of SETTLE: settings for the transaction, or for as long as the connection lives."""
+    return in_transaction, list(settings), list(settings.values())
 
 
 def keeps_its_process(connection: AsyncConnection[Any]) -> bool:

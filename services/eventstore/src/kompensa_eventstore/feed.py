@@ -22,10 +22,11 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import tuple_row
 
+from kompensa_common.connection_probe import Connect
 from kompensa_eventstore.errors import RestoredElsewhereError
 from kompensa_eventstore.event_types import EventTypes
 from kompensa_eventstore.events import BEGINNING, Position, StoredEvent
-from kompensa_eventstore.poolers import Connect, require_own_process
+from kompensa_eventstore.poolers import require_own_process
 from kompensa_eventstore.rows import COLUMNS, stored
 from kompensa_eventstore.tables import WRITING, channel
 

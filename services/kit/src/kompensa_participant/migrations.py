@@ -21,7 +21,7 @@ from psycopg import errors, sql
 
 from kompensa_common.libpq import address_of, own_settings, parameters
 from kompensa_common.poolers import statement_mode
-from kompensa_common.sessions import SETTLE, PoolerError
+from kompensa_common.sessions import SETTLE, PoolerError, settle_arguments
 
 CONNECT_TIMEOUT = 10
 TURN_TIMEOUT = "60s"
@@ -95,17 +95,13 @@ def connect(url: str, settings: Mapping[str, str]) -> Connection:
     connection = psycopg.connect(url, connect_timeout=seconds, autocommit=True, prepare_threshold=None)
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     if row == (connection.pgconn.backend_pid,):
-        connection.execute(SETTLE, (False, *_lists(own_settings(url, settings))))
+        connection.execute(SETTLE, settle_arguments(own_settings(url, settings), in_transaction=False))
     return connection
 
 
 def settle(execute: Callable[[str, tuple[Any, ...]], object], url: str, settings: Mapping[str, str]) -> None:
     """Send the settings again for the transaction that has begun."""
-    execute(SETTLE, (True, *_lists(own_settings(url, settings))))
-
-
-def _lists(settings: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    return list(settings), list(settings.values())
+    execute(SETTLE, settle_arguments(own_settings(url, settings), in_transaction=True))
 
 
 @contextmanager

@@ -25,9 +25,10 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row, tuple_row
 
+from kompensa_common.connection_probe import Connect
 from kompensa_eventstore.events import Position, StoredEvent
 from kompensa_eventstore.feed import BATCH, RECONNECT_SECONDS, Feed, Patience
-from kompensa_eventstore.poolers import Connect, require_own_process
+from kompensa_eventstore.poolers import require_own_process
 from kompensa_eventstore.projections.projection import Projection
 from kompensa_eventstore.projections.rows import Rows
 
