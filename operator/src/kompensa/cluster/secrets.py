@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -45,8 +46,24 @@ async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, str]:
 
 async def read_key(kube: Kube, namespace: str, name: str, key: str) -> str:
     """One value of a Secret."""
+    (value,) = await read_keys(kube, namespace, name, [key])
+    return value
+
+
+async def read_keys(kube: Kube, namespace: str, name: str, keys: Iterable[str]) -> list[str]:
+    """Values of a Secret, in the order of `keys`.
+
+    Raises
+    ------
+    SecretError
+        If the Secret or a key does not exist, or a value is not one line of text.
+    """
     values = await read_secret(kube, namespace, name)
     where = f"Secret {name} in namespace {namespace}"
+    return [_value(values, key, where) for key in keys]
+
+
+def _value(values: Mapping[str, str], key: str, where: str) -> str:
     if not values.get(key):
         known = ", ".join(sorted(values)) or "none"
         raise SecretError(f"{where} has no text under the key {key}; its keys: {known}")

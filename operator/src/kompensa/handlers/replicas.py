@@ -13,7 +13,7 @@ from kompensa.cluster.kube import Kube, RefusedError
 from kompensa.cluster.replica_deployment import ReplicaWorker, replica_document, worker_objects
 from kompensa.cluster.replica_status import replica_conditions, replica_fields, steady
 from kompensa.cluster.resources import DEPLOYMENTS, REPLICAS, Object
-from kompensa.cluster.secrets import SecretError, SecretReference, read_key
+from kompensa.cluster.secrets import SecretError, SecretReference, read_keys
 from kompensa.cluster.status_writer import status_of
 from kompensa.cluster.worker_client import WorkerClient, WorkerUnreachableError
 from kompensa.cluster.worker_site import WorkerSite
@@ -111,8 +111,8 @@ class Replicas(Kind[ReplicaWorker]):
             return working("WorkerUnreachable", str(error))
         with suppress(RefusedError):  # rbac.secretNames may leave it out
             try:
-                for key in worker.secret_keys.values():
-                    await read_key(self._kube, worker.namespace, worker.database.name, key)
+                keys = worker.secret_keys.values()
+                await read_keys(self._kube, worker.namespace, worker.database.name, keys)
             except SecretError as missing:
                 return working("SecretNotFound", f"{missing} (spec.target.databaseSecretRef.keys can name other keys)")
         return working(

@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 
 from kompensa.journal.errors import JournalUnavailableError, RejectedError
-from kompensa.journal.postgres.parameters import arguments
+from kompensa.journal.postgres.parameters import Arguments, arguments
 from kompensa_common.libpq import address_of
 
 STATEMENT_TIMEOUT_SECONDS = 10.0
@@ -59,29 +59,31 @@ def journal_errors(server: str = "PostgreSQL") -> Iterator[None]:
 
 async def connect(url: str, *, application: str, statement_timeout: float | None = None) -> asyncpg.Connection:
     """Open a connection whose statements (STATEMENT_TIMEOUT_SECONDS by default) and lock waits are bounded."""
-    connection = await open_without_settings(url, application=application, statement_timeout=statement_timeout)
+    given = arguments(url, application=application)
+    connection = await _open(given, address_of(url), statement_timeout or STATEMENT_TIMEOUT_SECONDS)
     try:
         with journal_errors(f"PostgreSQL at {address_of(url)}"):
-            await _settle(connection, arguments(url, application=application).settings)
+            await _settle(connection, given.settings)
     except BaseException:
         connection.terminate()
         raise
     return connection
 
 
-async def open_without_settings(
-    url: str, *, application: str, statement_timeout: float | None = None
-) -> asyncpg.Connection:
+async def open_without_settings(url: str, *, application: str) -> asyncpg.Connection:
     """Open a connection that has the server's own settings, and those of the URL."""
-    given = arguments(url, application=application)
+    return await _open(arguments(url, application=application), address_of(url), STATEMENT_TIMEOUT_SECONDS)
+
+
+async def _open(given: Arguments, address: str, statement_timeout: float) -> asyncpg.Connection:
     connect_to = partial(
         asyncpg.connect,
         timeout=given.timeout,
-        command_timeout=statement_timeout or STATEMENT_TIMEOUT_SECONDS,
+        command_timeout=statement_timeout,
         server_settings=dict(given.startup),
         ssl=given.tls,
     )
-    with journal_errors(f"PostgreSQL at {address_of(url)}"):
+    with journal_errors(f"PostgreSQL at {address}"):
         for dsn in given.dsns[:-1]:
             with suppress(*_OF_ONE_HOST):
                 return await connect_to(dsn)
