@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 
 from kompensa_dev.http import answers_ok
 from kompensa_dev.ports import HOST, Ports
-from kompensa_dev.process import Process, Program
+from kompensa_dev.process import STOP_SECONDS, Process, Program
 from kompensa_dev.run import Run
 from tests.support.engine_world import NAMESPACE, definition_spec
 from tests.support.http import Answer, call
@@ -59,6 +60,21 @@ class EngineProcess:
     def stop(self) -> None:
         assert self.process is not None
         self.process.stop()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        assert self.process is not None
+        self.process.ask_to_stop()
+
+    def listens(self) -> bool:
+        """Whether its API accepts connections."""
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.port)) == 0
+
+    def exit_status(self) -> int | None:
+        """Its exit status when it has ended; None if it had to be killed."""
+        assert self.process is not None
+        return self.process.wait_for_status(STOP_SECONDS)
 
     def pause(self) -> None:
         """SIGSTOP: the process is there, and does nothing."""

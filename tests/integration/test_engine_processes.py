@@ -1,6 +1,5 @@
 """Engine processes that are killed, paused, stopped and raced; and what they must not do."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
@@ -93,10 +92,10 @@ async def test_an_engine_that_stops_hands_over_without_a_wait(engines: Engines, 
         stub.hold("reserve")
         sagas = [await in_thread(one.start_saga) for _ in range(8)]
         await until(lambda: len(stub.calls) == 8, "the calls to be under way")
-        stopping = asyncio.create_task(in_thread(one.stop))
-        await asyncio.sleep(0)
+        one.ask_to_stop()
+        await until(lambda: not one.listens(), "it to take no more requests")
         stub.release("reserve")
-        await stopping
+        assert await in_thread(one.exit_status) == 0
         ended = await in_thread(lambda: two.until_ended(sagas, seconds=20))
         assert set(ended.values()) == {"Succeeded"}
         assert stub.calls.count("reserve") == 8, "a call whose reply had come was repeated"

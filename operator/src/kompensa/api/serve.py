@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 import uvloop
@@ -27,6 +28,19 @@ from kompensa_common.logs import log_as_json
 
 # Seconds. When the engine stops, requests that wait for the end of a saga are answered early.
 _GRACE = 3
+
+
+class _Server(uvicorn.Server):
+    """A server that returns after SIGTERM or SIGINT.
+
+    uvicorn itself raises the signal again, and that ends the process before the engine has stopped.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield  # the handlers stay: a second signal must not end the process while the engine stops
 
 
 def serve(settings: Settings | None = None) -> None:
@@ -83,7 +97,7 @@ async def _end_with(engine: Engine, server: uvicorn.Server) -> None:
 
 
 def _server(engine: Engine, settings: Settings) -> uvicorn.Server:
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             application(engine, token=settings.api_token),
             host=settings.api_host,
