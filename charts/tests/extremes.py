@@ -120,6 +120,7 @@ EXTREMES: dict[str, Object] = {
         "services": {
             "orders": service(**external("1e3"), existingCaptureSecret={"name": "123"}),
             "inventory": service(instance={**POD, "resources": None, "storage": {"keep": False}}),
+            "catalog": service(**external("2e3"), existingCaptureSecret={"name": "456"}),
             **{name: service(**external("null")) for name in ("payments", "invoices", "shipping")},
         },
         "networkPolicy": {**egress("dns", "databases", "kafka"), "callers": [PEER], "metricsFrom": [PEER]},

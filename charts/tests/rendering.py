@@ -23,7 +23,7 @@ INSTALLED = {"kompensa": "kompensa-system", "backbone": "kompensa-system", "post
 # Values under which each chart shows all that it can render, in addition to its defaults.
 VARIANTS: dict[str, dict[str, Any]] = {
     "kompensa": {"watchNamespaces": ["shop", "crm"], "api": {"nodePort": 30080}, "engine": {"replicas": 3}},
-    "backbone": {"kafka": {"external": {"enabled": True}}, "connect": {"nodePort": 30086}},
+    "backbone": {"kafka": {"external": {"enabled": True}}, "connect": {"nodePort": 30087}},
     "postgres": {
         "databases": [
             {"database": "crm", "capture": {"role": "crm_capture", "secret": "crm-capture"}},

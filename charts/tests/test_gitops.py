@@ -57,7 +57,8 @@ def test_the_logins_of_the_guide_lead_to_the_servers_and_roles_of_the_charts(hel
     logins = {secret: (namespace, host, database, role) for namespace, secret, host, database, role in calls}
     assert logins["our-journal"] == made(helm, "kompensa", "kompensa-postgres-kompensa")
     assert logins["our-admin"] == made(helm, "kompensa", "kompensa-postgres-superuser")
-    assert logins["our-orders-capture"] == made(helm, "shop", "orders-capture")
+    for publisher in ("orders", "catalog"):
+        assert logins[f"our-{publisher}-capture"] == made(helm, "shop", f"{publisher}-capture")
     for service in ("orders", "inventory"):
         assert ("shop", f"{service}-postgres", service, service) == made(helm, "shop", f"{service}-postgres")
 

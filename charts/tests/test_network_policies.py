@@ -73,10 +73,10 @@ def test_a_replica_worker_reaches_kafka_and_the_database_it_writes(helm: Helm) -
     assert whole.talk("kompensa-operator", WORKER, 8080)
 
 
-def test_capture_reaches_the_database_with_the_outbox_only(helm: Helm) -> None:
+def test_capture_reaches_the_databases_with_an_outbox_only(helm: Helm) -> None:
     whole = stack(helm)
     for captor in ("kompensa-operator", "backbone-connect"):
-        assert {name for name in SERVICES if whole.talk(captor, f"{name}-postgres", 5432)} == {"orders"}
+        assert {name for name in SERVICES if whole.talk(captor, f"{name}-postgres", 5432)} == {"orders", "catalog"}
 
 
 def test_the_engine_reaches_journal_and_participants(helm: Helm) -> None:

@@ -11,6 +11,7 @@ from kompensa_cdc.capture.naming import replication_name
 from tests.support.services import SERVICES
 
 MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
+PUBLISHERS = ("orders", "catalog")
 OWN_KINDS = ("Participant", "SagaDefinition", "Outbox", "Replica")
 
 
@@ -47,15 +48,17 @@ def test_the_services_cannot_tell_the_isolation(helm: Helm, isolation: str) -> N
     for name in SERVICES:
         url = shop.pod("Deployment", name).environment()["DATABASE_URL"]["valueFrom"]["secretKeyRef"]
         assert url == {"name": f"{name}-postgres", "key": "url"}
-    capture = shop.pod("Deployment", "orders").environment()["CAPTURE_ROLE"]["valueFrom"]["secretKeyRef"]
-    assert capture == {"name": "orders-capture", "key": "username"}
+    for name in PUBLISHERS:
+        capture = shop.pod("Deployment", name).environment()["CAPTURE_ROLE"]["valueFrom"]["secretKeyRef"]
+        assert capture == {"name": f"{name}-capture", "key": "username"}
 
 
 @pytest.mark.parametrize("namespace", ["shop", "a-shop", "shop-" + "x" * 58])
 def test_the_publication_that_a_shared_database_holds_ready_has_the_operators_name(helm: Helm, namespace: str) -> None:
     shop = helm.render("shop", {"isolation": "schema"}, namespace=namespace)
     script = shop.one("ConfigMap", "shop-postgres")["data"]["provision.sql"]
-    assert f'CREATE PUBLICATION "{replication_name(namespace, "orders")}"' in script
+    for name in PUBLISHERS:
+        assert f'CREATE PUBLICATION "{replication_name(namespace, name)}"' in script
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,12 @@ def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm
     logins = {
         item["metadata"]["name"]: item["spec"]["target"]["databaseSecretRef"]["name"] for item in shop.of("Replica")
     }
-    assert logins == {"invoices-customers": "our-invoices", "shipping-customers": "shipping-postgres"}
+    assert logins == {
+        "invoices-customers": "our-invoices",
+        "shipping-customers": "shipping-postgres",
+        "orders-products": "orders-postgres",
+        "inventory-products": "inventory-postgres",
+    }
 
 
 def test_custom_resources_name_the_keys_of_a_secret_without_a_url(helm: Helm) -> None:
@@ -204,7 +212,7 @@ def test_participants_are_where_the_services_listen(helm: Helm) -> None:
 
 
 def test_the_copies_hold_exactly_the_declared_fields(helm: Helm) -> None:
-    """S20 and S21: the fields of orders' customers that invoices and shipping keep, next to key, version and times."""
+    """The fields of customers (S20, S21) and of products that each service keeps, next to key, version and times."""
     columns = {
         item["metadata"]["name"]: {column["name"] for column in item["spec"]["target"]["columns"]}
         for item in helm.render("shop").of("Replica")
@@ -212,6 +220,8 @@ def test_the_copies_hold_exactly_the_declared_fields(helm: Helm) -> None:
     assert columns == {
         "invoices-customers": {"email", "document", "full_name", "billing_address"},
         "shipping-customers": {"email", "full_name", "phone", "shipping_address"},
+        "orders-products": {"name", "price", "currency", "status"},
+        "inventory-products": {"name"},
     }
 
 

@@ -124,7 +124,12 @@ def confirmed(cluster: Cluster, slot: str, position: str) -> bool:
 
 
 def test_the_objects_show_lag_and_readiness(cluster: Cluster) -> None:
-    for kind, name in (("outbox", "orders"), ("replica", "invoices-customers"), ("replica", "shipping-customers")):
+    for kind, name in (
+        ("outbox", "orders"),
+        ("outbox", "catalog"),
+        ("replica", "invoices-customers"),
+        ("replica", "shipping-customers"),
+    ):
         cluster.kubectl.run(
             "wait", "-n", cluster.namespace, f"{kind}/{name}", "--for=condition=Ready", "--timeout=90s", timeout=100
         )

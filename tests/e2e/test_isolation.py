@@ -19,6 +19,7 @@ TABLES = {
     "payments": "payments.payments",
     "invoices": "invoices.invoices",
     "shipping": "shipping.customers",
+    "catalog": "catalog.products",
 }
 CROSSING = """
     SELECT conname FROM pg_constraint c

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kompensa_dev.shop import PUBLISHERS
 from tests.e2e.test_copies import (  # noqa: F401 -- collected here again, for the cluster below
     test_a_new_customer_arrives_with_only_the_fields_each_service_needs,
     test_a_replica_rebuilt_from_offset_zero_changes_nothing,
@@ -62,10 +63,11 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
     with api_proxy(cluster.environment) as address:
         urls = {name: f"{address}/api/v1/namespaces/{NAMESPACE}/services/{name}:8080/proxy" for name in SERVICES}
         other = Cluster(cluster.environment, namespace=NAMESPACE, shop_urls=urls)
-        other.kubectl.wait("outbox/orders", "Ready", namespace=NAMESPACE)
+        for outbox in PUBLISHERS:
+            other.kubectl.wait(f"outbox/{outbox}", "Ready", namespace=NAMESPACE)
         yield other
-    # The Outbox before its database: it takes its replication slot down.
-    cluster.kubectl.run("delete", "outbox", "-n", NAMESPACE, "orders", "--timeout=100s", timeout=120)
+    # The Outboxes before their database: they drop their replication slots.
+    cluster.kubectl.run("delete", "outbox", "-n", NAMESPACE, *PUBLISHERS, "--timeout=100s", timeout=120)
     helm.uninstall(RELEASE, NAMESPACE)
     cluster.kubectl.run("delete", "namespace", NAMESPACE, "--timeout=150s", timeout=170)
 

@@ -16,7 +16,7 @@ from tests.support.http import call
 from tests.support.kubectl import KubectlError
 from tests.support.services import SERVICES
 
-CONNECT = "http://127.0.0.1:18086"
+CONNECT = "http://127.0.0.1:18087"
 SHORTEST_SECRET = 12
 # Kinds that people and programs can read without the right to read Secrets.
 OPEN_KINDS = (

@@ -88,16 +88,28 @@ async def test_every_stage_of_the_demo_keeps_its_promise(stack: Stack, world: Sh
     assert "undone in reverse order: create-order → process-payment → reserve-inventory" in told
 
 
-async def test_an_invoice_names_the_products_as_they_were_at_the_order(world: ShopOnStack) -> None:
+async def test_order_and_invoice_name_the_products_as_they_were_at_the_order(world: ShopOnStack) -> None:
+    """S32: one product gets another name and price, one is deleted."""
     view = await world.ended(await world.start())
-    for product in world.scene.products:
-        renamed = {"name": f"{product.name}, second edition", "unitPrice": product.price}
-        await world.shop.send("orders", "PUT", f"/prices/{product.id}", renamed)
+    renamed, deleted = world.scene.products
+    second = {"name": f"{renamed.name}, second edition", "price": "99.99"}
+    await world.shop.send("catalog", "PUT", f"/products/{renamed.id}", second)
+    await world.shop.send("catalog", "DELETE", f"/products/{deleted.id}", {})
+
+    async def followed() -> bool | None:
+        copy = await world.shop.get("orders", f"/products/{renamed.id}")
+        gone = await world.shop.get("orders", f"/products/{deleted.id}") is None
+        return True if gone and copy is not None and copy["name"] == second["name"] else None
+
+    await wait_for(followed, what="both changes in the copy of orders", timeout=SECONDS)
+    as_ordered = [(product.name, product.price) for product in world.scene.products]
+    order = await world.shop.get("orders", f"/orders/{view['result']['orderId']}")
     invoice = await world.shop.get("invoices", f"/invoices/{view['result']['invoiceId']}")
+    assert order is not None
     assert invoice is not None
-    assert [(line["productName"], line["unitPrice"]) for line in invoice["items"]] == [
-        (product.name, product.price) for product in world.scene.products
-    ]
+    assert [(item["name"], item["price"]) for item in order["items"]] == as_ordered
+    assert [(line["productName"], line["unitPrice"]) for line in invoice["items"]] == as_ordered
+    assert (await world.ended(await world.start()))["reason"] in ("ProductDeleted", "PriceMismatch")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_an_upgrade_keeps_the_logins_that_the_operator_wrote_for_connect(release
     patch = f'{{"data":{{"shop.orders.password":"{written}"}}}}'
     name = "kompensa-capture-credentials"
     releases.server.kubectl("patch", "secret", name, "-n", "kompensa-system", "--type=merge", "-p", patch)
-    releases.install("backbone", "--set", "connect.nodePort=30086")
+    releases.install("backbone", "--set", "connect.nodePort=30087")
     assert releases.secrets("kompensa-system")[name] == {"shop.orders.password": written}
 
 

@@ -15,6 +15,7 @@ from inventory.adapters import reservations, stock
 from inventory.app import service
 from kompensa_dev.postgres import Login
 from tests.integration.conftest_participants import Participant, serve
+from tests.integration.product_copies import copy_to_inventory
 
 LEDGER = """
 SELECT s.catalog_product_id FROM inventory.stock s
@@ -134,6 +135,18 @@ async def test_stock_is_listed_page_by_page(inventory: Participant) -> None:
     first = (await inventory.client.get("/stock", params={"limit": 2})).json()
     rest = (await inventory.client.get("/stock", params={"after": first[-1]["productId"]})).json()
     assert [row["productId"] for row in first + rest] == products
+
+
+async def test_stock_has_the_products_name_once_its_copy_has_arrived(inventory: Participant) -> None:
+    a = await product(inventory, 3)
+    assert (await inventory.client.get(f"/stock/{a}")).json()["name"] is None
+    copy_to_inventory(inventory, a, "Mouse")
+    assert [row["name"] for row in (await inventory.client.get("/stock")).json()] == ["Mouse"]
+    (copied,) = (await inventory.client.get("/products")).json()
+    assert copied == (await inventory.client.get(f"/products/{a}")).json()
+    assert (copied["catalogProductId"], copied["name"]) == (a, "Mouse")
+    assert slug(await inventory.client.put(f"/products/{a}", json={})) == (405, "method-not-allowed")
+    assert slug(await inventory.client.get(f"/products/{uuid.uuid4()}")) == (404, "not-copied")
 
 
 async def test_the_ledger_cannot_be_rewritten(inventory: Participant) -> None:

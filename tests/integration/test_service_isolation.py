@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from kompensa_dev.postgres import Login, PostgresServer
+from kompensa_dev.shop import PUBLISHERS
 from kompensa_participant.migrations import migrate, revisions
 from kompensa_participant.settings import Settings
 from tests.support.services import SERVICES
@@ -30,9 +31,17 @@ SELECT table_schema, table_name, column_name, data_type, numeric_precision, nume
   FROM information_schema.columns WHERE table_schema = ANY(%s)
 """
 SOFT_REFERENCES = {
-    "inventory": {"stock": {"catalog_product_id"}, "reservation_items": {"catalog_product_id"}},
+    "inventory": {
+        "stock": {"catalog_product_id"},
+        "reservation_items": {"catalog_product_id"},
+        "products": {"catalog_product_id"},
+    },
     "payments": {"payments": {"orders_customer_id"}, "payment_methods": {"orders_customer_id"}},
-    "orders": {"order_items": {"catalog_product_id"}, "prices": {"catalog_product_id"}},
+    "orders": {
+        "order_items": {"catalog_product_id"},
+        "prices": {"catalog_product_id"},
+        "products": {"catalog_product_id"},
+    },
     "invoices": {
         "customers": {"orders_customer_id"},
         "invoices": {"orders_customer_id", "orders_order_id"},
@@ -44,23 +53,23 @@ SOFT_REFERENCES = {
 
 @dataclass(frozen=True)
 class SharedInstance:
-    """All five services in one database, a schema and a role each: the isolation mode in which most could go wrong."""
+    """All services in one database, a schema and a role each: the isolation mode in which most could go wrong."""
 
     admin: Login
     logins: Mapping[str, Login]
-    capture: Login
+    captures: Mapping[str, Login]
 
 
 @pytest.fixture(scope="module")
 def shared(postgres: PostgresServer) -> Iterator[SharedInstance]:
     database = postgres.create_database(f"shop_{secrets.token_hex(4)}")
     logins = {name: postgres.create_schema(database.database, name) for name in SERVICES}
-    capture = postgres.create_capture_role(database.database)
+    captures = {name: postgres.create_capture_role(database.database, name=f"{name}_capture") for name in PUBLISHERS}
     for name, login in logins.items():
-        role = capture.username if name == "orders" else None
-        migrate(name, url=login.url, schema=name, capture_role=role)
-    yield SharedInstance(postgres.admin_of(database.database), logins, capture)
-    postgres.drop_database(database.database, roles=(*SERVICES, capture.username, database.username))
+        migrate(name, url=login.url, schema=name, capture_role=captures[name].username if name in captures else None)
+    yield SharedInstance(postgres.admin_of(database.database), logins, captures)
+    roles = (*SERVICES, *(capture.username for capture in captures.values()), database.username)
+    postgres.drop_database(database.database, roles=roles)
 
 
 def ask(login: Login, query: str, *values: object) -> list[tuple[object, ...]]:
@@ -97,17 +106,21 @@ def test_no_foreign_key_view_or_grant_crosses_a_service(shared: SharedInstance) 
     assert ask(shared.admin, CROSSING_KEYS) == []
     assert ask(shared.admin, VIEWS, list(SERVICES)) == []
     grants = ask(shared.admin, FOREIGN_GRANTS, list(SERVICES))
-    assert grants == [("orders", "outbox", shared.capture.username, "SELECT")]
+    assert sorted(grants) == sorted(
+        (name, "outbox", login.username, "SELECT") for name, login in shared.captures.items()
+    )
 
 
-def test_the_capture_role_reads_the_outbox_and_nothing_else(shared: SharedInstance) -> None:
-    assert ask(shared.capture, "SELECT count(*) FROM orders.outbox") == [(0,)]
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+def test_a_capture_role_reads_its_outbox_and_nothing_else(shared: SharedInstance, publisher: str) -> None:
+    capture = shared.captures[publisher]
+    assert ask(capture, f"SELECT count(*) FROM {publisher}.outbox") == [(0,)]
     for owner in SERVICES:
-        for table in set(tables_of(shared, owner)) - ({"outbox"} if owner == "orders" else set()):
+        for table in set(tables_of(shared, owner)) - ({"outbox"} if owner == publisher else set()):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                ask(shared.capture, f"SELECT * FROM {owner}.{table}")
+                ask(capture, f"SELECT * FROM {owner}.{table}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        ask(shared.capture, "DELETE FROM orders.outbox")
+        ask(capture, f"DELETE FROM {publisher}.outbox")
 
 
 def test_local_foreign_keys_stay(shared: SharedInstance) -> None:

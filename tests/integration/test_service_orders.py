@@ -1,4 +1,4 @@
-"""Orders over HTTP: prices and totals that are ours, pending until the saga confirms (F5, F17, S48)."""
+"""Orders over HTTP: prices of the catalog, totals that are computed, pending until the saga confirms (F5, F17, S48)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from alembic import command
 
 from kompensa_dev.postgres import Login
+from kompensa_participant.migrations import config
 from orders.app import service
 from tests.integration.conftest_participants import Participant, SagaCall, serve
+from tests.integration.product_copies import copy_to_orders, delete_at_orders
 from tests.support.shop import ADDRESS
 
 MOUSE, SCREEN = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
@@ -19,11 +23,10 @@ MOUSE, SCREEN = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 
 @pytest.fixture
 async def orders(database: Login) -> AsyncIterator[Participant]:
-    """Orders with the seed's two prices."""
+    """Orders with copies of the seed's two products."""
     async with serve(service, database) as participant:
         for product, name, price in ((MOUSE, "Mouse", "29.99"), (SCREEN, "Screen", "149.99")):
-            reply = await participant.client.put(f"/prices/{product}", json={"name": name, "unitPrice": price})
-            assert reply.status_code == 200, reply.text
+            copy_to_orders(participant, product, name, price)
         yield participant
 
 
@@ -106,7 +109,6 @@ async def test_another_sagas_order_cannot_be_confirmed(orders: Participant, ana:
     [
         ({"totalAmount": "209.96"}, "total-mismatch"),
         ({"items": one(MOUSE, 1, "0.01"), "totalAmount": "0.01"}, "price-mismatch"),
-        ({"items": one(str(uuid.UUID(int=9)), 1, "1.00"), "totalAmount": "1.00"}, "unknown-product"),
         ({"items": one(MOUSE, 0, "29.99")}, "invalid-quantity"),
         ({"items": one(MOUSE, -2, "29.99")}, "invalid-quantity"),
         ({"customerId": str(uuid.UUID(int=9))}, "unknown-customer"),
@@ -133,7 +135,8 @@ async def test_a_deleted_customer_cannot_order_and_past_orders_stay(orders: Part
 
 async def test_an_order_keeps_names_and_prices_as_they_were(orders: Participant, ana: str) -> None:
     created = (await orders.saga().action("/orders", order(ana))).json()
-    await orders.client.put(f"/prices/{MOUSE}", json={"name": "New mouse", "unitPrice": "99.99"})
+    copy_to_orders(orders, MOUSE, "New mouse", "99.99")
+    delete_at_orders(orders, SCREEN)
     items = (await orders.client.get(f"/orders/{created['orderId']}")).json()["items"]
     assert [(item["name"], item["quantity"], item["price"]) for item in items] == [
         ("Mouse", 2, "29.99"),
@@ -162,8 +165,49 @@ async def test_an_unknown_order_is_not_found(orders: Participant) -> None:
     assert slug(await orders.client.get(f"/orders/{uuid.uuid4()}")) == (404, "unknown-order")
 
 
-@pytest.mark.parametrize("price", ["0.00", "-1.00", 29.99])
-async def test_a_price_must_be_money_above_nothing(orders: Participant, price: object) -> None:
-    reply = await orders.client.put(f"/prices/{MOUSE}", json={"name": "Mouse", "unitPrice": price})
-    assert slug(reply) == (422, "request-invalid")
-    assert {row["unitPrice"] for row in (await orders.client.get("/prices")).json()} == {"29.99", "149.99"}
+async def test_a_product_that_is_withdrawn_deleted_or_priced_in_another_currency_is_refused(
+    orders: Participant, ana: str
+) -> None:
+    copy_to_orders(orders, MOUSE, "Mouse", "29.99", status="withdrawn")
+    assert slug(await orders.saga().action("/orders", order(ana))) == (422, "product-withdrawn")
+    copy_to_orders(orders, MOUSE, "Mouse", "29.99", currency="USD")
+    assert slug(await orders.saga().action("/orders", order(ana))) == (422, "currency-mismatch")
+    delete_at_orders(orders, MOUSE)
+    assert slug(await orders.saga().action("/orders", order(ana))) == (422, "product-deleted")
+    assert orders.rows("SELECT * FROM orders.orders") == []
+
+
+async def test_while_a_products_copy_is_on_its_way_the_answer_is_ask_again(orders: Participant, ana: str) -> None:
+    new = str(uuid.UUID(int=9))
+    saga, body = orders.saga(), order(ana, items=one(new, 1, "1.00"), totalAmount="1.00")
+    early = await saga.action("/orders", body)
+    assert (slug(early), early.headers["retry-after"]) == ((503, "product-not-copied"), "1")
+    assert (await saga.probe("action"))["state"] == "Absent"
+    copy_to_orders(orders, new, "Cable", "1.00")
+    assert (await saga.action("/orders", body)).status_code == 201
+
+
+async def test_copies_of_products_are_read_and_never_written_over_http(orders: Participant) -> None:
+    (mouse, screen) = (await orders.client.get("/products")).json()
+    assert mouse == (await orders.client.get(f"/products/{MOUSE}")).json()
+    assert (mouse["catalogProductId"], mouse["price"], screen["price"]) == (MOUSE, "29.99", "149.99")
+    for method in ("PUT", "PATCH", "DELETE"):
+        assert slug(await orders.client.request(method, f"/products/{MOUSE}", json={})) == (405, "method-not-allowed")
+    assert slug(await orders.client.put(f"/prices/{MOUSE}", json={}))[0] == 404
+    delete_at_orders(orders, MOUSE)
+    assert slug(await orders.client.get(f"/products/{MOUSE}")) == (404, "not-copied")
+    assert [row["name"] for row in (await orders.client.get("/products")).json()] == ["Screen"]
+
+
+async def test_prices_of_the_version_before_become_copies_that_any_event_replaces(database: Login) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA orders")
+        command.upgrade(config("orders", url=database.url, schema="orders"), "0002")
+        connection.execute(
+            "INSERT INTO orders.prices (catalog_product_id, product_name, unit_price) VALUES (%s, 'Mouse', 29.99)",
+            (MOUSE,),
+        )
+    async with serve(service, database) as orders:
+        (mouse,) = (await orders.client.get("/products")).json()
+        assert (mouse["name"], mouse["price"], mouse["status"]) == ("Mouse", "29.99", "active")
+        assert mouse["sourceVersion"] == 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.support.http import Answer, call
+from tests.support.waiting import eventually
 
 CPF = "12345678901"
 """A document that invoices can print; the passport below is one that it refuses (document-not-billable)."""
@@ -73,13 +75,18 @@ class Shop:
         return created
 
     def scene(self, *, document: str = CPF, stock: int = 1000, balance: str = "100000.00") -> Scene:
-        """Everything an order needs, independent of every other scene."""
+        """Everything an order needs, independent of every other scene. The copies of the products have arrived."""
         scene = Scene(customer_id=self.customer(document=document)["id"], payment_method=f"pm-{uuid.uuid4().hex[:12]}")
         for product, price in ((scene.product_a, "29.99"), (scene.product_b, "149.99")):
             self.call("inventory", "PUT", f"/stock/{product}", {"onHand": stock}).ok()
-            self.call("orders", "PUT", f"/prices/{product}", {"name": f"Product {price}", "unitPrice": price}).ok()
+            self.call("catalog", "PUT", f"/products/{product}", {"name": f"Product {price}", "price": price}).ok()
         self.call("payments", "PUT", f"/payment-methods/{scene.payment_method}", {"balance": balance}).ok()
+        eventually(partial(self._products_copied, scene), "copies of the products in orders", seconds=60, every=0.1)
         return scene
+
+    def _products_copied(self, scene: Scene) -> bool:
+        paths = [f"/products/{product}" for product in (scene.product_a, scene.product_b)]
+        return all(self.call("orders", "GET", path).status == 200 for path in paths)
 
     def kept_of(self, scene: Scene) -> dict[str, Any]:
         """All that a saga could change, in one comparable value: stock and money of the scene."""

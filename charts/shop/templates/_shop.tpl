@@ -1,7 +1,7 @@
 {{/* The services of the reference system, and their databases. Most templates take a dict: root, name (the service). */}}
 
 {{- define "shop.names" -}}
-orders inventory payments invoices shipping
+orders inventory payments invoices shipping catalog
 {{- end -}}
 
 {{/* Fails if the values of a service's database contradict each other; dict: root, name. */}}
@@ -51,15 +51,16 @@ instance while volumes of the other isolation exist; dict: root, values (of the 
 
 {{/* Name of the Secret of the role that reads a service's outbox; empty for a service without one. dict: root, name. */}}
 {{- define "shop.captureSecret" -}}
-{{- if eq .name "orders" -}}
-{{- $database := .root.Values.services.orders.database -}}
+{{- $database := (get .root.Values.services .name).database -}}
+{{- if hasKey $database "existingCaptureSecret" -}}
+{{- $value := printf "services.%s.database.existingCaptureSecret.name" .name -}}
 {{- with $database.existingCaptureSecret.name -}}
-{{- include "service.existingSecret" (dict "root" $.root "secret" . "value" "services.orders.database.existingCaptureSecret.name") -}}
+{{- include "service.existingSecret" (dict "root" $.root "secret" . "value" $value) -}}
 {{- else -}}
 {{- if not $database.bundled -}}
-{{- fail "services.orders.database.existingCaptureSecret.name is needed when services.orders.database.bundled is false: name the Secret of a role with LOGIN and REPLICATION" -}}
+{{- fail (printf "%s is needed when services.%s.database.bundled is false: name the Secret of a role with LOGIN and REPLICATION" $value .name) -}}
 {{- end -}}
-orders-capture
+{{- printf "%s-capture" .name -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -87,9 +88,19 @@ keys: {{ ternary (pick .own.keys "url") $parts (not (empty .own.keys.url)) | toJ
 {{- end -}}
 {{- end -}}
 
-{{/* Names of the Replicas that write into a service's database, separated by blanks; dict: name. */}}
+{{/*
+Names of the Replicas that write into a service's database, separated by blanks: those of manifests/shop/replicas.yaml
+whose table is in the service's schema. dict: root, name.
+*/}}
 {{- define "shop.replicas" -}}
-{{- get (dict "invoices" "invoices-customers" "shipping" "shipping-customers") .name -}}
+{{- $names := list -}}
+{{- range $document := .root.Files.Get "files/replicas.yaml" | splitList "\n---\n" -}}
+{{- $manifest := fromYaml $document -}}
+{{- if hasPrefix (printf "%s." $.name) $manifest.spec.target.table -}}
+{{- $names = append $names $manifest.metadata.name -}}
+{{- end -}}
+{{- end -}}
+{{- join " " $names -}}
 {{- end -}}
 
 {{/*

@@ -28,7 +28,7 @@ def test_the_local_stack_wants_the_ports_that_the_cluster_publishes() -> None:
     wanted = wanted_ports()
     assert wanted.api_url == "http://127.0.0.1:18080"
     assert wanted.urls["shipping"] == "http://127.0.0.1:18085"
-    assert wanted.connect == 18086
+    assert wanted.connect == 18087
     assert wanted.bootstrap == "127.0.0.1:19092"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID
 
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kompensa_participant import Refused
-from orders.domain.order import MOST, Line, Price, check, total_of
+from orders.domain.order import CURRENCY, MOST, Line, Product, check, total_of
 
 A, B = UUID(int=1), UUID(int=2)
-PRICES = {A: Price(name="Mouse", unit_price=Decimal("29.99")), B: Price(name="Screen", unit_price=Decimal("149.99"))}
+MOUSE = Product(name="Mouse", price=Decimal("29.99"), currency=CURRENCY, status="active")
+PRODUCTS = {A: MOUSE, B: replace(MOUSE, name="Screen", price=Decimal("149.99"))}
 SEED = [
     Line(product_id=A, quantity=2, price=Decimal("29.99")),
     Line(product_id=B, quantity=1, price=Decimal("149.99")),
@@ -22,12 +24,12 @@ SEED = [
 
 def test_the_order_of_the_seed_adds_up() -> None:
     assert total_of(SEED) == Decimal("209.97")
-    check(SEED, Decimal("209.97"), PRICES)
+    check(SEED, Decimal("209.97"), PRODUCTS)
 
 
-def refusal(lines: list[Line], total: str) -> str:
+def refusal(lines: list[Line], total: str, *, mouse: Product = MOUSE) -> str:
     with pytest.raises(Refused) as refused:
-        check(lines, Decimal(total), PRICES)
+        check(lines, Decimal(total), {**PRODUCTS, A: mouse})
     assert refused.value.status == 422
     return refused.value.slug
 
@@ -40,9 +42,17 @@ def test_a_price_that_is_not_ours_is_refused() -> None:
     assert refusal([Line(product_id=A, quantity=1, price=Decimal("0.01"))], "0.01") == "price-mismatch"
 
 
-def test_a_product_without_a_price_is_refused() -> None:
-    unknown = Line(product_id=UUID(int=9), quantity=1, price=Decimal("1.00"))
-    assert refusal([unknown], "1.00") == "unknown-product"
+@pytest.mark.parametrize(
+    ("mouse", "slug"),
+    [
+        (replace(MOUSE, status="withdrawn"), "product-withdrawn"),
+        (replace(MOUSE, status="sold-out"), "product-withdrawn"),
+        (replace(MOUSE, status="deleted"), "product-deleted"),
+        (replace(MOUSE, currency="USD"), "currency-mismatch"),
+    ],
+)
+def test_a_product_that_is_not_on_sale_here_is_refused(mouse: Product, slug: str) -> None:
+    assert refusal(SEED, "209.97", mouse=mouse) == slug
 
 
 @pytest.mark.parametrize("quantity", [0, -2, MOST + 1])

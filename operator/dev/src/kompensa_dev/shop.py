@@ -12,7 +12,7 @@ from kompensa_dev.process import Program
 
 SERVICES = tuple((checkout() / "services/shop.txt").read_text(encoding="utf-8").split())
 """In the order of their ports."""
-PUBLISHERS = ("orders",)
+PUBLISHERS = ("orders", "catalog")
 SHARED_DATABASE = "shop"
 Isolation = Literal["instance", "schema"]
 

@@ -4,7 +4,7 @@ The order is that of need only; what does not need each other starts side by sid
 
     PostgreSQL ─┬─ a service each: migrate, serve ──┐
                 ├─ engine ── participants, definitions
-                └─ orders migrated ─┬─ outboxes ── replica workers
+                └─ all migrated ────┬─ outboxes ── replica workers
     Kafka ── Connect ───────────────┘
 """
 

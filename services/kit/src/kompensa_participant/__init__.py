@@ -11,9 +11,11 @@ from kompensa_participant.messages import Form, Message, SagaReference
 from kompensa_participant.money import Money
 from kompensa_participant.outbox import OutboxEvent, publish
 from kompensa_participant.paging import After, Limit
+from kompensa_participant.preconditions import IfMatch, Versions, entity_tag, matched_versions
 from kompensa_participant.problem import Problem, Refused
 from kompensa_participant.service import Service
 from kompensa_participant.tables import append_only, operations_table, outbox_table
+from kompensa_participant.times import utc
 
 __all__ = [
     "Action",
@@ -21,6 +23,7 @@ __all__ = [
     "Compensation",
     "Database",
     "Form",
+    "IfMatch",
     "Limit",
     "Message",
     "Money",
@@ -29,8 +32,12 @@ __all__ = [
     "Refused",
     "SagaReference",
     "Service",
+    "Versions",
     "append_only",
+    "entity_tag",
+    "matched_versions",
     "operations_table",
     "outbox_table",
     "publish",
+    "utc",
 ]

@@ -3,8 +3,10 @@
 import secrets
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from kompensa_dev.demo.checks import wait_for
 from kompensa_dev.demo.shop_client import ShopClient
 
 CPF = "12345678901"
@@ -13,6 +15,7 @@ PASSPORT = "P1234567"
 STOCK = 10
 FUNDED, EMPTY = "pm-abc", "pm-empty"
 BALANCE = "1000.00"
+COPY_SECONDS = 60.0
 TOTAL = "209.97"
 _ADDRESS = {
     "street": "Avenida Paulista",
@@ -72,10 +75,12 @@ class Scene:
         return {"customerId": customer, "items": items, "totalAmount": TOTAL, "paymentMethodId": payment_method}
 
     async def set_up(self, shop: ShopClient) -> None:
-        """Put the products on sale and in stock, and money behind one payment method."""
+        """Put the products on sale and in stock, and money behind one payment method; wait for the copies at orders."""
         for product in self.products:
             await shop.send("inventory", "PUT", f"/stock/{product.id}", {"onHand": STOCK})
-            price = {"name": product.name, "unitPrice": product.price}
-            await shop.send("orders", "PUT", f"/prices/{product.id}", price)
+            await shop.send("catalog", "PUT", f"/products/{product.id}", {"name": product.name, "price": product.price})
         for method, balance in ((FUNDED, BALANCE), (EMPTY, "0.00")):
             await shop.send("payments", "PUT", f"/payment-methods/{method}", {"balance": balance})
+        for product in self.products:
+            copied = partial(shop.get, "orders", f"/products/{product.id}")
+            await wait_for(copied, what=f"the copy of product {product.name} in orders", timeout=COPY_SECONDS)

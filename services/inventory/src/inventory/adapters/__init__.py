@@ -1,1 +1,1 @@
-"""Stock in PostgreSQL."""
+"""Stock and copies of products in PostgreSQL."""

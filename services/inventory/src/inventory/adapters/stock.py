@@ -10,6 +10,11 @@ from psycopg.rows import dict_row
 
 Connection = AsyncConnection[Any]
 
+_STOCK = """
+SELECT catalog_product_id AS product_id, name, on_hand, reserved, sold
+  FROM stock LEFT JOIN products USING (catalog_product_id)
+"""
+
 
 async def set_on_hand(connection: Connection, product_id: UUID, on_hand: int) -> None:
     """Count a product: from now on this many pieces are free. Written to the ledger as the difference."""
@@ -48,8 +53,7 @@ async def page(connection: Connection, *, limit: int, after: UUID | None) -> lis
     """Products in order of their ids, from after the given one."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            "SELECT catalog_product_id AS product_id, on_hand, reserved, sold FROM stock"
-            " WHERE %(after)s::uuid IS NULL OR catalog_product_id > %(after)s"
+            _STOCK + " WHERE %(after)s::uuid IS NULL OR catalog_product_id > %(after)s"
             " ORDER BY catalog_product_id LIMIT %(limit)s",
             {"after": after, "limit": limit},
         )
@@ -59,8 +63,5 @@ async def page(connection: Connection, *, limit: int, after: UUID | None) -> lis
 async def find(connection: Connection, product_id: UUID) -> dict[str, Any] | None:
     """One product's pieces."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT catalog_product_id AS product_id, on_hand, reserved, sold FROM stock WHERE catalog_product_id = %s",
-            (product_id,),
-        )
+        await cursor.execute(_STOCK + " WHERE catalog_product_id = %s", (product_id,))
         return await cursor.fetchone()

@@ -1,1 +1,1 @@
-"""Stock over HTTP."""
+"""Stock and copies of products over HTTP."""

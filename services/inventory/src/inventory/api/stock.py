@@ -21,9 +21,11 @@ class Count(Form):
 
 
 class Stock(Message):
-    """One product's pieces. They add up: counted in = on hand + reserved + sold."""
+    """One product's pieces. They add up: counted in = on hand + reserved + sold. `name` is null until the product's
+    copy has arrived."""
 
     product_id: UUID
+    name: str | None
     on_hand: int
     reserved: int
     sold: int

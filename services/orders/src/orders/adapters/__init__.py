@@ -1,1 +1,1 @@
-"""Customers, prices and orders in PostgreSQL."""
+"""Customers, orders and copies of products in PostgreSQL."""

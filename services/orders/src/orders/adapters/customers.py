@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
@@ -11,13 +10,11 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from kompensa_participant import OutboxEvent, Problem, publish
+from kompensa_participant import OutboxEvent, Problem, Versions, entity_tag, publish
 from orders.domain.customer import CustomerState, changed_payload, deleted_payload
 
 Connection = AsyncConnection[Any]
 Row = dict[str, Any]
-Versions = Sequence[int] | None
-"""Of which a customer must be at one to be changed; None: at any."""
 
 _INSERT = """
 INSERT INTO customers (id, email, document, full_name, phone, shipping_address, billing_address, payment_methods)
@@ -108,7 +105,7 @@ async def page(connection: Connection, *, limit: int, after: UUID | None) -> lis
 async def _not_matched(connection: Connection, customer_id: UUID) -> Problem:
     """Why a change found no row. Raises Problem (404) where there is no such customer."""
     version = (await find(connection, customer_id))["version"]
-    detail = f'customer {customer_id} is at version {version}: read it again, then send If-Match: "{version}"'
+    detail = f"customer {customer_id} is at version {version}: read it again, then send If-Match: {entity_tag(version)}"
     return Problem(412, "version-mismatch", detail)
 
 

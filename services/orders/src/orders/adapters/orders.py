@@ -11,8 +11,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from kompensa_participant import Refused
-from orders.adapters import customers, prices
-from orders.domain.order import Line, Price, check
+from orders.adapters import customers, products
+from orders.domain.order import Line, Product, check
 
 Connection = AsyncConnection[Any]
 
@@ -23,26 +23,26 @@ async def create(
     """A pending order; it is confirmed by the saga's last step. The reply has the items with their names."""
     if not await customers.keep(connection, customer_id):
         raise Refused("unknown-customer", f"customer {customer_id} does not exist")
-    ours = await prices.of(connection, [line.product_id for line in lines])
-    check(lines, total, ours)
+    ordered = await products.of(connection, [line.product_id for line in lines])
+    check(lines, total, ordered)
     order_id = uuid4()
     await connection.execute(
         "INSERT INTO orders (id, saga_id, customer_id, total_amount, status) VALUES (%s, %s, %s, %s, 'pending')",
         (order_id, saga_id, customer_id, total),
     )
-    await _insert_items(connection, order_id, lines, ours)
-    return {"orderId": str(order_id), "items": [_item(line, ours[line.product_id].name) for line in lines]}
+    await _insert_items(connection, order_id, lines, ordered)
+    return {"orderId": str(order_id), "items": [_item(line, ordered[line.product_id].name) for line in lines]}
 
 
 async def _insert_items(
-    connection: Connection, order_id: UUID, lines: Sequence[Line], ours: Mapping[UUID, Price]
+    connection: Connection, order_id: UUID, lines: Sequence[Line], ordered: Mapping[UUID, Product]
 ) -> None:
     async with connection.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO order_items (order_id, position, catalog_product_id, product_name, quantity, unit_price)"
             " VALUES (%s, %s, %s, %s, %s, %s)",
             [
-                (order_id, position, line.product_id, ours[line.product_id].name, line.quantity, line.price)
+                (order_id, position, line.product_id, ordered[line.product_id].name, line.quantity, line.price)
                 for position, line in enumerate(lines, start=1)
             ],
         )

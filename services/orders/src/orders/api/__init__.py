@@ -1,1 +1,1 @@
-"""Customers, prices and orders over HTTP."""
+"""Customers, orders and copies of products over HTTP."""

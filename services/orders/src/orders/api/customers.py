@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
-from kompensa_participant import After, Database, Form, Limit
+from kompensa_participant import After, Database, Form, IfMatch, Limit, entity_tag, matched_versions
 from orders.adapters import customers
 from orders.domain.customer import CustomerState
 
@@ -18,14 +17,6 @@ router = APIRouter(prefix="/customers", tags=["customers"])
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Short = Annotated[str, Field(min_length=1, max_length=50)]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description="The ETag that the customer must still have, or 412. Left out, the last write wins.",
-        examples=['"3"'],
-    ),
-]
 
 
 class Address(Form):
@@ -106,22 +97,15 @@ async def replace(
     customer_id: UUID, body: CustomerForm, database: Database, response: Response, if_match: IfMatch = None
 ) -> Customer:
     """Replace a customer's whole state. With If-Match only the one that was read; without, the last write wins."""
-    return _tagged(await customers.update(database, customer_id, body.state(), _versions(if_match)), response)
+    return _tagged(await customers.update(database, customer_id, body.state(), matched_versions(if_match)), response)
 
 
 @router.delete("/{customer_id}", status_code=204)
 async def delete(customer_id: UUID, database: Database, if_match: IfMatch = None) -> None:
     """Forget a customer: personal fields are blanked here and, by an event, in the copies. Orders stay."""
-    await customers.delete(database, customer_id, _versions(if_match))
+    await customers.delete(database, customer_id, matched_versions(if_match))
 
 
 def _tagged(row: customers.Row, response: Response) -> Customer:
-    response.headers["ETag"] = f'"{row["version"]}"'
+    response.headers["ETag"] = entity_tag(row["version"])
     return Customer.of(row)
-
-
-def _versions(if_match: str | None) -> customers.Versions:
-    """Return the versions that an If-Match names (RFC 9110, 13.1.1). A tag in another form than ours matches none."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    return [int(version) for version in re.findall(r'(?<!W/)"([1-9][0-9]{0,17})"', if_match)]

@@ -71,8 +71,8 @@ class Order(OrderHead):
 
 @router.post("", status_code=201, responses={201: {"model": OrderCreated}}, tags=["saga"])
 async def create(body: CreateOrder, action: Action) -> Response:
-    """Make a pending order, or refuse: 422 unknown-customer, unknown-product, invalid-quantity, price-mismatch,
-    total-mismatch."""
+    """Make a pending order, or refuse: 422 unknown-customer, invalid-quantity, product-withdrawn, product-deleted,
+    currency-mismatch, price-mismatch, total-mismatch; 503 product-not-copied while a product's copy is on its way."""
     lines = [item.line() for item in body.items]
     return await action.once(
         lambda tx: orders.create(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from kompensa_participant import utc
 
 Address = Mapping[str, str]
 
@@ -44,8 +46,3 @@ def changed_payload(
 def deleted_payload(customer_id: UUID, *, deleted_at: datetime) -> dict[str, Any]:
     """Return the payload of a deletion: the id, and no personal field."""
     return {"customerId": str(customer_id), "deletedAt": utc(deleted_at)}
-
-
-def utc(moment: datetime) -> str:
-    """ISO 8601 with milliseconds and Z."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

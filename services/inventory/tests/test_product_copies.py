@@ -1,0 +1,20 @@
+"""The copy of products: their names, and read-only (S18)."""
+
+from __future__ import annotations
+
+from inventory.api.products import ProductCopy
+from inventory.app import service
+from kompensa_participant.settings import Settings
+
+
+def test_a_copy_has_the_name_and_nothing_else() -> None:
+    fields = {field.alias or name for name, field in ProductCopy.model_fields.items()}
+    assert fields - {"sourceVersion", "syncedAt"} == {"catalogProductId", "name"}
+
+
+def test_copies_can_only_be_read() -> None:
+    described = service.app(Settings(database_url="postgresql://nowhere")).openapi()["paths"]
+    methods = {
+        method for path, operations in described.items() if path.startswith("/products") for method in operations
+    }
+    assert methods == {"get"}

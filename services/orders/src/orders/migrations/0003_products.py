@@ -1,0 +1,29 @@
+"""The copy of catalog's products replaces the prices that were set here.
+
+Those prices become rows of version 0, which any event of catalog replaces. The table `prices` stays: pods
+of the version before read it until the last of them has stopped.
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE products (
+            catalog_product_id uuid          PRIMARY KEY,
+            name               varchar(200)  NOT NULL,
+            price              numeric(12,2) NOT NULL,
+            currency           text          NOT NULL,
+            status             text          NOT NULL,
+            source_version     bigint        NOT NULL,
+            synced_at          timestamptz   NOT NULL,
+            deleted_at         timestamptz
+        )
+    """)
+    op.execute("""
+        INSERT INTO products (catalog_product_id, name, price, currency, status, source_version, synced_at)
+        SELECT catalog_product_id, product_name, unit_price, 'BRL', 'active', 0, updated_at FROM prices
+    """)
