@@ -10,14 +10,32 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from alembic import command
 from psycopg.types.json import Jsonb
 
 from invoices.app import service
 from kompensa_dev.postgres import Login
+from kompensa_participant.migrations import config
 from tests.integration.conftest_participants import Participant, serve
 from tests.support.shop import ADDRESS
 
 ANA = str(uuid.UUID(int=1))
+ISSUED_BEFORE = """
+WITH customer AS (
+    INSERT INTO customers (orders_customer_id, email, document, full_name, billing_address, source_version, synced_at,
+                           deleted_at)
+    VALUES (gen_random_uuid(), 'a@example.com', '12345678901', 'Ana Souza', %(address)s, 1, now(), %(deleted)s)
+    RETURNING id, orders_customer_id
+), invoice AS (
+    INSERT INTO invoices (id, invoice_number, saga_id, customer_id, orders_customer_id, orders_order_id, total_amount,
+                          status)
+    SELECT gen_random_uuid(), %(number)s, gen_random_uuid(), id, orders_customer_id, gen_random_uuid(), 1, 'issued'
+      FROM customer
+    RETURNING id
+)
+INSERT INTO invoice_items (invoice_id, position, catalog_product_id, product_name, quantity, unit_price, total_price)
+SELECT id, 1, gen_random_uuid(), 'Mouse', 1, 1, 1 FROM invoice
+"""
 MOUSE, SCREEN = str(uuid.UUID(int=11)), str(uuid.UUID(int=12))
 
 
@@ -63,6 +81,40 @@ async def test_an_invoice_is_made_out_to_the_local_copy(invoices: Participant) -
         ("Mouse", 2, "29.99", "59.98"),
         ("Screen", 1, "149.99", "149.99"),
     ]
+    assert len({uuid.UUID(item["id"]) for item in found["items"]}) == 2
+    assert (await invoices.client.get(f"/invoices/{found['id']}")).json() == found, "ids of lines stay"
+
+
+async def test_an_issued_invoice_keeps_its_recipient_when_the_customer_changes_and_is_deleted(
+    invoices: Participant,
+) -> None:
+    """S29, retention as history: what the Replica does to the copy leaves the invoice as it was issued."""
+    copy(invoices)
+    issued = (await invoices.saga().action("/invoices", invoice())).json()["invoiceId"]
+    with psycopg.connect(invoices.login.url) as connection:
+        connection.execute(
+            "UPDATE invoices.customers SET email = '', document = '', full_name = '', billing_address = '{}',"
+            " deleted_at = now(), source_version = 2"
+        )
+    found = (await invoices.client.get(f"/invoices/{issued}")).json()
+    until = found["recipient"].pop("retainedUntil")
+    assert found["recipient"] == {"fullName": "Ana Souza", "document": "12345678901", "billingAddress": ADDRESS}
+    assert until == f"{int(found['issuedAt'][:4]) + 6}-01-01"
+
+
+async def test_invoices_of_the_version_before_get_recipient_and_line_ids(database: Login) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA invoices")
+        command.upgrade(config("invoices", url=database.url, schema="invoices"), "0002")
+        connection.execute("SET search_path = invoices")
+        for number, deleted in (("INV-1", None), ("INV-2", "2026-01-01Z")):
+            connection.execute(ISSUED_BEFORE, {"number": number, "deleted": deleted, "address": Jsonb(ADDRESS)})
+    async with serve(service, database) as invoices:
+        heads = (await invoices.client.get("/invoices")).json()
+        found = {head["invoiceNumber"]: (await invoices.client.get(f"/invoices/{head['id']}")).json() for head in heads}
+        assert found["INV-1"]["recipient"]["fullName"] == "Ana Souza"
+        assert found["INV-2"]["recipient"] is None
+        assert len({each["items"][0]["id"] for each in found.values()}) == 2
 
 
 async def test_a_cancelled_invoice_keeps_its_row_and_number(invoices: Participant) -> None:

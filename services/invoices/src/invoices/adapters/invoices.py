@@ -1,4 +1,4 @@
-"""Invoices and their lines, made out to the local copy of the customer."""
+"""Invoices and their lines, made out to the local copy of the customer and to its fields as at issue."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from invoices.adapters import customers
 from invoices.domain.document import billable
 from invoices.domain.invoice import Line, check, invoice_number
+from invoices.domain.recipient import Recipient
 from kompensa_participant import Problem, Refused
 
 Connection = AsyncConnection[Any]
+
+_INSERT = """
+INSERT INTO invoices (id, invoice_number, saga_id, customer_id, orders_customer_id, orders_order_id, total_amount,
+                      status, recipient_name, recipient_document, recipient_address)
+VALUES (%(id)s, %(number)s, %(saga)s, %(local_customer)s, %(customer)s, %(order)s, %(total)s, 'issued',
+        %(name)s, %(document)s, %(address)s)
+"""
 
 
 async def issue(
@@ -30,13 +39,23 @@ async def issue(
 ) -> dict[str, Any]:
     """Issue an invoice; not possible yet (503) while the customer's copy is on its way."""
     check(lines, total)
-    local_customer = await _billable_customer(connection, customer_id)
+    local_customer, recipient = await _billable_customer(connection, customer_id)
     invoice_id, number = uuid4(), await _next_number(connection)
     try:
         await connection.execute(
-            "INSERT INTO invoices (id, invoice_number, saga_id, customer_id, orders_customer_id, orders_order_id,"
-            " total_amount, status) VALUES (%s, %s, %s, %s, %s, %s, %s, 'issued')",
-            (invoice_id, number, saga_id, local_customer, customer_id, order_id, total),
+            _INSERT,
+            {
+                "id": invoice_id,
+                "number": number,
+                "saga": saga_id,
+                "local_customer": local_customer,
+                "customer": customer_id,
+                "order": order_id,
+                "total": total,
+                "name": recipient.full_name,
+                "document": recipient.document,
+                "address": Jsonb(recipient.billing_address),
+            },
         )
     except UniqueViolation as error:
         raise Refused("already-invoiced", f"order {order_id} has an invoice that stands", status=409) from error
@@ -44,8 +63,8 @@ async def issue(
     return {"invoiceId": str(invoice_id), "invoiceNumber": number}
 
 
-async def _billable_customer(connection: Connection, customer_id: UUID) -> UUID:
-    """The local id of the customer's copy."""
+async def _billable_customer(connection: Connection, customer_id: UUID) -> tuple[UUID, Recipient]:
+    """The local id of the customer's copy, and the customer as the invoice shows it."""
     customer = await customers.find(connection, customer_id)
     if customer is None:
         detail = f"customer {customer_id} has not been copied here yet; ask again"
@@ -55,17 +74,21 @@ async def _billable_customer(connection: Connection, customer_id: UUID) -> UUID:
     if not billable(customer["document"]):
         detail = f"customer {customer_id} has neither a CPF nor a CNPJ; an invoice needs one"
         raise Refused("document-not-billable", detail)
-    local: UUID = customer["id"]
-    return local
+    recipient = Recipient(
+        full_name=customer["full_name"],
+        document=customer["document"],
+        billing_address=customer["billing_address"],
+    )
+    return customer["id"], recipient
 
 
 async def _insert_items(connection: Connection, invoice_id: UUID, lines: Sequence[Line]) -> None:
     async with connection.cursor() as cursor:
         await cursor.executemany(
-            "INSERT INTO invoice_items (invoice_id, position, catalog_product_id, product_name, quantity, unit_price,"
-            " total_price) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO invoice_items (id, invoice_id, position, catalog_product_id, product_name, quantity,"
+            " unit_price, total_price) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                (invoice_id, position, line.product_id, line.name, line.quantity, line.unit_price, line.total)
+                (uuid4(), invoice_id, position, line.product_id, line.name, line.quantity, line.unit_price, line.total)
                 for position, line in enumerate(lines, start=1)
             ],
         )
@@ -94,11 +117,21 @@ async def find(connection: Connection, invoice_id: UUID) -> dict[str, Any] | Non
         if invoice is None:
             return None
         await cursor.execute(
-            "SELECT catalog_product_id AS product_id, product_name, quantity, unit_price, total_price"
+            "SELECT id, catalog_product_id AS product_id, product_name, quantity, unit_price, total_price"
             " FROM invoice_items WHERE invoice_id = %s ORDER BY position",
             (invoice_id,),
         )
-        return {**invoice, "items": await cursor.fetchall()}
+        return {**invoice, "recipient": _recipient(invoice), "items": await cursor.fetchall()}
+
+
+def _recipient(invoice: dict[str, Any]) -> Recipient | None:
+    if invoice["recipient_name"] is None:
+        return None
+    return Recipient(
+        full_name=invoice["recipient_name"],
+        document=invoice["recipient_document"],
+        billing_address=invoice["recipient_address"],
+    )
 
 
 async def page(

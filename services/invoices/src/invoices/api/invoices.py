@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -11,6 +12,7 @@ from pydantic import Field
 
 from invoices.adapters import invoices
 from invoices.domain.invoice import Line
+from invoices.domain.recipient import Recipient, retained_until
 from kompensa_participant import Action, After, Compensation, Database, Limit, Message, Money, Problem, SagaReference
 
 router = APIRouter(prefix="/invoices", tags=["invoices"])
@@ -42,6 +44,9 @@ class InvoiceIssued(Message):
 
 
 class InvoiceItem(Message):
+    """One line. Name and price are the product's as at the order, even if it has changed or was deleted (S31, S32)."""
+
+    id: UUID
     product_id: UUID
     product_name: str
     quantity: int
@@ -63,8 +68,28 @@ class InvoiceHead(Message):
     issued_at: datetime
 
 
+class InvoiceRecipient(Message):
+    """The customer as at issue. It stays when the customer is deleted; from `retainedUntil` on it may be erased."""
+
+    full_name: str
+    document: str
+    billing_address: dict[str, Any]
+    retained_until: date
+
+
 class Invoice(InvoiceHead):
+    """`recipient` is null if the customer was deleted before invoices kept it."""
+
+    recipient: InvoiceRecipient | None
     items: list[InvoiceItem]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Invoice:
+        recipient: Recipient | None = row["recipient"]
+        shown = None
+        if recipient is not None:
+            shown = InvoiceRecipient(**asdict(recipient), retained_until=retained_until(row["issued_at"]))
+        return cls(**{**row, "recipient": shown})
 
 
 @router.post("", status_code=201, responses={201: {"model": InvoiceIssued}}, tags=["saga"])
@@ -112,4 +137,4 @@ async def get(invoice_id: UUID, database: Database) -> Invoice:
     row = await invoices.find(database, invoice_id)
     if row is None:
         raise Problem(404, "unknown-invoice", f"invoice {invoice_id} does not exist")
-    return Invoice(**row)
+    return Invoice.of(row)
