@@ -1,6 +1,6 @@
 """`python -m tests.bench.advance`: what the model costs the engine, in microseconds on one core. Prints, judges not.
 
-The saga is the shop's `create-order` (five steps) with every reply a success, and the four of its steps that cost no
+The saga is the shop's `create-order` (six steps) with every reply a success, and the four of its steps that cost no
 write of their own; the same through `must_commit_first` and with every request built.
 """
 

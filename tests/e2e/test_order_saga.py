@@ -17,7 +17,7 @@ FAULTS = ("refuse; status=422", "fail-before-commit; status=500", "fail-after-co
 KEPT = {
     "reservation": (
         "inventory",
-        "SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga}' AND status = 'reserved'",
+        "SELECT 1 FROM inventory.reservations WHERE saga_id = '{saga}' AND status <> 'released'",
     ),
     "payment": ("payments", "SELECT 1 FROM payments.payments WHERE saga_id = '{saga}' AND captured > refunded"),
     "order": ("orders", "SELECT 1 FROM orders.orders WHERE saga_id = '{saga}' AND status <> 'cancelled'"),
@@ -61,6 +61,8 @@ def test_the_order_of_the_seed_succeeds_whole(cluster: Cluster, scene: Scene) ->
     assert (order["status"], order["totalAmount"]) == ("confirmed", "209.97")
     invoice = cluster.shop.call("invoices", "GET", f"/invoices/{status['result']['invoiceId']}").ok()
     assert (invoice["status"], invoice["totalAmount"]) == ("issued", "209.97")
+    stock = cluster.shop.call("inventory", "GET", f"/stock/{scene.product_a}").ok()
+    assert (stock["reserved"], stock["sold"]) == (0, 2)
     lines = [(line["productName"], line["quantity"], line["unitPrice"]) for line in invoice["items"]]
     assert lines == [("Product 29.99", 2, "29.99"), ("Product 149.99", 1, "149.99")]
 
@@ -73,7 +75,7 @@ def test_kubectl_get_tells_the_truth_in_its_columns(cluster: Cluster, scene: Sce
     )
     header, row = cluster.kubectl.run("get", "sagas", "-n", cluster.namespace, name).splitlines()
     assert header.split() == ["NAME", "DEFINITION", "PHASE", "STEP", "PROGRESS", "REASON", "AGE"]
-    assert row.split()[:5] == [name, "create-order", "Succeeded", "confirm-order", "5/5"]
+    assert row.split()[:5] == [name, "create-order", "Succeeded", "sell-inventory", "6/6"]
 
 
 def test_a_declined_payment_undoes_the_reservation(cluster: Cluster) -> None:

@@ -17,7 +17,7 @@ def rows(stack: Stack, service: str, query: str, *values: object) -> list[dict[s
 def kept_of_saga(stack: Stack, saga: str) -> list[str]:
     """Effects of a saga that stand, one word each."""
     questions = {
-        "reservation": ("inventory", "SELECT FROM inventory.reservations WHERE saga_id = %s AND status = 'reserved'"),
+        "reservation": ("inventory", "SELECT FROM inventory.reservations WHERE saga_id = %s AND status <> 'released'"),
         "payment": ("payments", "SELECT FROM payments.payments WHERE saga_id = %s AND captured > refunded"),
         "order": ("orders", "SELECT FROM orders.orders WHERE saga_id = %s AND status <> 'cancelled'"),
         "invoice": ("invoices", "SELECT FROM invoices.invoices WHERE saga_id = %s AND status <> 'cancelled'"),

@@ -10,18 +10,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from inventory.adapters import reservations, stock
 from inventory.app import service
 from kompensa_dev.postgres import Login
-from tests.integration.conftest_participants import Participant, serve
+from tests.integration.conftest_participants import Participant, SagaCall, serve
 from tests.integration.product_copies import copy_to_inventory
 
 LEDGER = """
 SELECT s.catalog_product_id FROM inventory.stock s
   LEFT JOIN inventory.stock_movements m USING (catalog_product_id)
  GROUP BY s.catalog_product_id
-HAVING sum(m.on_hand_change) <> s.on_hand OR sum(m.reserved_change) <> s.reserved
+HAVING sum(m.on_hand_change) <> s.on_hand OR sum(m.reserved_change) <> s.reserved OR sum(m.sold_change) <> s.sold
     OR sum(m.on_hand_change) FILTER (WHERE m.kind = 'count') <> s.on_hand + s.reserved + s.sold
 """
 
@@ -42,7 +43,7 @@ async def product(inventory: Participant, on_hand: int) -> str:
 
 
 async def pieces(inventory: Participant, product_id: str) -> tuple[int, int]:
-    """On hand and reserved."""
+    """On hand and reserved, of a product of which nothing is sold."""
     found = (await inventory.client.get(f"/stock/{product_id}")).json()
     assert found["sold"] == 0
     return found["onHand"], found["reserved"]
@@ -59,15 +60,51 @@ def slug(reply: Any) -> tuple[int, str]:
 async def test_a_reservation_keeps_pieces_and_its_release_gives_them_back(inventory: Participant) -> None:
     a, b = await product(inventory, 10), await product(inventory, 5)
     saga = inventory.saga("reserve-inventory")
-    reserved = await saga.action("/reservations", items((a, 2), (b, 1), (a, 1)))
+    with capture_logs() as logged:
+        reserved = await saga.action("/reservations", items((a, 2), (b, 1), (a, 1)))
     assert reserved.status_code == 201
+    assert f"Inventory reservation {reserved.json()['reservationId']} made" in [entry["event"] for entry in logged]
     assert (await pieces(inventory, a), await pieces(inventory, b)) == ((7, 3), (4, 1))
     (found,) = (await inventory.client.get("/reservations", params={"sagaId": saga.saga_id})).json()
     assert (found["id"], found["status"]) == (reserved.json()["reservationId"], "reserved")
-    assert (await saga.compensation("/reservations/release")).status_code == 200
+    with capture_logs() as logged:
+        assert (await saga.compensation("/reservations/release")).status_code == 200
+    assert f"Inventory reservation {reserved.json()['reservationId']} released" in [entry["event"] for entry in logged]
     assert (await pieces(inventory, a), await pieces(inventory, b)) == ((10, 0), (5, 0))
     (found,) = (await inventory.client.get("/reservations", params={"sagaId": saga.saga_id})).json()
     assert (found["status"], found["releasedAt"] is None) == ("released", False)
+
+
+def next_step(saga: SagaCall, step: str) -> SagaCall:
+    return SagaCall(client=saga.client, saga_id=saga.saga_id, step=step)
+
+
+async def test_a_sale_takes_the_reserved_pieces_once_and_stands(inventory: Participant) -> None:
+    a = await product(inventory, 10)
+    saga = inventory.saga("reserve-inventory")
+    await saga.action("/reservations", items((a, 2), (a, 1)))
+    sale = next_step(saga, "sell-inventory")
+    for _ in range(2):
+        sold = await sale.action("/reservations/sell", {})
+        assert (sold.status_code, sold.json()["status"]) == (200, "sold")
+    found = (await inventory.client.get(f"/stock/{a}")).json()
+    assert (found["onHand"], found["reserved"], found["sold"]) == (7, 0, 3)
+    (reservation,) = (await inventory.client.get("/reservations", params={"sagaId": saga.saga_id})).json()
+    assert (reservation["status"], reservation["soldAt"] is None) == ("sold", False)
+    assert slug(await saga.compensation("/reservations/release")) == (409, "reservation-sold")
+    assert (await inventory.client.get(f"/stock/{a}")).json() == found
+
+
+async def test_only_a_standing_reservation_can_be_sold(inventory: Participant) -> None:
+    a = await product(inventory, 10)
+    nothing = inventory.saga("sell-inventory")
+    assert slug(await nothing.action("/reservations/sell", {})) == (409, "nothing-reserved")
+    saga = inventory.saga("reserve-inventory")
+    await saga.action("/reservations", items((a, 2)))
+    await saga.compensation("/reservations/release")
+    refused = await next_step(saga, "sell-inventory").action("/reservations/sell", {})
+    assert slug(refused) == (409, "nothing-reserved")
+    assert await pieces(inventory, a) == (10, 0)
 
 
 async def test_too_little_of_one_product_reserves_nothing_of_any(inventory: Participant) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from alembic import command
 from psycopg.types.json import Jsonb
+from structlog.testing import capture_logs
 
 from invoices.app import service
 from kompensa_dev.postgres import Login
@@ -120,8 +121,11 @@ async def test_invoices_of_the_version_before_get_recipient_and_line_ids(databas
 async def test_a_cancelled_invoice_keeps_its_row_and_number(invoices: Participant) -> None:
     copy(invoices)
     saga = invoices.saga()
-    issued = (await saga.action("/invoices", invoice())).json()
-    assert (await saga.compensation("/invoices/cancel")).status_code == 200
+    with capture_logs() as logged:
+        issued = (await saga.action("/invoices", invoice())).json()
+        assert (await saga.compensation("/invoices/cancel")).status_code == 200
+    lines = [entry["event"] for entry in logged if entry["event"].startswith("Invoice")]
+    assert lines == [f"Invoice {issued['invoiceId']} issued", f"Invoice {issued['invoiceId']} cancelled"]
     (found,) = (await invoices.client.get("/invoices", params={"sagaId": saga.saga_id})).json()
     assert (found["status"], found["invoiceNumber"]) == ("cancelled", issued["invoiceNumber"])
 

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 from alembic import command
+from structlog.testing import capture_logs
 
 from kompensa_dev.postgres import Login
 from kompensa_participant.migrations import config
@@ -77,8 +78,11 @@ async def test_an_order_is_pending_until_its_saga_confirms_it(orders: Participan
 
 async def test_a_cancelled_order_keeps_its_row(orders: Participant, ana: str) -> None:
     saga = orders.saga("create-order")
-    order_id = (await saga.action("/orders", order(ana))).json()["orderId"]
-    assert (await saga.compensation("/orders/cancel")).json() == {"orderId": order_id, "status": "cancelled"}
+    with capture_logs() as logged:
+        order_id = (await saga.action("/orders", order(ana))).json()["orderId"]
+        assert (await saga.compensation("/orders/cancel")).json() == {"orderId": order_id, "status": "cancelled"}
+    lines = [entry["event"] for entry in logged if entry["event"].startswith("Order")]
+    assert lines == [f"Order {order_id} created for customer {ana}", f"Order {order_id} cancelled"]
     found = (await orders.client.get(f"/orders/{order_id}")).json()
     assert (found["status"], len(found["items"])) == ("cancelled", 2)
 

@@ -33,6 +33,7 @@ REPLIES: dict[str, dict[str, Any]] = {
     "create-order": {"orderId": "o-1", "items": NAMED},
     "issue-invoice": {"invoiceId": "i-1"},
     "confirm-order": {"status": "confirmed"},
+    "sell-inventory": {"status": "sold"},
 }
 SPEC = parse_definition(yaml.safe_load((SHOP / "create-order.yaml").read_text())["spec"])
 PARTICIPANTS = {

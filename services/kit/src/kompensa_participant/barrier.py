@@ -54,6 +54,11 @@ class Stored:
     reply: Reply
     replayed: bool = False
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether this very call changed something: not a repeated or rejected one, nor one with nothing to undo."""
+        return self.state == "Succeeded" and not self.replayed and self.reply.get("compensated") is not False
+
 
 async def perform(connection: AsyncConnection[Any], operation: Operation, work: Work, *, status: int) -> Stored:
     """Run an action once. Must be called inside a transaction, which the caller commits."""

@@ -28,6 +28,8 @@ from kompensa_participant import barrier, calls, faults, metrics
 from kompensa_participant.barrier import Operation, Stored
 from kompensa_participant.refusals import DATABASE_REFUSALS, refusal_of
 
+log = structlog.get_logger()
+
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 
@@ -64,6 +66,11 @@ class _Once:
     def saga_id(self) -> UUID:
         return self.operation.saga_id
 
+    def _log(self, effect: str, stored: Stored) -> None:
+        """Log an effect after its commit, so that the line is true."""
+        if effect and stored.has_effect:
+            log.info(effect.format_map(stored.reply))
+
     def _answer(self, stored: Stored) -> Response:
         replayed = str(stored.replayed).lower()
         metrics.OPERATIONS.labels(path=self.path, state=stored.state, replayed=replayed).inc()
@@ -78,8 +85,14 @@ class _Once:
 
 @dataclass(frozen=True)
 class _Action(_Once):
-    async def once(self, work: barrier.Work, *, status: int = 200) -> Response:
-        """Run `work` unless the key has been seen; answer with its reply, now and on every repetition."""
+    async def once(self, work: barrier.Work, *, status: int = 200, effect: str = "") -> Response:
+        """Run `work` unless the key has been seen; answer with its reply, now and on every repetition.
+
+        Parameters
+        ----------
+        effect
+            A log line for the effect, with fields of the reply, for example `Payment {paymentId} captured`.
+        """
 
         async def guarded(connection: AsyncConnection[Any]) -> barrier.Reply:
             self.fault.in_work()
@@ -93,6 +106,7 @@ class _Action(_Once):
         except DATABASE_REFUSALS as error:
             # By the commit, which checks deferred constraints, or for the reply: the operation's row is gone with it.
             stored = await self._refused(error)
+        self._log(effect, stored)
         self.fault.after_commit()
         return self._answer(stored)
 
@@ -105,8 +119,14 @@ class _Action(_Once):
 
 @dataclass(frozen=True)
 class _Compensation(_Once):
-    async def once(self, undo: barrier.Undo) -> Response:
-        """Run `undo` with the action's stored reply; a no-op if the action had no effect or was never seen."""
+    async def once(self, undo: barrier.Undo, *, effect: str = "") -> Response:
+        """Run `undo` with the action's stored reply; a no-op if the action had no effect or was never seen.
+
+        Parameters
+        ----------
+        effect
+            A log line for the effect, with fields of the reply, for example `Payment {paymentId} refunded`.
+        """
 
         async def guarded(connection: AsyncConnection[Any], reply: barrier.Reply) -> barrier.Reply:
             self.fault.in_work()
@@ -116,6 +136,7 @@ class _Compensation(_Once):
         async with transaction(self.pool) as connection:
             stored = await barrier.compensate(connection, self.operation, guarded)
             self.fault.before_commit()
+        self._log(effect, stored)
         self.fault.after_commit()
         return self._answer(stored)
 

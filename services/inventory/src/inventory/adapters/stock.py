@@ -22,7 +22,7 @@ async def set_on_hand(connection: Connection, product_id: UUID, on_hand: int) ->
     await connection.execute("INSERT INTO stock (catalog_product_id) VALUES (%s) ON CONFLICT DO NOTHING", (product_id,))
     before = await lock(connection, product_id)
     assert before is not None
-    await move(connection, product_id, "count", on_hand=on_hand - before, reserved=0, saga_id=None)
+    await move(connection, product_id, "count", on_hand=on_hand - before)
 
 
 async def lock(connection: Connection, product_id: UUID) -> int | None:
@@ -35,17 +35,25 @@ async def lock(connection: Connection, product_id: UUID) -> int | None:
 
 
 async def move(
-    connection: Connection, product_id: UUID, kind: str, *, on_hand: int, reserved: int, saga_id: UUID | None
+    connection: Connection,
+    product_id: UUID,
+    kind: str,
+    *,
+    on_hand: int = 0,
+    reserved: int = 0,
+    sold: int = 0,
+    saga_id: UUID | None = None,
 ) -> None:
     """Change a product's pieces by these differences, and say so in the ledger."""
     await connection.execute(
-        "UPDATE stock SET on_hand = on_hand + %s, reserved = reserved + %s WHERE catalog_product_id = %s",
-        (on_hand, reserved, product_id),
+        "UPDATE stock SET on_hand = on_hand + %s, reserved = reserved + %s, sold = sold + %s"
+        " WHERE catalog_product_id = %s",
+        (on_hand, reserved, sold, product_id),
     )
     await connection.execute(
-        "INSERT INTO stock_movements (catalog_product_id, kind, on_hand_change, reserved_change, saga_id)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        (product_id, kind, on_hand, reserved, saga_id),
+        "INSERT INTO stock_movements (catalog_product_id, kind, on_hand_change, reserved_change, sold_change, saga_id)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        (product_id, kind, on_hand, reserved, sold, saga_id),
     )
 
 

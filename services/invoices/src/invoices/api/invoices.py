@@ -107,13 +107,16 @@ async def issue(body: IssueInvoice, action: Action) -> Response:
             lines=lines,
         ),
         status=201,
+        effect="Invoice {invoiceId} issued",
     )
 
 
 @router.post("/cancel", tags=["saga"])
 async def cancel(_: SagaReference, compensation: Compensation) -> Response:
     """Cancel the saga's invoice."""
-    return await compensation.once(lambda tx, issued: invoices.cancel(tx, UUID(issued["invoiceId"])))
+    return await compensation.once(
+        lambda tx, issued: invoices.cancel(tx, UUID(issued["invoiceId"])), effect="Invoice {invoiceId} cancelled"
+    )
 
 
 @router.get("")

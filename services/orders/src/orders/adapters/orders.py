@@ -31,7 +31,11 @@ async def create(
         (order_id, saga_id, customer_id, total),
     )
     await _insert_items(connection, order_id, lines, ordered)
-    return {"orderId": str(order_id), "items": [_item(line, ordered[line.product_id].name) for line in lines]}
+    return {
+        "orderId": str(order_id),
+        "customerId": str(customer_id),
+        "items": [_item(line, ordered[line.product_id].name) for line in lines],
+    }
 
 
 async def _insert_items(

@@ -40,6 +40,7 @@ class CreateOrder(Message):
 
 class OrderCreated(Message):
     order_id: UUID
+    customer_id: UUID
     items: list[NamedItem]
 
 
@@ -79,19 +80,24 @@ async def create(body: CreateOrder, action: Action) -> Response:
             tx, action.saga_id, customer_id=body.customer_id, lines=lines, total=body.total_amount
         ),
         status=201,
+        effect="Order {orderId} created for customer {customerId}",
     )
 
 
 @router.post("/cancel", tags=["saga"])
 async def cancel(_: SagaReference, compensation: Compensation) -> Response:
     """Cancel the saga's order."""
-    return await compensation.once(lambda tx, created: orders.cancel(tx, UUID(created["orderId"])))
+    return await compensation.once(
+        lambda tx, created: orders.cancel(tx, UUID(created["orderId"])), effect="Order {orderId} cancelled"
+    )
 
 
 @router.post("/confirm", responses={200: {"model": OrderConfirmed}}, tags=["saga"])
 async def confirm(body: ConfirmOrder, action: Action) -> Response:
     """Confirm the saga's pending order."""
-    return await action.once(lambda tx: orders.confirm(tx, action.saga_id, body.order_id))
+    return await action.once(
+        lambda tx: orders.confirm(tx, action.saga_id, body.order_id), effect="Order {orderId} confirmed"
+    )
 
 
 @router.get("")
