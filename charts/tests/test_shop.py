@@ -151,6 +151,7 @@ def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm
         "shipping-customers": "shipping-postgres",
         "orders-products": "orders-postgres",
         "inventory-products": "inventory-postgres",
+        "payments-customers": "payments-postgres",
     }
 
 
@@ -222,6 +223,7 @@ def test_the_copies_hold_exactly_the_declared_fields(helm: Helm) -> None:
         "shipping-customers": {"email", "full_name", "phone", "shipping_address"},
         "orders-products": {"name", "price", "currency", "status"},
         "inventory-products": {"name"},
+        "payments-customers": {"payment_methods"},
     }
 
 

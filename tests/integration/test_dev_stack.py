@@ -75,8 +75,9 @@ async def in_the_shop(stack: Stack) -> AsyncIterator[ShopOnStack]:
         scene = Scene.new()
         await scene.set_up(shop)
         customer = (await shop.send("orders", "POST", "/customers", scene.customer("Ana Souza", CPF)))["id"]
-        copied = partial(shop.get, "invoices", f"/customers/{customer}")
-        await wait_for(copied, what="the customer's copy in invoices", timeout=SECONDS)
+        for service in ("invoices", "payments"):
+            copied = partial(shop.get, service, f"/customers/{customer}")
+            await wait_for(copied, what=f"the customer's copy in {service}", timeout=SECONDS)
         yield ShopOnStack(stack, engine, shop, scene, customer)
 
 
@@ -102,6 +103,9 @@ async def test_order_and_invoice_name_the_products_as_they_were_at_the_order(wor
         return True if gone and copy is not None and copy["name"] == second["name"] else None
 
     await wait_for(followed, what="both changes in the copy of orders", timeout=SECONDS)
+    stock = await world.shop.get("inventory", f"/stock/{renamed.id}")
+    assert stock is not None
+    assert (stock["reserved"], stock["sold"]) == (0, renamed.quantity)
     as_ordered = [(product.name, product.price) for product in world.scene.products]
     order = await world.shop.get("orders", f"/orders/{view['result']['orderId']}")
     invoice = await world.shop.get("invoices", f"/invoices/{view['result']['invoiceId']}")

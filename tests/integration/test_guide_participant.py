@@ -20,11 +20,13 @@ from kompensa_dev.ports import HOST, Ports
 from kompensa_dev.postgres import Login
 from kompensa_dev.process import Program
 from kompensa_dev.stack import Stack
+from tests.support.shop import Shop
 
 GUIDE = checkout() / "docs/guides/write-a-participant.md"
 # A file of the guide: its name in backticks at the beginning of a paragraph, then a block.
 FILE = re.compile(r"^`([a-z_./0-9]+\.(?:py|yaml))`[^\n]*\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FAULT = re.compile(r"headers: (\{Kompensa-Fault: .*\})")
+NO_CUSTOMER = "c0000000-0000-4000-8000-000000000001"
 SECONDS = 30.0
 
 
@@ -45,13 +47,14 @@ class Coupons:
     def apply(self, *files: str) -> str:
         return self.kompensa("apply", *(str(self.folder / file) for file in files))
 
-    def purchase(self, name: str, method: str = "pm-unknown") -> dict[str, Any]:
-        """Apply purchase.yaml under this name and with this method; how it ended."""
-        text = (self.folder / "purchase.yaml").read_text()
-        named = text.replace("name: purchase,", f"name: {name},").replace("pm-unknown", method)
-        (self.folder / f"{name}.yaml").write_text(named)
+    def purchase(self, name: str, customer: str = NO_CUSTOMER) -> dict[str, Any]:
+        """Apply purchase.yaml under this name; how it ended. A customer of `customer_with_money` pays with pm-abc."""
+        has_money = customer != NO_CUSTOMER
+        text = (self.folder / "purchase.yaml").read_text().replace(NO_CUSTOMER, customer)
+        named = text.replace("name: purchase,", f"name: {name},")
+        (self.folder / f"{name}.yaml").write_text(named.replace("pm-unknown", "pm-abc") if has_money else named)
         self.apply(f"{name}.yaml")
-        self.kompensa("sagas", "watch", name, "-n", "shop", status=0 if method == "pm-abc" else 1)
+        self.kompensa("sagas", "watch", name, "-n", "shop", status=0 if has_money else 1)
         found: dict[str, Any] = yaml.safe_load(self.kompensa("sagas", "get", name, "-n", "shop", "-o", "yaml"))
         return found
 
@@ -109,8 +112,7 @@ def test_a_declined_payment_gives_the_coupon_back(coupons: Coupons) -> None:
 def test_a_payment_uses_the_coupon_and_shows_the_result(coupons: Coupons) -> None:
     coupons.apply("coupons.yaml")
     before = coupons.uses_left
-    give_money(coupons)
-    saga = coupons.purchase("paid", "pm-abc")
+    saga = coupons.purchase("paid", customer_with_money(coupons))
     assert (saga["phase"], saga["result"]) == ("Succeeded", {"percent": 10})
     assert coupons.uses_left == before - 1
 
@@ -122,14 +124,15 @@ def test_a_lost_reply_costs_one_use_and_not_two(coupons: Coupons) -> None:
     (coupons.folder / "faulty.yaml").write_text(yaml.safe_dump_all(documents))
     coupons.apply("faulty.yaml")
     before = coupons.uses_left
-    give_money(coupons)
-    saga = coupons.purchase("lossy", "pm-abc")
+    saga = coupons.purchase("lossy", customer_with_money(coupons))
     assert saga["phase"] == "Succeeded"
     assert saga["steps"][0]["attempts"] == 2
     assert coupons.uses_left == before - 1
 
 
-def give_money(coupons: Coupons) -> None:
-    """The guide's curl."""
-    url = f"{coupons.stack.ports.urls['payments']}/payment-methods/pm-abc"
-    httpx.put(url, json={"balance": "1000.00"}).raise_for_status()
+def customer_with_money(coupons: Coupons) -> str:
+    """The guide's two calls of curl. Returns the customer's id."""
+    urls = coupons.stack.ports.urls
+    httpx.put(f"{urls['payments']}/payment-methods/pm-abc", json={"balance": "1000.00"}).raise_for_status()
+    customer: str = Shop(urls).customer(payment_method="pm-abc")["id"]
+    return customer

@@ -50,8 +50,9 @@ def slug(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.json()["type"].rpartition(":")[2]
 
 
-def events(orders: Participant) -> list[dict[str, Any]]:
-    return orders.rows("SELECT * FROM orders.outbox ORDER BY aggregate_id, aggregate_version")
+def events(orders: Participant, aggregate_type: str = "customer") -> list[dict[str, Any]]:
+    query = "SELECT * FROM orders.outbox WHERE aggregate_type = %s ORDER BY aggregate_id, aggregate_version"
+    return orders.rows(query, aggregate_type)
 
 
 async def create(orders: Participant, **changes: Any) -> dict[str, Any]:
@@ -85,6 +86,39 @@ async def test_every_change_is_one_event_with_the_next_version(orders: Participa
     assert told == [(1, "customer-created"), (2, "customer-updated"), (3, "customer-deleted")]
     assert "phone" not in events(orders)[1]["payload"]
     assert events(orders)[2]["payload"].keys() == {"customerId", "deletedAt"}
+
+
+async def test_payment_methods_leave_in_events_of_their_own(orders: Participant) -> None:
+    """S77: with the versions of the customer, so that the deletion of the customer comes after them."""
+    path = f"/customers/{(await create(orders))['id']}"
+    await orders.client.put(path, json=form(paymentMethods=[{"id": "pm-new", "type": "pix"}]))
+    await orders.client.delete(path)
+    told = events(orders, "customer-payment-methods")
+    assert [(e["aggregate_version"], e["event_type"]) for e in told] == [
+        (1, "payment-methods-changed"),
+        (2, "payment-methods-changed"),
+    ]
+    assert [e["payload"]["paymentMethods"] for e in told] == [
+        form()["paymentMethods"],
+        [{"id": "pm-new", "type": "pix"}],
+    ]
+
+
+async def test_payment_methods_of_customers_of_the_version_before_are_published(database: Login) -> None:
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA orders")
+        command.upgrade(config("orders", url=database.url, schema="orders"), "0003")
+        connection.execute(
+            "INSERT INTO orders.customers (email, document, full_name, shipping_address, billing_address,"
+            " payment_methods, version, deleted_at) VALUES"
+            " ('a@example.com', '1', 'Ana', '{}', '{}', '[{\"id\": \"pm-abc\", \"type\": \"pix\"}]', 7, NULL),"
+            " ('b@example.com', '', '', '{}', '{}', '[]', 8, now())"
+        )
+    async with serve(service, database) as orders:
+        (event,) = events(orders, "customer-payment-methods")
+        assert event["aggregate_version"] == 7
+        assert event["payload"]["paymentMethods"] == [{"id": "pm-abc", "type": "pix"}]
+        assert event["payload"]["updatedAt"].endswith("Z")
 
 
 async def test_changes_at_once_get_versions_without_hole_or_double(orders: Participant) -> None:

@@ -36,7 +36,7 @@ SOFT_REFERENCES = {
         "reservation_items": {"catalog_product_id"},
         "products": {"catalog_product_id"},
     },
-    "payments": {"payments": {"orders_customer_id"}, "payment_methods": {"orders_customer_id"}},
+    "payments": {"payments": {"orders_customer_id"}, "customers": {"orders_customer_id"}},
     "orders": {
         "order_items": {"catalog_product_id"},
         "prices": {"catalog_product_id"},

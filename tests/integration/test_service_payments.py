@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
+from structlog.testing import capture_logs
 
 from kompensa_dev.postgres import Login
 from payments.app import service
@@ -26,14 +28,27 @@ HAVING p.captured <> coalesce(sum(e.amount) FILTER (WHERE e.kind = 'capture'), 0
 
 @pytest.fixture
 async def payments(database: Login) -> AsyncIterator[Participant]:
+    """Payments with the copies of two customers: Ana has three payment methods, Bob one."""
     async with serve(service, database) as participant:
+        copy(participant, ANA, "pm-abc", "pm-empty", "pm-unknown")
+        copy(participant, BOB, "pm-bob")
         yield participant
     with psycopg.connect(database.url) as connection:
         assert connection.execute(LEDGER).fetchall() == [], "a payment is not what its entries add up to"
 
 
-async def fund(payments: Participant, balance: str, *, method: str = "pm-abc", **body: Any) -> None:
-    reply = await payments.client.put(f"/payment-methods/{method}", json={"balance": balance, **body})
+def copy(payments: Participant, customer: str, *methods: str) -> None:
+    """Write the copy as the replica worker does, with the service's own login."""
+    with psycopg.connect(payments.login.url) as connection:
+        connection.execute(
+            "INSERT INTO payments.customers (orders_customer_id, payment_methods, source_version, synced_at)"
+            " VALUES (%s, %s, 1, now())",
+            (customer, Jsonb([{"id": method, "type": "pix"} for method in methods])),
+        )
+
+
+async def fund(payments: Participant, balance: str, *, method: str = "pm-abc") -> None:
+    reply = await payments.client.put(f"/payment-methods/{method}", json={"balance": balance})
     assert reply.status_code == 200, reply.text
 
 
@@ -76,12 +91,58 @@ async def test_a_declined_payment_says_why_and_takes_nothing(
 ) -> None:
     await fund(payments, "1000.00")
     await fund(payments, "0.00", method="pm-empty")
-    await fund(payments, "1000.00", method="pm-bob", customerId=BOB)
+    await fund(payments, "1000.00", method="pm-bob")
     declined = await payments.saga().action("/payments", body)
     assert slug(declined) == (422, "payment-declined")
     assert told in declined.json()["detail"]
     assert payments.rows("SELECT * FROM payments.payments") == []
     assert (await balance(payments), await balance(payments, "pm-bob")) == ("1000.00", "1000.00")
+
+
+async def test_while_the_customers_copy_is_on_its_way_the_answer_is_ask_again(payments: Participant) -> None:
+    await fund(payments, "1000.00")
+    new = str(uuid.UUID(int=9))
+    saga, body = payments.saga(), pay(customer=new)
+    early = await saga.action("/payments", body)
+    assert (slug(early), early.headers["retry-after"]) == ((503, "customer-not-copied"), "1")
+    assert (await saga.probe("action"))["state"] == "Absent"
+    copy(payments, new, "pm-abc")
+    assert (await saga.action("/payments", body)).status_code == 201
+
+
+async def test_a_deleted_customer_cannot_pay(payments: Participant) -> None:
+    await fund(payments, "1000.00")
+    with psycopg.connect(payments.login.url) as connection:
+        connection.execute("UPDATE payments.customers SET deleted_at = now(), payment_methods = NULL")
+    assert slug(await payments.saga().action("/payments", pay())) == (422, "customer-deleted")
+    assert (await payments.client.get("/customers")).json() == []
+    assert slug(await payments.client.get(f"/customers/{ANA}")) == (404, "not-copied")
+
+
+async def test_payment_methods_have_one_writer(payments: Participant) -> None:
+    """S77: orders. Here they are read, and only the balance behind one is written."""
+    (ana, bob) = (await payments.client.get("/customers")).json()
+    assert ana == (await payments.client.get(f"/customers/{ANA}")).json()
+    assert [method["id"] for method in bob["paymentMethods"]] == ["pm-bob"]
+    assert slug(await payments.client.put(f"/customers/{ANA}", json={})) == (405, "method-not-allowed")
+    reply = await payments.client.put("/payment-methods/pm-abc", json={"balance": "1.00", "customerId": BOB})
+    assert slug(reply) == (422, "request-invalid")
+
+
+async def test_each_effect_is_logged_once_and_after_its_commit(payments: Participant) -> None:
+    """S80."""
+    await fund(payments, "1000.00")
+    saga = payments.saga()
+    with capture_logs() as logged:
+        await saga.action("/payments", pay(), Kompensa_Fault="fail-before-commit; status=500")
+        paid = (await saga.action("/payments", pay())).json()["paymentId"]
+        await saga.action("/payments", pay())
+        await payments.saga().action("/payments", pay(amount="5000.00"))
+        for _ in range(2):
+            await saga.compensation("/payments/refund")
+        await payments.saga().compensation("/payments/refund")
+    lines = [entry["event"] for entry in logged if entry["event"].startswith("Payment")]
+    assert lines == [f"Payment {paid} captured", f"Payment {paid} refunded"]
 
 
 @pytest.mark.parametrize("amount", [209.97, 210, "0.00", "-1.00", "1.999", "NaN"])

@@ -19,7 +19,7 @@ PARTICIPANTS = ("inventory", "payments", "orders", "invoices")
 EFFECTS = {
     "reservation": (
         "inventory",
-        "SELECT saga_id, status = 'reserved' AS standing, 0 AS amount FROM inventory.reservations",
+        "SELECT saga_id, status <> 'released' AS standing, 0 AS amount FROM inventory.reservations",
     ),
     "payment": (
         "payments",
@@ -48,7 +48,8 @@ ENTRIES = {
 }
 OPERATIONS = "SELECT saga_id, step, direction, state, created_at FROM {service}.operations"
 AUTHORITY = """
-    SELECT id, email, document, full_name, coalesce(phone, '') AS phone, shipping_address, billing_address, version
+    SELECT id, email, document, full_name, coalesce(phone, '') AS phone, shipping_address, billing_address,
+           payment_methods, version
       FROM orders.customers WHERE deleted_at IS NULL
 """
 COPIES = {
@@ -56,6 +57,8 @@ COPIES = {
     " FROM invoices.customers WHERE deleted_at IS NULL",
     "shipping": "SELECT orders_customer_id, email, full_name, phone, shipping_address, source_version AS version"
     " FROM shipping.customers WHERE deleted_at IS NULL",
+    "payments": "SELECT orders_customer_id, payment_methods, source_version AS version"
+    " FROM payments.customers WHERE deleted_at IS NULL",
 }
 
 

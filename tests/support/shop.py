@@ -60,7 +60,9 @@ class Shop:
     def call(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         return call(method, self.urls[service] + path, body, **options)
 
-    def customer(self, *, document: str = CPF, name: str = "Ana Souza") -> dict[str, Any]:
+    def customer(
+        self, *, document: str = CPF, name: str = "Ana Souza", payment_method: str = "pm-abc"
+    ) -> dict[str, Any]:
         """A new customer with every field of S19."""
         body = {
             "email": f"{uuid.uuid4().hex[:12]}@example.com",
@@ -69,24 +71,27 @@ class Shop:
             "phone": "+55 11 99999-0000",
             "shippingAddress": ADDRESS,
             "billingAddress": {**ADDRESS, "number": "43"},
-            "paymentMethods": [{"id": "pm-abc", "type": "credit_card", "lastFourDigits": "4242"}],
+            "paymentMethods": [{"id": payment_method, "type": "credit_card", "lastFourDigits": "4242"}],
         }
         created: dict[str, Any] = self.call("orders", "POST", "/customers", body).ok()
         return created
 
     def scene(self, *, document: str = CPF, stock: int = 1000, balance: str = "100000.00") -> Scene:
-        """Everything an order needs, independent of every other scene. The copies of the products have arrived."""
-        scene = Scene(customer_id=self.customer(document=document)["id"], payment_method=f"pm-{uuid.uuid4().hex[:12]}")
+        """Everything an order needs, independent of other scenes. Its copies at orders and payments have arrived."""
+        method = f"pm-{uuid.uuid4().hex[:12]}"
+        customer = self.customer(document=document, payment_method=method)
+        scene = Scene(customer_id=customer["id"], payment_method=method)
         for product, price in ((scene.product_a, "29.99"), (scene.product_b, "149.99")):
             self.call("inventory", "PUT", f"/stock/{product}", {"onHand": stock}).ok()
             self.call("catalog", "PUT", f"/products/{product}", {"name": f"Product {price}", "price": price}).ok()
         self.call("payments", "PUT", f"/payment-methods/{scene.payment_method}", {"balance": balance}).ok()
-        eventually(partial(self._products_copied, scene), "copies of the products in orders", seconds=60, every=0.1)
+        eventually(partial(self._copied, scene), "the copies of a scene at orders and payments", seconds=60, every=0.1)
         return scene
 
-    def _products_copied(self, scene: Scene) -> bool:
-        paths = [f"/products/{product}" for product in (scene.product_a, scene.product_b)]
-        return all(self.call("orders", "GET", path).status == 200 for path in paths)
+    def _copied(self, scene: Scene) -> bool:
+        copies = [("orders", f"/products/{product}") for product in (scene.product_a, scene.product_b)]
+        copies.append(("payments", f"/customers/{scene.customer_id}"))
+        return all(self.call(service, "GET", path).status == 200 for service, path in copies)
 
     def kept_of(self, scene: Scene) -> dict[str, Any]:
         """All that a saga could change, in one comparable value: stock and money of the scene."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
-from orders.domain.customer import CustomerState, changed_payload, deleted_payload
+from orders.domain.customer import CustomerState, changed_payload, deleted_payload, payment_methods_payload
 
 ID = UUID(int=1)
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -38,6 +38,14 @@ def test_an_event_has_the_full_state_and_no_payment_methods() -> None:
         "shippingAddress": ADDRESS,
         "billingAddress": ADDRESS,
         "createdAt": "2026-01-01T12:00:00.123Z",
+        "updatedAt": "2026-01-01T12:00:00.123Z",
+    }
+
+
+def test_payment_methods_have_an_event_of_their_own() -> None:
+    assert payment_methods_payload(ID, ANA, updated_at=NOON) == {
+        "customerId": str(ID),
+        "paymentMethods": [{"id": "pm-abc", "type": "pix"}],
         "updatedAt": "2026-01-01T12:00:00.123Z",
     }
 

@@ -61,7 +61,10 @@ class Scene:
             "phone": "+55 11 98888-7777",
             "shippingAddress": _ADDRESS,
             "billingAddress": {**_ADDRESS, "number": "1579"},
-            "paymentMethods": [{"id": FUNDED, "type": "credit_card", "lastFourDigits": "4242"}],
+            "paymentMethods": [
+                {"id": FUNDED, "type": "credit_card", "lastFourDigits": "4242"},
+                {"id": EMPTY, "type": "pix"},
+            ],
         }
 
     def new_home(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from kompensa_participant import OutboxEvent, Problem, Versions, entity_tag, publish
-from orders.domain.customer import CustomerState, changed_payload, deleted_payload
+from orders.domain.customer import CustomerState, changed_payload, deleted_payload, payment_methods_payload
 
 Connection = AsyncConnection[Any]
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ async def create(connection: Connection, state: CustomerState) -> Row:
     """A new customer, at version 1. Raises Problem (409) where the e-mail address is another's."""
     row = await _written(connection, _INSERT, state, {"id": uuid4()})
     assert row is not None
-    await _tell(connection, "customer-created", row, _changed(row, state))
+    await _publish_state(connection, "customer-created", row, state)
     return row
 
 
@@ -55,7 +55,7 @@ async def update(connection: Connection, customer_id: UUID, state: CustomerState
     row = await _written(connection, _UPDATE, state, {"id": customer_id, "versions": versions})
     if row is None:
         raise await _not_matched(connection, customer_id)
-    await _tell(connection, "customer-updated", row, _changed(row, state))
+    await _publish_state(connection, "customer-updated", row, state)
     return row
 
 
@@ -70,7 +70,8 @@ async def delete(connection: Connection, customer_id: UUID, versions: Versions) 
     row = await _one(connection, _DELETE, {"id": customer_id, "versions": versions})
     if row is None:
         raise await _not_matched(connection, customer_id)
-    await _tell(connection, "customer-deleted", row, deleted_payload(customer_id, deleted_at=row["deleted_at"]))
+    payload = deleted_payload(customer_id, deleted_at=row["deleted_at"])
+    await _publish(connection, "customer", "customer-deleted", row, payload)
 
 
 async def find(connection: Connection, customer_id: UUID) -> Row:
@@ -132,13 +133,17 @@ async def _one(connection: Connection, statement: LiteralString, values: Row) ->
         return await cursor.fetchone()
 
 
-def _changed(row: Row, state: CustomerState) -> Row:
-    return changed_payload(row["id"], state, created_at=row["created_at"], updated_at=row["updated_at"])
+async def _publish_state(connection: Connection, event_type: str, row: Row, state: CustomerState) -> None:
+    """The customer, and in an event of its own what only payments may know. Both have the customer's version."""
+    changed = changed_payload(row["id"], state, created_at=row["created_at"], updated_at=row["updated_at"])
+    await _publish(connection, "customer", event_type, row, changed)
+    methods = payment_methods_payload(row["id"], state, updated_at=row["updated_at"])
+    await _publish(connection, "customer-payment-methods", "payment-methods-changed", row, methods)
 
 
-async def _tell(connection: Connection, event_type: str, row: Row, payload: Row) -> None:
+async def _publish(connection: Connection, aggregate_type: str, event_type: str, row: Row, payload: Row) -> None:
     event = OutboxEvent(
-        aggregate_type="customer",
+        aggregate_type=aggregate_type,
         aggregate_id=row["id"],
         aggregate_version=row["version"],
         event_type=event_type,

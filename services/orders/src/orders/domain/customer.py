@@ -43,6 +43,15 @@ def changed_payload(
     }
 
 
+def payment_methods_payload(customer_id: UUID, state: CustomerState, *, updated_at: datetime) -> dict[str, Any]:
+    """Return the payment methods as their own event has them (S77): only payments copies them."""
+    return {
+        "customerId": str(customer_id),
+        "paymentMethods": [dict(method) for method in state.payment_methods],
+        "updatedAt": utc(updated_at),
+    }
+
+
 def deleted_payload(customer_id: UUID, *, deleted_at: datetime) -> dict[str, Any]:
     """Return the payload of a deletion: the id, and no personal field."""
     return {"customerId": str(customer_id), "deletedAt": utc(deleted_at)}

@@ -1,1 +1,1 @@
-"""Payments in PostgreSQL."""
+"""Payments and copies of customers in PostgreSQL."""

@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from kompensa_participant import Refused
-from payments.adapters import methods
+from kompensa_participant import Problem, Refused
+from payments.adapters import customers, methods
 from payments.domain.decision import decline_reason
 
 Connection = AsyncConnection[Any]
@@ -19,9 +19,12 @@ Connection = AsyncConnection[Any]
 async def capture(
     connection: Connection, saga_id: UUID, *, customer_id: UUID, amount: Decimal, method_id: str
 ) -> dict[str, Any]:
-    """Take the money, or decline."""
-    method = await methods.lock(connection, method_id)
-    reason = decline_reason(method, customer_id=customer_id, amount=amount)
+    """Take the money, or decline; not possible yet (503) while the customer's copy is on its way."""
+    balance = await methods.lock(connection, method_id)
+    if balance is None:
+        raise Refused("payment-declined", f"payment method {method_id} is not known")
+    own = await _methods_of(connection, customer_id)
+    reason = decline_reason(method_id=method_id, methods_of_customer=own, balance=balance, amount=amount)
     if reason:
         raise Refused("payment-declined", f"payment method {method_id} {reason}")
     await methods.change_balance(connection, method_id, -amount)
@@ -33,6 +36,17 @@ async def capture(
     )
     await _record(connection, payment_id, saga_id, "capture", amount)
     return {"paymentId": str(payment_id)}
+
+
+async def _methods_of(connection: Connection, customer_id: UUID) -> set[str]:
+    """The payment methods that orders has for a customer."""
+    customer = await customers.find(connection, customer_id)
+    if customer is None:
+        detail = f"customer {customer_id} has not been copied here yet; ask again"
+        raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
+    if customer["deleted_at"] is not None:
+        raise Refused("customer-deleted", f"customer {customer_id} was deleted and cannot pay")
+    return {method["id"] for method in customer["payment_methods"]}
 
 
 async def refund(connection: Connection, saga_id: UUID, payment_id: UUID) -> dict[str, Any]:

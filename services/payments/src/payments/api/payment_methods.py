@@ -1,9 +1,8 @@
-"""Payment methods: a token and a balance, never card data."""
+"""The money behind payment methods, never card data. Whose a method is, orders decides: see customers.py."""
 
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path
 
@@ -16,22 +15,20 @@ MethodId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", examples=["pm-a
 
 
 class Balance(Form):
-    """The balance, and the customer that it belongs to; without one, every customer may pay with it."""
+    """The money that a payment method can still pay."""
 
-    customer_id: UUID | None = None
     balance: Money
 
 
 class PaymentMethod(Message):
     id: str
-    customer_id: UUID | None
     balance: Money
 
 
 @router.put("/{method_id}")
 async def put(method_id: MethodId, body: Balance, database: Database) -> PaymentMethod:
-    """Set the balance of a payment method; it is created if it is not there."""
-    await methods.put(database, method_id, body.customer_id, body.balance)
+    """Set the balance of a payment method. Only customers who have it at orders can pay with it."""
+    await methods.put(database, method_id, body.balance)
     return await get(method_id, database)
 
 

@@ -40,19 +40,24 @@ class Payment(Message):
 
 @router.post("", status_code=201, responses={201: {"model": Paid}})
 async def pay(body: Pay, action: Action) -> Response:
-    """Take the money, or refuse (422 payment-declined)."""
+    """Take the money, or refuse: 422 payment-declined, customer-deleted; 503 customer-not-copied while the copy of the
+    customer's payment methods is on its way."""
     return await action.once(
         lambda tx: payments.capture(
             tx, action.saga_id, customer_id=body.customer_id, amount=body.amount, method_id=body.payment_method_id
         ),
         status=201,
+        effect="Payment {paymentId} captured",
     )
 
 
 @router.post("/refund")
 async def refund(_: SagaReference, compensation: Compensation) -> Response:
     """Give the money back."""
-    return await compensation.once(lambda tx, paid: payments.refund(tx, compensation.saga_id, UUID(paid["paymentId"])))
+    return await compensation.once(
+        lambda tx, paid: payments.refund(tx, compensation.saga_id, UUID(paid["paymentId"])),
+        effect="Payment {paymentId} refunded",
+    )
 
 
 @router.get("")

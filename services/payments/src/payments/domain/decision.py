@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from decimal import Decimal
-from uuid import UUID
 
 
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """A payment method. If `customer_id` is None, every customer may pay with it, as in a test shop."""
-
-    customer_id: UUID | None
-    balance: Decimal
-
-
-def decline_reason(method: Method | None, *, customer_id: UUID, amount: Decimal) -> str | None:
-    """Why a payment of `amount` is declined, or None if it is not. `method` is None for an unknown one."""
-    if method is None:
-        return "is not known"
-    if method.customer_id not in (None, customer_id):
-        return f"does not belong to customer {customer_id}"
-    if method.balance < amount:
+def decline_reason(
+    *, method_id: str, methods_of_customer: Collection[str], balance: Decimal, amount: Decimal
+) -> str | None:
+    """Why a payment of `amount` is declined, or None if it is not. Only the customer's own methods pay."""
+    if method_id not in methods_of_customer:
+        return "does not belong to this customer"
+    if balance < amount:
         return "has insufficient funds"
     return None
