@@ -70,6 +70,7 @@ def test_a_total_that_is_not_the_sum_is_refused_by_orders(cluster: Cluster) -> N
     cluster.kubectl.create(saga(name, cluster.shop.scene().order(totalAmount="1.00")))
     status = cluster.saga_ends(name)
     assert (status["phase"], status["reason"]) == ("Compensated", "TotalMismatch"), status
+    assert status["message"].startswith("Order creation failed: create-order: ")
     assert "209.97" in status["message"]
 
 

@@ -128,6 +128,7 @@ async def test_a_failing_step_leaves_nothing_behind(world: ShopOnStack, step: st
     saga = await world.start(name)
     view = await world.ended(saga)
     assert view["phase"] == "Compensated", view
+    assert view["message"].startswith(f"Order creation failed: {step}: ")
     touched = STEPS[: STEPS.index(step) + (not fault.startswith("refuse"))]
     assert done_and_undone(view) == (touched, touched[::-1])
     assert kept_of_saga(world.stack, saga) == []

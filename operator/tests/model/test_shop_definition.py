@@ -13,6 +13,7 @@ from kompensa.model.parsing import compile_definition, parse_definition, parse_p
 from kompensa.model.requests import action_request, compensation_request
 from kompensa.model.revision import revision_of
 from kompensa.model.saga import Phase
+from kompensa.model.view import view
 from tests.support.saga_run import Run
 
 SHOP = Path(__file__).parents[3] / "manifests" / "shop"
@@ -101,6 +102,7 @@ def test_whichever_step_fails_those_before_it_are_undone_in_reverse_order(failin
         assert msgspec.json.decode(request.message.body) == {"sagaId": run.saga.id}
         undone.append(name)
         run.done(name)
+    assert (view(run.definition, run.saga).message or "").startswith(f"Order creation failed: {failing}: ")
     names = list(REPLIES)
     assert undone == names[: names.index(failing)][::-1]
     assert run.saga.phase is Phase.COMPENSATED
@@ -114,3 +116,8 @@ def test_a_revision_is_named_by_all_that_decides_how_a_saga_runs() -> None:
     forgetful = {n: msgspec.structs.replace(p, idempotency="None") for n, p in PARTICIPANTS.items()}
     assert revision_of(SPEC, forgetful) != same
     assert revision_of(msgspec.structs.replace(SPEC, deadline="1h"), PARTICIPANTS) != same
+
+
+def test_a_definition_without_a_failure_message_keeps_the_revision_it_had_before_there_was_one() -> None:
+    assert b"failureMessage" in msgspec.json.encode(SPEC)
+    assert b"failureMessage" not in msgspec.json.encode(msgspec.structs.replace(SPEC, failure_message=msgspec.UNSET))

@@ -1,5 +1,7 @@
 """The view of a saga in each of its phases."""
 
+import msgspec
+
 from kompensa.model.events import CancelAsked, ResumeAsked, SuspendAsked
 from kompensa.model.policies import RetryPolicy
 from kompensa.model.view import SagaView, view
@@ -69,6 +71,23 @@ def test_a_saga_that_was_undone_tells_the_step_and_the_reason() -> None:
     assert (seen.steps[0].compensation.state, seen.steps[0].compensation.attempts) == ("Succeeded", 1)
     assert seen.steps[1].compensation is None
     assert (truths(run)["Stalled"], truths(run)["Succeeded"], truths(run)["Compensated"]) == ("True", "False", "True")
+
+
+def test_the_message_of_a_failed_saga_begins_as_its_definition_says() -> None:
+    run = Run(msgspec.structs.replace(chain("a", "b"), failure_message="Order creation failed"))
+    run.done("a")
+    run.refused("b", reason="PaymentDeclined", message="422 insufficient funds")
+    assert shown(run).message == "b: 422 insufficient funds"  # not yet failed: "a" is being undone
+    run.done("a")
+    seen = shown(run)
+    assert seen.message == "Order creation failed: b: 422 insufficient funds"
+    assert {condition.message for condition in seen.conditions if condition.type == "Ready"} == {seen.message}
+
+
+def test_the_message_of_a_saga_that_succeeded_does_not() -> None:
+    run = Run(msgspec.structs.replace(chain("a"), failure_message="Order creation failed"))
+    run.done("a")
+    assert shown(run).message is None
 
 
 def test_a_parked_saga_tells_what_a_person_must_look_at() -> None:

@@ -59,7 +59,15 @@ class Step(Struct, frozen=True, kw_only=True):
 
 
 class Definition(Struct, frozen=True, kw_only=True):
-    """One immutable revision of a SagaDefinition. `deadline` is in seconds after the saga was accepted, or None."""
+    """One immutable revision of a SagaDefinition.
+
+    Attributes
+    ----------
+    deadline
+        Seconds after the saga was accepted, or None.
+    failure_message
+        Beginning of the message of a saga that ended without its effect, or empty.
+    """
 
     namespace: str
     name: str
@@ -68,3 +76,4 @@ class Definition(Struct, frozen=True, kw_only=True):
     deadline: float | None
     steps: tuple[Step, ...]
     result: Mapping[str, Template]
+    failure_message: str = ""

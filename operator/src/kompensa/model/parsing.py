@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-from msgspec import ValidationError, convert
+from msgspec import UNSET, ValidationError, convert
 
 from kompensa.model.definition import Definition, Step, StepKind
 from kompensa.model.expressions import Template
@@ -167,6 +167,7 @@ def compile_definition(
             for index, step in enumerate(spec.steps)
         ),
         result=_templates(spec.result),
+        failure_message="" if spec.failure_message is UNSET else spec.failure_message,
     )
 
 

@@ -93,6 +93,8 @@ class SagaDefinitionSpec(_Spec, frozen=True, kw_only=True):
     retry_policy: RetryPolicySpec = RetryPolicySpec()
     compensation: CompensationPolicySpec = CompensationPolicySpec()
     result: Annotated[dict[str, str], Meta(max_length=50)] = {}
+    # UNSET is left out of the revision's hash, so definitions without the field keep their revisions.
+    failure_message: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
     steps: Annotated[list[StepSpec], Meta(min_length=1, max_length=50)]
 
 

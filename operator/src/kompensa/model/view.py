@@ -133,9 +133,16 @@ def _explanation(definition: Definition, saga: Saga) -> tuple[str | None, str | 
     """Reason and message of the parked step if there is one, otherwise of the saga."""
     parked = _parked(definition, saga)
     if parked is None:
-        return saga.reason, saga.message
+        return saga.reason, _message(definition, saga)
     state = saga.steps[parked.index]
     return state.reason, f"{parked.name}: {state.message}"
+
+
+def _message(definition: Definition, saga: Saga) -> str | None:
+    """The saga's message. If the saga ended without its effect, it begins as the definition says."""
+    if not definition.failure_message or saga.phase not in (Phase.COMPENSATED, Phase.TERMINATED):
+        return saga.message
+    return ": ".join(filter(None, (definition.failure_message, saga.message)))
 
 
 def _current_step(definition: Definition, saga: Saga) -> Step | None:
