@@ -166,6 +166,11 @@ def test_the_result_may_name_every_step_and_no_reply() -> None:
     assert finding == "result: ${reply.id} is not available here; available: input, saga, steps"
 
 
+def test_log_fields_are_checked_as_the_result_is() -> None:
+    (finding,) = findings(step("a", outputs={"id": "${reply.id}"}), logFields={"x": "${input.nope}", "y": "${saga.id}"})
+    assert finding.startswith("logFields: ${input.nope} ")
+
+
 def test_all_findings_are_told_at_once() -> None:
     found = findings(
         step("a", participantRef={"name": "unknown"}, action=call("/a", "${input.totl}")),

@@ -13,6 +13,7 @@ from kompensa.model.parsing import compile_definition, parse_definition, parse_p
 from kompensa.model.requests import action_request, compensation_request
 from kompensa.model.revision import revision_of
 from kompensa.model.saga import Phase
+from kompensa.model.scope import LOGGED_CHARACTERS, log_fields
 from kompensa.model.view import view
 from tests.support.saga_run import Run
 
@@ -118,6 +119,18 @@ def test_a_revision_is_named_by_all_that_decides_how_a_saga_runs() -> None:
     assert revision_of(msgspec.structs.replace(SPEC, deadline="1h"), PARTICIPANTS) != same
 
 
-def test_a_definition_without_a_failure_message_keeps_the_revision_it_had_before_there_was_one() -> None:
-    assert b"failureMessage" in msgspec.json.encode(SPEC)
-    assert b"failureMessage" not in msgspec.json.encode(msgspec.structs.replace(SPEC, failure_message=msgspec.UNSET))
+@pytest.mark.parametrize(("field", "written"), [("failure_message", b"failureMessage"), ("log_fields", b"logFields")])
+def test_a_definition_without_a_newer_field_keeps_the_revision_it_had_before(field: str, written: bytes) -> None:
+    assert written in msgspec.json.encode(SPEC)
+    assert written not in msgspec.json.encode(msgspec.structs.replace(SPEC, **{field: msgspec.UNSET}))
+
+
+def test_log_lines_have_the_customer_and_the_order_once_there_is_one() -> None:
+    begun, ended = Run(create_order(), saga_input=ORDER), run_until("confirm-order")
+    assert log_fields(begun.definition, begun.saga) == {"customerId": ORDER["customerId"]}
+    assert log_fields(ended.definition, ended.saga) == {"customerId": ORDER["customerId"], "orderId": "o-1"}
+
+
+def test_a_long_value_is_cut_in_a_log_line() -> None:
+    run = Run(create_order(), saga_input={**ORDER, "customerId": "x" * 1000})
+    assert log_fields(run.definition, run.saga) == {"customerId": "x" * LOGGED_CHARACTERS}

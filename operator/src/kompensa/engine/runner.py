@@ -19,6 +19,7 @@ from kompensa.engine.metrics import REJECTED, duration, rested
 from kompensa.engine.recovery import Recovery
 from kompensa.engine.reporter import Reporter
 from kompensa.engine.running_saga import InboxItem, RunningSaga, StatusWritten, resting
+from kompensa.engine.saga_log import log_begin, log_end
 from kompensa.engine.saga_table import SagaTable
 from kompensa.engine.timers import Timers
 from kompensa.journal.errors import RejectedError, SupersededError
@@ -63,6 +64,7 @@ class Runner:
         try:
             accepted = await self._driver.accept(running)
             if accepted:
+                log_begin(running)
                 self._carry_out(running, commands)
         finally:
             running.end_driving()
@@ -190,6 +192,7 @@ class Runner:
             labels = running.saga.namespace, running.saga.definition, running.saga.phase.value
             rested(*labels).inc()
             duration(*labels).observe(self._clock() - running.saga.accepted_at)
+            log_end(running)
         if running.settled and not running.inbox:
             self.drop(running)
 

@@ -67,6 +67,8 @@ class Definition(Struct, frozen=True, kw_only=True):
         Seconds after the saga was accepted, or None.
     failure_message
         Beginning of the message of a saga that ended without its effect, or empty.
+    log_fields
+        Values for the log lines of a saga's begin and end. Without any, there are no such lines.
     """
 
     namespace: str
@@ -77,3 +79,4 @@ class Definition(Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     result: Mapping[str, Template]
     failure_message: str = ""
+    log_fields: Mapping[str, Template] = {}

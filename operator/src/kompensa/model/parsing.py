@@ -168,6 +168,7 @@ def compile_definition(
         ),
         result=_templates(spec.result),
         failure_message="" if spec.failure_message is UNSET else spec.failure_message,
+        log_fields={} if spec.log_fields is UNSET else _templates(spec.log_fields),
     )
 
 

@@ -1,22 +1,23 @@
-"""The values that a saga's expressions see, and the two results of expressions that a saga keeps.
-
-Those are the outputs of a step and the result of the saga.
-"""
+"""The values that a saga's expressions see, and the results of expressions: outputs, result and fields of log lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kompensa.model.bounds import DEEPEST, is_deeper
 from kompensa.model.definition import Definition, Step
 from kompensa.model.encoding import encoded_json
-from kompensa.model.expressions import ExpressionError, Scope, Template
+from kompensa.model.expressions import ExpressionError, Scope, Template, spelled
 from kompensa.model.outcomes import Direction
 from kompensa.model.saga import Saga, StepState
 
 OUTPUTS_LIMIT = 64 * 1024
 """Bytes of one step's outputs, or of a result, as JSON. Each commit writes them again with the saga's row."""
+
+LOGGED_CHARACTERS = 200
+"""Of one value in a log line."""
 
 
 def saga_values(saga: Saga) -> dict[str, Any]:
@@ -71,6 +72,16 @@ def result_of_saga(definition: Definition, saga: Saga, steps: Sequence[StepState
     if not definition.result:
         return None
     return _rendered(definition.result, Scope({**saga_values(saga), "steps": outputs_of_steps(definition, steps)}))
+
+
+def log_fields(definition: Definition, saga: Saga) -> dict[str, str]:
+    """The values for a log line, as text. Missing values, lists and maps are left out."""
+    scope = Scope({**saga_values(saga), "steps": outputs_of_steps(definition, saga.steps)})
+    fields = {}
+    for name, template in definition.log_fields.items():
+        with suppress(ExpressionError):
+            fields[name] = spelled(template.render(scope))[:LOGGED_CHARACTERS]
+    return fields
 
 
 def _rendered(templates: Mapping[str, Template], scope: Scope) -> dict[str, Any]:

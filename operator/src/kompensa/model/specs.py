@@ -93,8 +93,9 @@ class SagaDefinitionSpec(_Spec, frozen=True, kw_only=True):
     retry_policy: RetryPolicySpec = RetryPolicySpec()
     compensation: CompensationPolicySpec = CompensationPolicySpec()
     result: Annotated[dict[str, str], Meta(max_length=50)] = {}
-    # UNSET is left out of the revision's hash, so definitions without the field keep their revisions.
+    # UNSET is left out of the revision's hash, so definitions without these fields keep their revisions.
     failure_message: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    log_fields: Annotated[dict[str, str], Meta(max_length=10)] | UnsetType = UNSET
     steps: Annotated[list[StepSpec], Meta(min_length=1, max_length=50)]
 
 

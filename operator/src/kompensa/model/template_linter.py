@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from kompensa.model.calls import CallSpec
 from kompensa.model.expressions import ExpressionError, Reference, Template
 from kompensa.model.schema import InputSchema, SchemaError
@@ -49,6 +51,8 @@ class TemplateLinter:
         for step in self._spec.steps:
             yield from self._step(step)
         yield from self._template("result", self._spec.result, RESULT_ROOTS, self._outputs)
+        if self._spec.log_fields is not UNSET:
+            yield from self._template("logFields", self._spec.log_fields, RESULT_ROOTS, self._outputs)
 
     def _step(self, step: StepSpec) -> Iterator[str]:
         at = f"step {step.name}"
