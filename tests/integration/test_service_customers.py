@@ -121,6 +121,27 @@ async def test_payment_methods_of_customers_of_the_version_before_are_published(
         assert event["payload"]["updatedAt"].endswith("Z")
 
 
+async def test_customers_that_a_pod_of_the_version_before_changes_during_the_upgrade_are_published(
+    orders: Participant,
+) -> None:
+    """It writes the row and the event of the customer, but not that of the payment methods."""
+    ana = (await create(orders))["id"]
+    with psycopg.connect(orders.login.url) as connection:
+        connection.execute(
+            'UPDATE orders.customers SET version = 2, payment_methods = \'[{"id": "pm-new", "type": "pix"}]\''
+        )
+    (_, event) = events(orders, "customer-payment-methods")
+    assert (str(event["aggregate_id"]), event["aggregate_version"], event["event_type"]) == (
+        ana,
+        2,
+        "payment-methods-changed",
+    )
+    assert event["payload"]["paymentMethods"] == [{"id": "pm-new", "type": "pix"}]
+    with psycopg.connect(orders.login.url) as connection:
+        connection.execute("UPDATE orders.customers SET version = 3, deleted_at = now()")
+    assert len(events(orders, "customer-payment-methods")) == 2
+
+
 async def test_changes_at_once_get_versions_without_hole_or_double(orders: Participant) -> None:
     path = f"/customers/{(await create(orders))['id']}"
     replies = await asyncio.gather(*(orders.client.put(path, json=form(fullName=f"Ana {n}")) for n in range(15)))

@@ -118,6 +118,16 @@ async def test_invoices_of_the_version_before_get_recipient_and_line_ids(databas
         assert len({each["items"][0]["id"] for each in found.values()}) == 2
 
 
+async def test_an_invoice_that_a_pod_of_the_version_before_issues_during_the_upgrade_has_its_recipient(
+    invoices: Participant,
+) -> None:
+    with psycopg.connect(invoices.login.url) as connection:
+        connection.execute("SET search_path = invoices")
+        connection.execute(ISSUED_BEFORE, {"number": "INV-1", "deleted": None, "address": Jsonb(ADDRESS)})
+    (head,) = (await invoices.client.get("/invoices")).json()
+    assert (await invoices.client.get(f"/invoices/{head['id']}")).json()["recipient"]["fullName"] == "Ana Souza"
+
+
 async def test_a_cancelled_invoice_keeps_its_row_and_number(invoices: Participant) -> None:
     copy(invoices)
     saga = invoices.saga()

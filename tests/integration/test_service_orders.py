@@ -21,6 +21,11 @@ from tests.support.shop import ADDRESS
 
 MOUSE, SCREEN = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 
+SET_PRICE = """
+INSERT INTO orders.prices (catalog_product_id, product_name, unit_price) VALUES (%s, 'Cable', %s)
+ON CONFLICT (catalog_product_id) DO UPDATE SET unit_price = excluded.unit_price, updated_at = now()
+"""
+
 
 @pytest.fixture
 async def orders(database: Login) -> AsyncIterator[Participant]:
@@ -215,3 +220,14 @@ async def test_prices_of_the_version_before_become_copies_that_any_event_replace
         (mouse,) = (await orders.client.get("/products")).json()
         assert (mouse["name"], mouse["price"], mouse["status"]) == ("Mouse", "29.99", "active")
         assert mouse["sourceVersion"] == 0
+
+
+async def test_prices_that_a_pod_of_the_version_before_sets_during_the_upgrade_are_copied(orders: Participant) -> None:
+    """Until the catalog has spoken: the copies of the fixture have a version of catalog's, and stay."""
+    cable = str(uuid.UUID(int=3))
+    with psycopg.connect(orders.login.url) as connection:
+        for product in (MOUSE, cable):
+            for price in ("5.00", "6.00"):
+                connection.execute(SET_PRICE, (product, price))
+    found = {row["catalogProductId"]: row["price"] for row in (await orders.client.get("/products")).json()}
+    assert found == {MOUSE: "29.99", SCREEN: "149.99", cable: "6.00"}

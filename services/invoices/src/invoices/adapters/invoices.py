@@ -67,7 +67,7 @@ async def _billable_customer(connection: Connection, customer_id: UUID) -> tuple
     """The local id of the customer's copy, and the customer as the invoice shows it."""
     customer = await customers.find(connection, customer_id)
     if customer is None:
-        detail = f"customer {customer_id} has not been copied here yet; ask again"
+        detail = f"customer {customer_id} is not known here: orders has none, or the copy is on its way; ask again"
         raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
     if customer["deleted_at"] is not None:
         raise Refused("customer-deleted", f"customer {customer_id} was deleted; an invoice needs a customer")

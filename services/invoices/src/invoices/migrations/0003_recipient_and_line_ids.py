@@ -1,7 +1,7 @@
 """An invoice keeps its recipient as at issue, and each of its lines has an id.
 
 Invoices that exist get the recipient from the copy of their customer; if the customer was deleted, it is lost and stays
-NULL. It is NULL as well in an invoice that a pod of the version before issues while the upgrade runs.
+NULL. Pods of the version before issue invoices until the last of them has stopped: a trigger fills in the recipient.
 """
 
 from alembic import op
@@ -19,6 +19,17 @@ def upgrade() -> None:
             ADD CONSTRAINT whole_recipient CHECK (
                 num_nulls(recipient_name, recipient_document, recipient_address) IN (0, 3)
             )
+    """)
+    op.execute("""
+        CREATE FUNCTION fill_recipient() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+        BEGIN
+            SELECT full_name, document, billing_address
+              INTO NEW.recipient_name, NEW.recipient_document, NEW.recipient_address
+              FROM customers WHERE id = NEW.customer_id AND deleted_at IS NULL;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fill_recipient BEFORE INSERT ON invoices FOR EACH ROW WHEN (NEW.recipient_name IS NULL)
+            EXECUTE FUNCTION fill_recipient();
     """)
     op.execute("""
         UPDATE invoices

@@ -29,7 +29,7 @@ async def of(connection: Connection, product_ids: Iterable[UUID]) -> dict[UUID, 
         found = {row["catalog_product_id"]: _product(row) for row in await cursor.fetchall()}
     for product_id in wanted:
         if product_id not in found:
-            detail = f"product {product_id} has not been copied here yet; ask again"
+            detail = f"product {product_id} is not known here: catalog has none, or the copy is on its way; ask again"
             raise Problem(503, "product-not-copied", detail, headers={"Retry-After": "1"})
     return found
 
