@@ -23,6 +23,7 @@ def test_everything_can_be_set() -> None:
         "LOG_LEVEL": "DEBUG",
         "FAULTS_ENABLED": "True",
         "CAPTURE_ROLE": "points_capture",
+        "CALLER_TOKENS_DIR": "/etc/points/callers",
     }
     assert from_environment(environment) == Settings(
         database_url=URL,
@@ -33,6 +34,7 @@ def test_everything_can_be_set() -> None:
         log_level="debug",
         faults_enabled=True,
         capture_role="points_capture",
+        caller_tokens_dir="/etc/points/callers",
     )
 
 

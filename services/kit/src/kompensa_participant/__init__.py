@@ -1,11 +1,12 @@
 """The kit that a service installs to take part in sagas.
 
-A service author needs five names. `Service` describes the service and makes its application. `Action` and
-`Compensation` are dependencies that make an endpoint idempotent by key. `Message` is the base of requests, and
-`Refused` says no for a business reason. Behind them lies one row in the same local transaction as the business change
-(`barrier`).
+A service author needs six names. `Service` describes the service and makes its application. `Allow` names the callers
+of its routes. `Action` and `Compensation` are dependencies that make an endpoint idempotent by key. `Message` is the
+base of requests, and `Refused` says no for a business reason. Behind them lies one row in the same local transaction as
+the business change (`barrier`).
 """
 
+from kompensa_participant.callers.access import ENGINE, EVERYONE, Allow
 from kompensa_participant.endpoints import Action, Compensation, Database
 from kompensa_participant.messages import Form, Message, SagaReference
 from kompensa_participant.money import Money
@@ -18,8 +19,11 @@ from kompensa_participant.tables import append_only, operations_table, outbox_ta
 from kompensa_participant.times import utc
 
 __all__ = [
+    "ENGINE",
+    "EVERYONE",
     "Action",
     "After",
+    "Allow",
     "Compensation",
     "Database",
     "Form",

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 import uvicorn
@@ -27,6 +28,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from kompensa_common.logs import log_as_json
 from kompensa_common.sessions import PoolerError, Session, Sessions
 from kompensa_participant import docs, errors, migrations, openapi, probes
+from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allow
+from kompensa_participant.callers.check import CallerCheck
+from kompensa_participant.callers.tokens import TokenFiles
 from kompensa_participant.middleware import RequestEdge
 from kompensa_participant.settings import Settings, SettingsError, from_environment
 
@@ -52,16 +56,26 @@ class NotThereYetError(SettingsError):
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """A participant. `name` is also its import package and its PostgreSQL schema."""
+    """A participant. `name` is also its import package and its PostgreSQL schema.
+
+    `access` says which caller may use which of the routers' routes. Each route must be in one row.
+    """
 
     name: str
     title: str
     description: str = ""
     version: str = "0.1.0"
     routers: Sequence[APIRouter] = field(default_factory=tuple)
+    access: Sequence[Allow] = ()
 
     def app(self, settings: Settings) -> FastAPI:
-        """The application, with the pool opened for as long as it runs."""
+        """The application, with the pool opened for as long as it runs.
+
+        Raises
+        ------
+        SettingsError
+            If `access` does not fit the routes, or the folder of tokens cannot be read.
+        """
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -80,12 +94,19 @@ class Service:
         )
         app.state.faults_enabled = settings.faults_enabled
         app.state.revisions = migrations.revisions(self.name)
-        app.add_middleware(RequestEdge)
         errors.install(app)
         docs.install(app)
         for router in (*self.routers, probes.router):
             app.include_router(router)
+        self._check_callers(app, settings)
+        app.add_middleware(RequestEdge)
         return app
+
+    def _check_callers(self, app: FastAPI, settings: Settings) -> None:
+        table = AccessTable(app, (*self.access, *EVERY_SERVICE))
+        if settings.caller_tokens_dir is not None:
+            tokens = TokenFiles(Path(settings.caller_tokens_dir), table.callers)
+            app.add_middleware(CallerCheck, table=table, tokens=tokens, realm=self.name)
 
     def _pool(self, settings: Settings) -> AsyncConnectionPool[Session]:
         sessions = self._sessions(settings)
@@ -138,6 +159,8 @@ class Service:
 
     def _serve(self, settings: Settings) -> None:
         """Serve until a signal to stop; requests in flight are finished within the grace time."""
+        if settings.caller_tokens_dir is None:
+            log.warning("callers are not checked, because CALLER_TOKENS_DIR is not set")
         asyncio.run(self._require_transactions(settings))
         uvicorn.run(
             self.app(settings),

@@ -1,6 +1,6 @@
 """The orders service: the authority of customers and of orders."""
 
-from kompensa_participant import Service
+from kompensa_participant import ENGINE, Allow, Service
 from orders.api import customers, orders, products
 
 service = Service(
@@ -8,4 +8,11 @@ service = Service(
     title="Orders",
     description="Customers (every change is an event), orders placed by sagas, and a copy of catalog's products.",
     routers=[customers.router, products.router, orders.router],
+    access=[
+        Allow(ENGINE, routes=["POST /orders", "POST /orders/cancel", "POST /orders/confirm"]),
+        Allow("backoffice", routes=["GET /orders", "GET /orders/{order_id}"]),
+        Allow("backoffice", routes=["GET /products", "GET /products/{catalog_product_id}"]),
+        Allow("backoffice", routes=["GET /customers", "POST /customers"]),
+        Allow("backoffice", routes=[f"{method} /customers/{{customer_id}}" for method in ("GET", "PUT", "DELETE")]),
+    ],
 )

@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Response
 from psycopg import AsyncConnection
 
-from kompensa_participant import Action, Compensation, Message, Problem, Refused, SagaReference, Service
+from kompensa_participant import ENGINE, Action, Allow, Compensation, Message, Problem, Refused, SagaReference, Service
 
 router = APIRouter()
 down: set[str] = set()
@@ -53,4 +53,9 @@ async def undo(step: str, body: SagaReference, compensation: Compensation) -> Re
     return await compensation.once(lambda tx, _: note(tx, body.saga_id, step, "compensation"))
 
 
-service = Service(name="ledger", title="A ledger of effects", routers=[router])
+service = Service(
+    name="ledger",
+    title="A ledger of effects",
+    routers=[router],
+    access=[Allow(ENGINE, routes=["POST /{step}", "POST /{step}/undo", "POST /switch/{step}"])],
+)
