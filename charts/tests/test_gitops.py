@@ -45,8 +45,8 @@ def test_the_guide_creates_every_secret_that_its_values_name() -> None:
     script = GUIDE.partition("login() {")[2].partition("```")[0]
     created = {"our-token", *re.findall(r"login \S+ (our-[a-z-]+)", script)}
     services = re.findall(r"for service in ([a-z ]+);", script)[0].split()
-    created |= {f"our-{service}{suffix}" for service in services for suffix in ("", "-admin")}
-    named = set(re.findall(r"(?:name|secret): (our-[a-z-]+)", GUIDE))
+    created |= {f"our-{service}{suffix}" for service in services for suffix in ("", "-admin", "-callers")}
+    named = set(re.findall(r"[a-z]+: (our-[a-z-]+)", GUIDE))
     assert named == created
     assert {key for key in FULL_LOGIN if f"--from-literal={key}=" in script} == FULL_LOGIN
 

@@ -62,7 +62,7 @@ def test_what_is_written_goes_to_a_mounted_folder(pods: list[Pod]) -> None:
 def test_no_credential_is_written_out(pods: list[Pod]) -> None:
     for pod in pods:
         for name, entry in pod.environment().items():
-            if any(word in name for word in SECRET_WORDS) and not name.endswith("_FILE"):
+            if any(word in name for word in SECRET_WORDS) and not name.endswith(("_FILE", "_DIR")):
                 assert "secretKeyRef" in entry["valueFrom"], (pod.name, name)
 
 

@@ -104,7 +104,7 @@ def test_a_bundled_server_can_have_logins_of_ones_own(helm: Helm) -> None:
     own = {**OUR_ORDERS, "bundled": True, "instance": {"superuser": {"existingSecret": {"name": "our-admin"}}}}
     shop = helm.render("shop", {"services": {"orders": {"database": own}}})
     assert shop.has("StatefulSet", "orders-postgres")
-    assert not [item for item in shop.of("Secret") if "orders" in item["metadata"]["name"]]
+    assert not [item for item in shop.of("Secret") if item["metadata"]["name"] in ("orders-postgres", "orders-capture")]
     assert secret_keys(shop, "orders")["DATABASE_URL"] == ("our-orders", "uri")
     script = shop.one("ConfigMap", "orders-postgres")["data"]["provision.sql"]
     assert {"/etc/logins/our-orders/password", "/etc/logins/our-capture/password"} <= set(
@@ -239,7 +239,8 @@ def test_a_service_migrates_before_it_serves_and_leaves_in_good_order(helm: Helm
     for name in SERVICES:
         spec = shop.pod("Deployment", name).spec
         assert [container["args"] for container in spec["initContainers"]] == [["migrate", "--wait", "120"]]
-        assert spec["initContainers"][0]["env"] == spec["containers"][0]["env"]
+        migrating, serving = (spec[kind][0]["env"] for kind in ("initContainers", "containers"))
+        assert migrating == [entry for entry in serving if entry["name"] != "CALLER_TOKENS_DIR"]
         assert spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["terminationGracePeriodSeconds"]
         assert shop.one("Deployment", name)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 

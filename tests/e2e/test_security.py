@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_no_environment_names_a_credential_in_plain(cluster: Cluster) -> None:
         for container in containers_of(pod):
             for entry in container.get("env", []):
                 secret = any(word in entry["name"] for word in ("PASSWORD", "TOKEN", "DATABASE_URL", "JOURNAL_URL"))
-                as_file = entry["name"].endswith("_FILE")
+                as_file = entry["name"].endswith(("_FILE", "_DIR"))
                 assert not secret or as_file or "secretKeyRef" in entry.get("valueFrom", {}), entry["name"]
 
 
@@ -146,6 +147,21 @@ def test_the_api_asks_for_its_token(cluster: Cluster) -> None:
     url = "http://127.0.0.1:18080/v1/sagas?limit=1"
     assert call("GET", url).status == 401
     assert call("GET", url, headers={"Authorization": "Bearer guessed"}).status == 401
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_checks_its_callers(cluster: Cluster, service: str) -> None:
+    """Without a token 401, with the token of another caller or service no access. Probes need none."""
+    address = cluster.shop.urls[service]
+    operation = f"{address}/operations/{uuid.uuid4()}/a-step/action"
+    other = next(name for name in SERVICES if name != service)
+    engine, backoffice = (cluster.kubectl.secret(f"{service}-callers", SHOP)[name] for name in ("engine", "backoffice"))
+    elsewhere = cluster.kubectl.secret(f"{other}-callers", SHOP)["engine"]
+    expected = {None: 401, "guessed-by-somebody": 401, elsewhere: 401, backoffice: 403, engine: 200}
+    for token, status in expected.items():
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        assert call("GET", operation, headers=headers).status == status
+    assert call("GET", f"{address}/readyz").status == 200
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -6,13 +6,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kompensa_dev.kind_node import KindNode
 from tests.support.databases import ClusterDatabases
 from tests.support.http import Answer, call
-from tests.support.kubectl import UNSETTLED, Kubectl
+from tests.support.kubectl import UNSETTLED, Kubectl, KubectlError
 from tests.support.services import SERVICES
 from tests.support.shop import Shop, saga
 from tests.support.waiting import eventually
@@ -44,7 +45,7 @@ class Cluster:
         self.environment = environment
         self.namespace = namespace
         self.kubectl = Kubectl(environment)
-        self.shop = Shop(shop_urls)
+        self.shop = Shop(shop_urls, cache(self._shop_token))
         self.databases = ClusterDatabases(self.kubectl, namespace)
         self._token: str | None = None
 
@@ -53,6 +54,13 @@ class Cluster:
         if self._token is None:
             self._token = self.kubectl.secret("kompensa-api", SYSTEM)["token"]
         return call(method, API + path, body, headers={"Authorization": f"Bearer {self._token}"}, **options)
+
+    def _shop_token(self, service: str) -> str | None:
+        """The back office's token at a service of the shop; None if the chart makes none (`callers.enabled`)."""
+        try:
+            return self.kubectl.secret(f"{service}-callers", self.namespace)["backoffice"]
+        except KubectlError:
+            return None
 
     def saga(self, name: str) -> dict[str, Any]:
         return self.kubectl.json("get", "saga", "-n", self.namespace, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -53,12 +53,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class Shop:
-    """The services by name, e.g. {"orders": "http://127.0.0.1:18081"}."""
+    """The services by name, for example {"orders": "http://127.0.0.1:18081"}.
+
+    `token_of` returns the token that a service expects from the tests, or None if it checks no callers.
+    """
 
     urls: Mapping[str, str]
+    token_of: Callable[[str], str | None]
 
-    def call(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        return call(method, self.urls[service] + path, body, **options)
+    def call(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        token = self.token_of(service)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return call(method, self.urls[service] + path, body, headers=headers)
 
     def customer(
         self, *, document: str = CPF, name: str = "Ana Souza", payment_method: str = "pm-abc"

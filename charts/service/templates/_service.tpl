@@ -9,7 +9,8 @@ The template takes a dict; only the parent chart knows the members after `name`:
 - database {secret, keys}: the Secret with the login, and the names of its keys.
 - captureRole {secret, key}: the Secret with the name of the role that may read the outbox, or empty.
 - databasePods: labels of its PostgreSQL's pods, or empty for a server outside the release.
-- callers: peers that may call it, as in a NetworkPolicy; empty: everyone.
+- callers: peers that may call it, as in a NetworkPolicy.
+- callerSecret: name of the Secret with a token for each caller, or empty: callers are not checked.
 */}}
 {{- define "service.objects" -}}
 {{- with .service.pool }}
@@ -74,7 +75,7 @@ spec:
         args: [migrate, --wait, "120"]
       containers:
       - name: {{ .name }}
-        {{- include "service.container" . | nindent 8 }}
+        {{- include "service.container" (merge (dict "serving" true) .) | nindent 8 }}
         args: [serve]
         ports:
         - {name: http, containerPort: 8080, protocol: TCP}
@@ -85,12 +86,20 @@ spec:
             sleep: {seconds: 3}
       volumes:
       - {{- include "service.tmpVolume" (dict) | nindent 8 }}
+      {{- with .callerSecret }}
+      # All of its keys, so that a second token of a caller is a new file, without a restart.
+      - name: callers
+        secret: {secretName: {{ . | quote }}, defaultMode: 0440}
+      {{- end }}
       {{- with .service.extraVolumes }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
 {{- end -}}
 
-{{/* The part that the migrating and the serving container share: the same code with the same credentials. */}}
+{{/*
+The part that the migrating and the serving container share: the same code with the same credentials. The serving one
+(serving: true) also has the callers' tokens.
+*/}}
 {{- define "service.container" -}}
 image: {{ include "service.image" (dict "root" .root "image" .service.image) | quote }}
 imagePullPolicy: {{ .service.image.pullPolicy }}
@@ -108,11 +117,17 @@ env:
 - {name: POOL_MAX, value: {{ .service.pool.max | quote }}}
 - {name: LOG_LEVEL, value: {{ .service.logLevel }}}
 - {name: FAULTS_ENABLED, value: {{ .root.Values.faults.enabled | quote }}}
+{{- if and .serving .callerSecret }}
+- {name: CALLER_TOKENS_DIR, value: /etc/kompensa/callers}
+{{- end }}
 {{- with .service.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
+{{- if and .serving .callerSecret }}
+- {name: callers, mountPath: /etc/kompensa/callers, readOnly: true}
+{{- end }}
 {{- with .service.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -153,10 +168,8 @@ spec:
   ingress:
   - ports:
     - {protocol: TCP, port: http}
-    {{- with .callers }}
     from:
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- toYaml .callers | nindent 4 }}
   egress:
   {{- include "service.egressDns" .root | nindent 2 }}
   # Its own database and no other.

@@ -65,6 +65,33 @@ instance while volumes of the other isolation exist; dict: root, values (of the 
 {{- end -}}
 {{- end -}}
 
+{{/* The callers in the access table of each service (services/<name>/src/<name>/app.py). A test compares the two. */}}
+{{- define "shop.callers" -}}
+engine backoffice
+{{- end -}}
+
+{{/* Name of the Secret with the tokens of a service's callers; empty if callers are not checked. dict: root, name. */}}
+{{- define "shop.callerSecret" -}}
+{{- $callers := .root.Values.callers -}}
+{{- if $callers.enabled -}}
+{{- with get $callers.existingSecrets .name -}}
+{{- include "service.existingSecret" (dict "root" $.root "secret" . "value" (printf "callers.existingSecrets.%s" $.name)) -}}
+{{- else -}}
+{{- printf "%s-callers" .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Fails if callers.existingSecrets names a service that the shop does not have. */}}
+{{- define "shop.checkCallers" -}}
+{{- $names := include "shop.names" . | splitList " " -}}
+{{- range $name := keys .Values.callers.existingSecrets | sortAlpha -}}
+{{- if not (has $name $names) -}}
+{{- fail (printf "callers.existingSecrets: %s is not a service of the shop; expected one of %s" $name (join ", " $names)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
 A reference to a Secret in a custom resource, with the keys of a Secret of the user's; dict: secret, own (its values).
 */}}

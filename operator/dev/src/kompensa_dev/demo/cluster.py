@@ -3,12 +3,14 @@
 import asyncio
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kompensa.client.engine_client import EngineClient, EngineProblemError
 from kompensa.cluster.access import token_of_cluster, use_own_kubeconfig
 from kompensa.cluster.kube import Kube, NotFoundError
 from kompensa.cluster.resources import DEPLOYMENTS, NODES, PODS, REPLICAS, SAGAS, Object
+from kompensa.cluster.secrets import SecretError, read_key
 from kompensa_dev.console import paper
 from kompensa_dev.demo.checks import wait_for
 from kompensa_dev.demo.shop_client import NOT_FOUND, ShopClient
@@ -18,6 +20,7 @@ from kompensa_dev.errors import BadInputError
 from kompensa_dev.http import answers_ok
 from kompensa_dev.kind_node import KindNode
 from kompensa_dev.options import wanted_ports
+from kompensa_dev.shop import SERVICES
 
 ENGINE_LABELS = "app.kubernetes.io/component=engine"
 SHOP_DEPLOYMENT = "orders"
@@ -34,12 +37,25 @@ def run_on_cluster(*, namespace: str, system_namespace: str) -> None:
 
 async def _run(namespace: str, system_namespace: str) -> None:
     published = wanted_ports()
-    async with Kube.connect() as kube, ShopClient.connect(published.urls) as shop:
+    async with Kube.connect() as kube:
         await require_installed(kube, namespace=namespace, system_namespace=system_namespace)
         token = await token_of_cluster(kube, system_namespace)
-        async with EngineClient.connect(published.api_url, token) as engine:
+        tokens = await shop_tokens(kube, namespace)
+        async with (
+            ShopClient.connect(published.urls, tokens) as shop,
+            EngineClient.connect(published.api_url, token) as engine,
+        ):
             target = ClusterTarget(kube, shop, engine, namespace=namespace, system_namespace=system_namespace)
             await tell(target, paper())
+
+
+async def shop_tokens(kube: Kube, namespace: str) -> dict[str, str]:
+    """The back office's token at each service of the shop that checks its callers."""
+    tokens = {}
+    for service in SERVICES:
+        with suppress(SecretError):
+            tokens[service] = await read_key(kube, namespace, f"{service}-callers", "backoffice")
+    return tokens
 
 
 async def require_installed(kube: Kube, *, namespace: str, system_namespace: str) -> None:

@@ -15,15 +15,17 @@ NOT_FOUND = 404
 class ShopClient:
     """Calls by name of service; what is not a success ends the demo with the problem's own words."""
 
-    def __init__(self, session: aiohttp.ClientSession, urls: Mapping[str, str]) -> None:
+    def __init__(self, session: aiohttp.ClientSession, urls: Mapping[str, str], tokens: Mapping[str, str]) -> None:
         self._session = session
+        self._tokens = tokens
         self.urls = urls
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, urls: Mapping[str, str]) -> AsyncIterator[Self]:
+    async def connect(cls, urls: Mapping[str, str], tokens: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
+        """Call the services at these URLs, with these tokens if they check their callers; both by name of service."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
-            yield cls(session, urls)
+            yield cls(session, urls, tokens or {})
 
     async def get(self, service: str, path: str) -> dict[str, Any] | None:
         """The body, or None when there is no such thing."""
@@ -37,8 +39,10 @@ class ShopClient:
         return _success(f"{method} {path}", service, status, reply)
 
     async def _call(self, service: str, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
+        token = self._tokens.get(service)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            async with self._session.request(method, self.urls[service] + path, json=body) as reply:
+            async with self._session.request(method, self.urls[service] + path, json=body, headers=headers) as reply:
                 return reply.status, await reply.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise CheckFailedError(f"{service} at {self.urls[service]} was expected to answer: {error}") from None
