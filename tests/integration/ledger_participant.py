@@ -48,19 +48,21 @@ class LedgerParticipant:
     url: str
 
     @classmethod
-    def started(cls, run: Run, postgres: PostgresServer) -> LedgerParticipant:
-        login = postgres.create_database("ledger")
-        port = Ports().take("ledger")
+    def started(cls, run: Run, postgres: PostgresServer, *, name: str = "ledger", **settings: str) -> LedgerParticipant:
+        """Start one with a database of this name, and with more settings of a service."""
+        login = postgres.create_database(name)
+        port = Ports().take(name)
         environment = {
             "DATABASE_URL": login.url,
             "PYTHONPATH": str(FOLDER),
             "HOST": HOST,
             "PORT": str(port),
             "FAULTS_ENABLED": "true",
+            **settings,
         }
         for verb in ("migrate", "serve"):
             argv = [sys.executable, "-m", "ledger", verb]
-            program = Program(name=f"ledger-{verb}", argv=argv, environment=environment)
+            program = Program(name=f"{name}-{verb}", argv=argv, environment=environment)
             if verb == "migrate":
                 run.run_to_end(program, timeout=60)
         process = run.start(program)

@@ -29,7 +29,8 @@ class Api:
     @classmethod
     @asynccontextmanager
     async def of(cls, world: EngineWorld, *, token: str | None = None) -> AsyncIterator[Self]:
-        transport = httpx.ASGITransport(application(world.first, token=token), raise_app_exceptions=False)
+        app = application(world.first, token=token, spans=world.spans)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=300) as client:
             contract = await _contract(client)
 

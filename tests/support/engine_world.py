@@ -23,6 +23,8 @@ from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublishe
 from kompensa.engine.tenure import Tenure
 from kompensa.journal.errors import JournalUnavailableError, StaleLeaseError
 from kompensa.model.view import SagaView
+from kompensa.transport.traces import TracedTransport, saga_span
+from kompensa_common.tracing import Spans
 from tests.support.journal_link import JournalLink
 from tests.support.memory_journal import MemoryJournal
 from tests.support.scripted_transport import ScriptedTransport
@@ -75,11 +77,15 @@ def tenure_of(engine: Engine) -> Tenure:
 class EngineWorld:
     """Engines that share a journal and participants, each with its own link to the journal.
 
-    `settings` are those of all its engines; so is `publisher`, but for an engine that is given its own.
+    `settings` are those of all its engines; so is `publisher`, but for an engine that is given its own. With `spans`,
+    the engines record spans as a process does that sends them.
     """
 
-    def __init__(self, *, publisher: StatusPublisher | None = None, **settings: Any) -> None:
+    def __init__(
+        self, *, publisher: StatusPublisher | None = None, spans: Spans | None = None, **settings: Any
+    ) -> None:
         self._settings = settings
+        self.spans = spans
         self.journal = MemoryJournal(wall_clock)
         self.transport = ScriptedTransport()
         self._publisher = publisher or NullStatusPublisher()
@@ -102,7 +108,15 @@ class EngineWorld:
         link = JournalLink(self.journal)
         chosen = Settings(journal_url="postgresql://nowhere", engine_name=name, **{**self._settings, **settings})
         shown_on = publisher or self._publisher
-        engine = Engine(journal=link, transport=self.transport, publisher=shown_on, settings=chosen, clock=wall_clock)
+        spans = self.spans
+        engine = Engine(
+            journal=link,
+            transport=self.transport if spans is None else TracedTransport(self.transport, spans),
+            publisher=shown_on,
+            settings=chosen,
+            clock=wall_clock,
+            on_end=None if spans is None else lambda saga: spans.record(saga_span(saga)),
+        )
         self.engines.append(engine)
         self.links[engine] = link
         return engine

@@ -24,6 +24,7 @@ from kompensa_cdc.replicas.target import trouble
 from kompensa_common.databases import database_url as complete
 from kompensa_common.logs import level_of, log_as_json
 from kompensa_common.secrets import UnusableValueError
+from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
 
 app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -78,7 +79,8 @@ def retry(
 
 
 async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: str, port: int) -> None:
-    worker = Worker(spec, bootstrap=bootstrap, database_url=database_url)
+    spans = _spans()
+    worker = Worker(spec, bootstrap=bootstrap, database_url=database_url, spans=spans)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -89,6 +91,8 @@ async def _serve(spec: ReplicaSpec, *, bootstrap: str, database_url: str, host: 
         await worker.run()
     finally:
         await runner.cleanup()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
 
 def _collect_seldom() -> None:
@@ -109,6 +113,13 @@ def _load(path: Path) -> ReplicaSpec:
     except (OSError, yaml.YAMLError, InvalidReplicaError, InvalidSchemaError) as error:
         _fail(f"{path}: {error}")
     return spec
+
+
+def _spans() -> Spans | None:
+    try:
+        return spans_of_environment("kompensa-replica")
+    except TracingSettingsError as error:
+        _fail(str(error))
 
 
 def _completed(database_url: str) -> str:

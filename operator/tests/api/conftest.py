@@ -8,6 +8,7 @@ import pytest
 from kompensa.engine import engine, held_lease
 from tests.support.api_client import Api
 from tests.support.engine_world import EngineWorld
+from tests.support.otlp_receiver import KeptSpans
 from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
@@ -22,11 +23,17 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 
 
 @pytest.fixture
-async def api(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
+def spans() -> KeptSpans:
+    """The spans of `api`."""
+    return KeptSpans()
+
+
+@pytest.fixture
+async def api(monkeypatch: pytest.MonkeyPatch, spans: KeptSpans) -> AsyncIterator[Api]:
     """With the definition `order` of the steps reserve and pay, whose input has a text `order`."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
     monkeypatch.setattr(held_lease, "monotonic", elapsed)
     with plain_logs():
-        async with EngineWorld() as world, Api.of(world) as api:
+        async with EngineWorld(spans=spans) as world, Api.of(world) as api:
             await world.declare("reserve", "pay", inputSchema=INPUT)
             yield api

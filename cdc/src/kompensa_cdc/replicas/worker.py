@@ -22,6 +22,7 @@ from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping, Claim, FencedError, Partition
 from kompensa_cdc.replicas.broker import BrokerError, consumer_config, group_config, missing_topics
 from kompensa_cdc.replicas.changes import Change
+from kompensa_cdc.replicas.consumer_spans import record_batch
 from kompensa_cdc.replicas.metrics import Metrics
 from kompensa_cdc.replicas.parking import count_parked_keys
 from kompensa_cdc.replicas.prepare import preparer
@@ -31,6 +32,7 @@ from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
 from kompensa_cdc.replicas.target import connect, trouble
 from kompensa_common.backoff import Backoff
+from kompensa_common.tracing import Spans
 
 SESSION_RETRY = Backoff(first=0.1, longest=10.0)
 LOOK_SECONDS = 1.0
@@ -49,7 +51,9 @@ _SESSION_TROUBLE = (psycopg.Error, OSError, TimeoutError, KafkaException, Broker
 class Worker:
     """Runs one Replica until `stop`."""
 
-    def __init__(self, spec: ReplicaSpec, *, bootstrap: str, database_url: str) -> None:
+    def __init__(self, spec: ReplicaSpec, *, bootstrap: str, database_url: str, spans: Spans | None = None) -> None:
+        """With `spans`, each applied event is one."""
+        self._spans = spans
         self.progress = Progress(spec.replica)
         self.metrics = Metrics(self.progress)
         self._spec = spec
@@ -129,7 +133,10 @@ class Worker:
             while True:
                 batch = await _next(reader.queue)
                 if batch is not None:
-                    self._applied(batch, await retrying.write(batch))
+                    writing_since = time.time()
+                    applied = await retrying.write(batch)
+                    self._applied(batch, applied)
+                    self._record_spans(batch, applied, writing_since)
                     reader.queue.task_done()
                 if batch is not None or self._is_good(time.monotonic() - began):
                     self.progress.clear_problem("session")
@@ -160,6 +167,11 @@ class Worker:
         for key in applied.superseded:
             _log.info("events that do not fit are superseded", replica=self._spec.replica, key=key)
         self._log_applied(batch, applied)
+
+    def _record_spans(self, batch: Batch, applied: Applied, began: float) -> None:
+        if self._spans is not None:
+            replica, table = self._spec.replica, self._spec.target.table
+            record_batch(self._spans, batch, applied, replica=replica, table=table, began=began, ended=time.time())
 
     def _report_parked(self, parked: Sequence[Poison]) -> None:
         self.metrics.parked.inc(len(parked))

@@ -14,7 +14,9 @@ from kompensa.api import declarations, docs, problems, sagas
 from kompensa.api.auth import Authentication
 from kompensa.api.documents import schemas
 from kompensa.api.shortcut import Shortcut
+from kompensa.api.start_spans import StartSpans
 from kompensa.engine.engine import Engine
+from kompensa_common.tracing import Spans
 
 _DESCRIPTION = """
 Sagas across services. Each ends Succeeded or Compensated, or waits for a person in InterventionRequired.
@@ -23,8 +25,8 @@ Errors are problem documents (RFC 9457) whose `type` ends in a slug. 429 and 503
 """
 
 
-def application(engine: Engine, *, token: str | None) -> ASGIApp:
-    """The API of this engine, behind its authentication."""
+def application(engine: Engine, *, token: str | None, spans: Spans | None = None) -> ASGIApp:
+    """The API of this engine, behind its authentication. With `spans`, each start of a saga is one."""
     app = FastAPI(
         title="Kompensa",
         description=_DESCRIPTION,
@@ -41,7 +43,8 @@ def application(engine: Engine, *, token: str | None) -> ASGIApp:
     _describe(app, secured=token is not None)
     # The first one added is the innermost, so any other middleware also covers the start of a saga.
     app.add_middleware(Shortcut, start=sagas.starter(engine))
-    return Authentication(app, token=token)
+    guarded = Authentication(app, token=token)
+    return guarded if spans is None else StartSpans(guarded, spans=spans)
 
 
 def _add_health(app: FastAPI, engine: Engine) -> None:

@@ -36,6 +36,8 @@ from kompensa_common.durations import seconds
 # Bytes of the whole body. The rest of the body is small next to the input.
 INPUT_LIMIT = 256 * 1024
 LONGEST_WAIT = 60.0
+# Key of the scope. `start` puts the id of the saga there that it started or found.
+SAGA_ID = "kompensa.saga_id"
 _MAX_LISTED = 500
 _EXAMPLE = {
     "definition": "create-order",
@@ -75,6 +77,7 @@ def starter(engine: Engine) -> Start:
         patience = _patience(wait)
         wanted = decoded(await _input_bounded(request), StartRequest)
         saga_id, fresh = await engine.sagas.start(namespace, wanted)
+        request.scope[SAGA_ID] = saga_id
         if patience is None:
             return answer(await engine.sagas.view(saga_id), 202 if fresh else 200)
         view = await engine.sagas.rested(saga_id, patience)

@@ -24,7 +24,10 @@ from kompensa.engine.status_publisher import NullStatusPublisher, StatusPublishe
 from kompensa.journal.postgres import PostgresJournal
 from kompensa.transport.clients import client_of
 from kompensa.transport.http import HttpTransport
+from kompensa.transport.port import Transport
+from kompensa.transport.traces import ENGINE, TracedTransport, saga_span
 from kompensa_common.logs import log_as_json
+from kompensa_common.tracing import Spans, spans_of_environment
 
 # Seconds. When the engine stops, requests that wait for the end of a saga are answered early.
 _GRACE = 3
@@ -70,15 +73,18 @@ def _relax_garbage_collection() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    spans = spans_of_environment(ENGINE)
+    transport: Transport = HttpTransport(client_of(settings.http))
     async with _publisher(settings) as publisher:
         engine = Engine(
             journal=PostgresJournal(settings.journal_url, application=f"kompensa-engine {settings.engine_name}"),
-            transport=HttpTransport(client_of(settings.http)),
+            transport=transport if spans is None else TracedTransport(transport, spans),
             publisher=publisher,
             settings=settings,
             clock=SteadyClock(),
+            on_end=None if spans is None else lambda saga: spans.record(saga_span(saga)),
         )
-        server = _server(engine, settings)
+        server = _server(engine, settings, spans)
         await engine.start()
         ending = asyncio.create_task(_end_with(engine, server))
         try:
@@ -86,6 +92,8 @@ async def _serve(settings: Settings) -> None:
         finally:
             ending.cancel()
             await engine.stop()
+            if spans is not None:
+                await asyncio.to_thread(spans.close)
     if engine.fallen.is_set():
         raise SystemExit(1)
 
@@ -96,10 +104,10 @@ async def _end_with(engine: Engine, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def _server(engine: Engine, settings: Settings) -> uvicorn.Server:
+def _server(engine: Engine, settings: Settings, spans: Spans | None) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
-            application(engine, token=settings.api_token),
+            application(engine, token=settings.api_token, spans=spans),
             host=settings.api_host,
             port=settings.api_port,
             http=PromptConnection,

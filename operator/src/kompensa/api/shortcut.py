@@ -25,7 +25,7 @@ class Shortcut:
         self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        namespace = _namespace_of_start(scope)
+        namespace = namespace_of_start(scope)
         if namespace is None:
             await self._app(scope, receive, send)
             return
@@ -42,7 +42,8 @@ def _wait(query: bytes) -> str | None:
     return QueryParams(query).get("wait")
 
 
-def _namespace_of_start(scope: Scope) -> str | None:
+def namespace_of_start(scope: Scope) -> str | None:
+    """The namespace in which a request starts a saga; None for all other requests."""
     if scope["type"] != "http" or scope["method"] != "POST":
         return None
     match scope["path"].split("/"):

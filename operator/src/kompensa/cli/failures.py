@@ -77,6 +77,7 @@ _EXPECTED = (
     ("kompensa.handlers.settings", "InvalidSettingError", BAD_INPUT, ""),
     ("kompensa.engine.settings", "SettingsError", BAD_INPUT, ""),
     ("kompensa.transport.clients", "UnusableFileError", BAD_INPUT, ""),
+    ("kompensa_common.tracing", "TracingSettingsError", BAD_INPUT, ""),
     ("kompensa.journal.errors", "JournalUnavailableError", UNREACHABLE, ""),
     ("kompensa.journal.errors", "JournalError", FAILED, ""),
 )

@@ -23,6 +23,7 @@ from kompensa.engine.upkeep import Upkeep
 from kompensa.journal.errors import JournalError, StaleLeaseError
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Grant, Lease
+from kompensa.model.saga import Saga
 from kompensa.transport.port import Transport
 
 _log = structlog.get_logger(__name__)
@@ -42,7 +43,9 @@ class Engine:
         publisher: StatusPublisher,
         settings: Settings,
         clock: Callable[[], float] = time.time,
+        on_end: Callable[[Saga], None] | None = None,
     ) -> None:
+        """`on_end` is called for each saga that has ended, once it is durable."""
         self._journal = journal
         self._transport = transport
         self._settings = settings
@@ -64,6 +67,7 @@ class Engine:
             settings=settings,
             clock=clock,
             observer=self._observer,
+            on_end=on_end,
         )
         self.sagas = SagaService(
             self,

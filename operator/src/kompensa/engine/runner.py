@@ -25,6 +25,7 @@ from kompensa.engine.timers import Timers
 from kompensa.journal.errors import RejectedError, SupersededError
 from kompensa.model.commands import CallAction, Command, Finish
 from kompensa.model.events import Recovered, TimerDue
+from kompensa.model.saga import Saga
 
 _log = structlog.get_logger(__name__)
 # A timer that changed nothing is due again after this long, so that a fault in a rule cannot become a busy loop.
@@ -44,6 +45,7 @@ class Runner:
         reporter: Reporter,
         tasks: LeaseTasks,
         clock: Callable[[], float],
+        on_end: Callable[[Saga], None] | None = None,
     ) -> None:
         self._sagas = sagas
         self._recovery = recovery
@@ -52,6 +54,7 @@ class Runner:
         self._reporter = reporter
         self._tasks = tasks
         self._clock = clock
+        self._on_end = on_end
         self._timers = Timers(clock, self._timer_due)
         self.calling: set[asyncio.Task[None]] = set()
         """Calls under way, and those that wait for a slot."""
@@ -193,6 +196,8 @@ class Runner:
             rested(*labels).inc()
             duration(*labels).observe(self._clock() - running.saga.accepted_at)
             log_end(running)
+            if self._on_end is not None and running.saga.terminal:
+                self._on_end(running.saga)
         if running.settled and not running.inbox:
             self.drop(running)
 

@@ -30,6 +30,7 @@ from kompensa.journal.group_commit import GroupCommit
 from kompensa.journal.port import Journal
 from kompensa.journal.records import Grant
 from kompensa.model.commands import Command
+from kompensa.model.saga import Saga
 from kompensa.transport.port import Transport
 
 _log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class EngineParts:
     settings: Settings
     clock: Callable[[], float]
     observer: CommitMetrics
+    on_end: Callable[[Saga], None] | None = None
 
 
 class Tenure:
@@ -79,6 +81,7 @@ class Tenure:
             reporter=self._reporter,
             tasks=self._tasks,
             clock=parts.clock,
+            on_end=parts.on_end,
         )
         self.signals = SignalPump(parts.journal.signals, self.held, self._recovery, self.runner)
 

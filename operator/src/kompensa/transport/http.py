@@ -143,6 +143,6 @@ def _outgoing(participant: Participant, saga_id: str, request: Request, *, new_c
 
 
 def traceparent(saga_id: str, key: str, attempt: int) -> str:
-    """W3C trace context. Each saga has one trace, even across crashes, and each attempt one span."""
+    """W3C trace context. Each saga has one trace, even across crashes, and each attempt one span (see `traces`)."""
     span = blake2b(f"{key}/{attempt}".encode(), digest_size=8).hexdigest()
     return f"00-{saga_id.replace('-', '')}-{span}-01"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-"""As W3C Trace Context has it: version, trace, parent, flags."""
+from kompensa_common.tracing import TRACEPARENT
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kompensa_common.logs import log_as_json
 from kompensa_common.sessions import PoolerError, Session, Sessions
+from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
 from kompensa_participant import docs, errors, migrations, openapi, probes
 from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allow
 from kompensa_participant.callers.check import CallerCheck
 from kompensa_participant.callers.tokens import TokenFiles
 from kompensa_participant.middleware import RequestEdge
+from kompensa_participant.server_spans import ServerSpans
 from kompensa_participant.settings import Settings, SettingsError, from_environment
 
 log = structlog.get_logger()
@@ -68,8 +70,8 @@ class Service:
     routers: Sequence[APIRouter] = field(default_factory=tuple)
     access: Sequence[Allow] = ()
 
-    def app(self, settings: Settings) -> FastAPI:
-        """The application, with the pool opened for as long as it runs.
+    def app(self, settings: Settings, spans: Spans | None = None) -> FastAPI:
+        """The application, with the pool opened for as long as it runs. With `spans`, each request is one.
 
         Raises
         ------
@@ -82,6 +84,8 @@ class Service:
             async with self._pool(settings) as pool:
                 app.state.pool = pool
                 yield
+            if spans is not None:
+                await asyncio.to_thread(spans.close)
 
         app = FastAPI(
             title=self.title,
@@ -100,6 +104,8 @@ class Service:
             app.include_router(router)
         self._check_callers(app, settings)
         app.add_middleware(RequestEdge)
+        if spans is not None:
+            app.add_middleware(ServerSpans, spans=spans)
         return app
 
     def _check_callers(self, app: FastAPI, settings: Settings) -> None:
@@ -163,7 +169,7 @@ class Service:
             log.warning("callers are not checked, because CALLER_TOKENS_DIR is not set")
         asyncio.run(self._require_transactions(settings))
         uvicorn.run(
-            self.app(settings),
+            self.app(settings, self._spans()),
             host=settings.host,
             port=settings.port,
             log_config=None,
@@ -179,6 +185,12 @@ class Service:
             raise SettingsError(f"cannot serve, DATABASE_URL: {error}") from None
         except Error as error:
             log.warning("the database does not answer yet", reason=_last_line(error))
+
+    def _spans(self) -> Spans | None:
+        try:
+            return spans_of_environment(self.name)
+        except TracingSettingsError as error:
+            raise SettingsError(str(error)) from None
 
     def _migrate_within(self, seconds: float, settings: Settings) -> None:
         """If the database is just being set up, trying again is quicker than a restart with its back-off."""
