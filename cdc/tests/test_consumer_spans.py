@@ -37,7 +37,7 @@ def test_each_event_is_a_span_below_its_publisher() -> None:
     assert (span.attributes["messaging.kafka.offset"], span.attributes["kompensa.replica"]) == (42, "shop/copies")
 
 
-def test_an_event_without_a_trace_is_no_span() -> None:
+def test_an_event_without_a_trace_has_no_span() -> None:
     assert recorded(event(42, None), event(43, "of another form")) == []
 
 

@@ -94,7 +94,7 @@ EXTREMES: dict[str, Object] = {
         "caBundle": {"secret": "123"},
         "watchNamespaces": [LONGEST_NAMESPACE],
         "networkPolicy": {
-            **egress("dns", "apiServer", "participants", "databases", "kafka", "connect"),
+            **egress("dns", "apiServer", "participants", "databases", "kafka", "connect", "tracing"),
             "apiFrom": [PEER],
             "metricsFrom": [PEER],
         },
@@ -123,7 +123,7 @@ EXTREMES: dict[str, Object] = {
             "catalog": service(**external("2e3"), existingCaptureSecret={"name": "456"}),
             **{name: service(**external("null")) for name in ("payments", "invoices", "shipping")},
         },
-        "networkPolicy": {**egress("dns", "databases", "kafka"), "callers": [PEER], "metricsFrom": [PEER]},
+        "networkPolicy": {**egress("dns", "databases", "kafka", "tracing"), "callers": [PEER], "metricsFrom": [PEER]},
         "kompensa": {"namespace": LONGEST_NAMESPACE, "topicPrefix": "1."},
     },
 }

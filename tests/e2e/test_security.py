@@ -157,7 +157,7 @@ def test_a_service_checks_its_callers(cluster: Cluster, service: str) -> None:
     other = next(name for name in SERVICES if name != service)
     engine, backoffice = (cluster.kubectl.secret(f"{service}-callers", SHOP)[name] for name in ("engine", "backoffice"))
     elsewhere = cluster.kubectl.secret(f"{other}-callers", SHOP)["engine"]
-    expected = {None: 401, "guessed-by-somebody": 401, elsewhere: 401, backoffice: 403, engine: 200}
+    expected = {None: 401, "guessed-by-a-stranger": 401, elsewhere: 401, backoffice: 403, engine: 200}
     for token, status in expected.items():
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         assert call("GET", operation, headers=headers).status == status

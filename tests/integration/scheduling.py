@@ -12,7 +12,7 @@ from pathlib import PurePath
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-STACK_FILES = frozenset({"test_dev_cli.py", "test_dev_stack.py", "test_guide_participant.py"})
+STACK_FILES = frozenset({"test_dev_cli.py", "test_dev_stack.py", "test_guide_participant.py", "test_one_trace.py"})
 
 
 def share_of(nodeid: str) -> str:

@@ -49,6 +49,13 @@ networkPolicy.databases of the root).
 {{- end -}}
 {{- end -}}
 
+{{/* Egress to the receiver of spans, by networkPolicy.tracing of the root, if there is one. */}}
+{{- define "service.egressTracing" -}}
+{{- if .Values.tracing.endpoint -}}
+{{- include "service.egress" .Values.networkPolicy.tracing }}
+{{- end -}}
+{{- end -}}
+
 {{/* A peer by pod labels; dict: labels, and namespace (empty: the policy's own). */}}
 {{- define "service.peer" -}}
 - podSelector:

@@ -55,6 +55,13 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* The receiver of a process's spans as an environment variable, if tracing.endpoint of the root is set. */}}
+{{- define "service.tracingVariable" -}}
+{{- with .Values.tracing.endpoint -}}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
+{{- end -}}
+{{- end -}}
+
 {{/* The writable folder of a pod with a read-only root file system. */}}
 {{- define "service.tmpVolume" -}}
 name: tmp

@@ -120,6 +120,11 @@ env:
 {{- if and .serving .callerSecret }}
 - {name: CALLER_TOKENS_DIR, value: /etc/kompensa/callers}
 {{- end }}
+{{- if .serving }}
+{{- with include "service.tracingVariable" .root }}
+{{ . }}
+{{- end }}
+{{- end }}
 {{- with .service.extraEnv }}
 {{ toYaml . }}
 {{- end }}
@@ -172,6 +177,7 @@ spec:
     {{- toYaml .callers | nindent 4 }}
   egress:
   {{- include "service.egressDns" .root | nindent 2 }}
+  {{- include "service.egressTracing" .root | nindent 2 }}
   # Its own database and no other.
   {{- include "service.egressDatabase" (dict "root" .root "pods" .databasePods) | nindent 2 }}
 {{- end -}}

@@ -59,7 +59,7 @@ async def test_a_start_that_is_rejected_stays_in_its_callers_trace(api: Api, spa
     assert (span.name, span.parent, span.link) == (START, CALLER, None)
 
 
-async def test_other_requests_are_no_spans(api: Api, spans: KeptSpans) -> None:
+async def test_other_requests_have_no_span(api: Api, spans: KeptSpans) -> None:
     await api.get("/v1/sagas")
     await api.get("/healthz")
     assert spans.spans == []

@@ -50,6 +50,13 @@ def test_the_installation_decides_how_the_pod_is_pulled_placed_and_bounded() -> 
     assert deployment["spec"]["template"]["spec"] == yaml.safe_load((GOLDEN / "replica-worker-pod.yaml").read_text())
 
 
+def test_a_worker_sends_its_spans_to_the_receiver_of_the_installation() -> None:
+    site = replace(SITE, tracing_endpoint="http://collector:4318")
+    deployment = deployment_of([body for _, body in worker_objects(worker(), site)])
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"} in container["env"]
+
+
 def test_a_changed_spec_rolls_the_worker() -> None:
     changed = objects(spec=replica()["spec"] | {"onDelete": "Delete"})
     template, other = (deployment_of(bodies)["spec"]["template"] for bodies in (objects(), changed))

@@ -1,4 +1,4 @@
-"""Spans: places in traces, the environment, and what arrives at a receiver of OTLP."""
+"""Spans: places in traces, the environment, and their arrival at a receiver of OTLP."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_place_is_read_from_a_traceparent_and_written_as_one() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "x" * 55, PARENT.upper(), PARENT + "-more", "ff" + PARENT[2:]])
-def test_another_form_is_no_place(text: str | None) -> None:
+def test_another_form_is_not_a_place(text: str | None) -> None:
     assert TraceContext.read(text) is None
 
 

@@ -21,7 +21,7 @@ SECRET = "not-for-the-log-"
 
 
 class Desk:
-    """A service with a token for each caller of its table. No database: what passes the check fails later."""
+    """A service with a token for each caller of its table. No database: a request that passes the check fails later."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.service: Service = import_module(f"{name}.app").service
@@ -127,6 +127,6 @@ async def test_two_tokens_are_malformed_even_if_one_is_right(desk: Desk) -> None
         assert verdict(await desk.ask(route, right, right)) == "401 token-malformed"
 
 
-async def test_what_is_no_route_needs_no_token(desk: Desk) -> None:
+async def test_a_path_without_a_route_needs_no_token(desk: Desk) -> None:
     assert (await desk.client.get("/no-such-path")).status_code == 404
     assert (await desk.client.request("PATCH", "/healthz")).status_code == 405

@@ -70,6 +70,6 @@ async def test_only_a_fault_of_the_service_is_an_error(spans: KeptSpans, path: s
     assert [span.error for span in spans.spans] == [error]
 
 
-async def test_probes_are_no_spans(spans: KeptSpans) -> None:
+async def test_probes_have_no_span(spans: KeptSpans) -> None:
     await ask(spans, "/healthz", traceparent=PARENT)
     assert spans.spans == []

@@ -64,7 +64,7 @@ def test_an_update_of_a_mounted_secret_is_seen(tmp_path: Path) -> None:
     "unusable",
     [b"", b" \n", b"short", b"x" * 600, "café-café-café-café".encode(), b"two words two words", b"a" * 20 + b"\nb"],
 )
-def test_an_unusable_file_gives_nobody_access_and_is_reported_by_name_only(tmp_path: Path, unusable: bytes) -> None:
+def test_an_unusable_file_gives_no_access_and_is_reported_by_name_only(tmp_path: Path, unusable: bytes) -> None:
     with capture_logs() as logs:
         known = files_of(tmp_path, engine=unusable, shop=SHOP).known()
     assert known.caller_of(SHOP.encode()) == "shop"

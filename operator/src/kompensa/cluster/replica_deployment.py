@@ -155,6 +155,7 @@ def _container(worker: ReplicaWorker, site: WorkerSite) -> dict[str, Any]:
             {"name": "KOMPENSA_KAFKA", "value": site.kafka},
             {"name": "REPLICA_SPEC", "value": f"{_SPEC_FOLDER}/{SPEC_FILE}"},
             {"name": "STATUS_PORT", "value": str(PORT)},
+            *_tracing(site),
             *_login(worker),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
@@ -171,6 +172,11 @@ def _container(worker: ReplicaWorker, site: WorkerSite) -> dict[str, Any]:
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 -- the pod's own, not the host's
         ],
     }
+
+
+def _tracing(site: WorkerSite) -> list[dict[str, Any]]:
+    endpoint = site.tracing_endpoint
+    return [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}] if endpoint else []
 
 
 def _login(worker: ReplicaWorker) -> list[dict[str, Any]]:

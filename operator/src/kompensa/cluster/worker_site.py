@@ -63,3 +63,4 @@ class WorkerSite:
     image: str
     kafka: str
     pod: WorkerPod
+    tracing_endpoint: str = ""

@@ -84,7 +84,12 @@ def compose(settings: OperatorSettings, kube: Kube, engine: EngineClient, worker
     definitions = Definitions(kube, engine, on_ready=sagas.definition_ready)
     participants = Participants(kube, engine, on_change=definitions.participant_changed)
     outboxes = Outboxes(kube, capture_site(settings, kube))
-    site = WorkerSite(image=settings.replica_image, kafka=settings.kafka, pod=settings.replica_pod)
+    site = WorkerSite(
+        image=settings.replica_image,
+        kafka=settings.kafka,
+        pod=settings.replica_pod,
+        tracing_endpoint=settings.tracing_endpoint,
+    )
     replicas = Replicas(kube, workers, site)
     kinds = (participants, definitions, outboxes, replicas)
 

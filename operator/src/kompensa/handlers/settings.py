@@ -34,6 +34,8 @@ class OperatorSettings:
         How the pods of Replicas' workers are pulled, placed and bounded.
     replica_url
         URL of a worker's HTTP port; `{name}` and `{namespace}` are those of its Service.
+    tracing_endpoint
+        The receiver of the workers' spans (OTLP over HTTP); empty: they send none.
     lease_name
         The Lease that operators of one release contend for; another release has another.
     identity
@@ -52,6 +54,7 @@ class OperatorSettings:
     replica_image: str = ""
     replica_pod: WorkerPod = field(default_factory=WorkerPod)
     replica_url: str = "http://{name}.{namespace}.svc:8080"
+    tracing_endpoint: str = ""
     namespaces: tuple[str, ...] = ()
     lease_namespace: str = "default"
     lease_name: str = "kompensa-operator"
@@ -96,6 +99,7 @@ _PLAIN = {
     "capture_folder": "KOMPENSA_CAPTURE_FOLDER",
     "replica_image": "KOMPENSA_REPLICA_IMAGE",
     "replica_url": "KOMPENSA_REPLICA_URL",
+    "tracing_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "lease_namespace": "KOMPENSA_LEASE_NAMESPACE",
     "lease_name": "KOMPENSA_LEASE_NAME",
     "probe_host": "KOMPENSA_PROBE_HOST",
