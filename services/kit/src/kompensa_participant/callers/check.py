@@ -1,4 +1,4 @@
-"""The layer that checks the caller: 401 without a token that is in force, 403 with one that does not reach the route."""
+"""The layer that checks the caller: 401 without a token in force, 403 with one that does not reach the route."""
 
 from __future__ import annotations
 
