@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from kompensa_dev.postgres import Login, PostgresServer
-from kompensa_participant import middleware
+from kompensa_participant import body_limit
 from kompensa_participant.migrations import migrate
 from kompensa_participant.settings import Settings
 from tests.integration.conftest_participants import Participant
@@ -80,13 +80,13 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(points: Partici
 
     async def endless() -> AsyncIterator[bytes]:
         nonlocal sent
-        while sent < 100 * middleware.BODY_LIMIT:
+        while sent < 100 * body_limit.BODY_LIMIT:
             sent += 65_536
             yield b" " * 65_536
 
     reply = await points.client.post("/grants", content=endless())
     assert problem(reply) == (413, "body-too-large")
-    assert sent <= middleware.BODY_LIMIT + 2 * 65_536
+    assert sent <= body_limit.BODY_LIMIT + 2 * 65_536
 
 
 async def test_a_declared_length_over_the_limit_is_refused_unread(points: Participant) -> None:
@@ -95,7 +95,7 @@ async def test_a_declared_length_over_the_limit_is_refused_unread(points: Partic
 
 
 async def test_a_body_that_never_ends_is_given_up(points: Participant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.05)
     never = asyncio.Event()
 
     async def stuck() -> AsyncIterator[bytes]:

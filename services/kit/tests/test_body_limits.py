@@ -9,8 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from kompensa_participant import middleware
-from kompensa_participant.middleware import BODY_LIMIT, RequestEdge
+from kompensa_participant import body_limit
+from kompensa_participant.body_limit import BODY_LIMIT, BodyLimit
+from kompensa_participant.middleware import RequestEdge
 
 CHUNK = 65_536
 
@@ -21,6 +22,7 @@ class Edge:
     def __init__(self) -> None:
         self.reached = 0
         app = FastAPI()
+        app.add_middleware(BodyLimit)
         app.add_middleware(RequestEdge)
 
         @app.post("/")
@@ -97,7 +99,7 @@ async def test_one_byte_over_the_limit_is_too_large(edge: Edge) -> None:
 
 
 async def test_a_body_that_does_not_end_in_time_is_given_up(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.01)
+    monkeypatch.setattr(body_limit, "BODY_SECONDS", 0.01)
 
     async def stuck() -> AsyncIterator[bytes]:
         yield b"{"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from kompensa_participant import Service
+from kompensa_participant.body_limit import BODY_LIMIT
 from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, GuardedRoute
 from kompensa_participant.settings import Settings
 from tests.support.services import SERVICES
@@ -56,6 +58,11 @@ def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         desk = Desk(request.param, tmp_path_factory.mktemp("tokens"))
     assert SECRET not in str(logs)
     return desk
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return Desk("inventory", tmp_path_factory.mktemp("tokens"))
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +132,79 @@ async def test_two_tokens_are_malformed_even_if_one_is_right(desk: Desk) -> None
     for route in desk.closed:
         right = f"Bearer {desk.tokens[min(route.callers)]}"
         assert verdict(await desk.ask(route, right, right)) == "401 token-malformed"
+
+
+async def test_a_body_is_not_read_before_the_caller_is_known(desk: Desk) -> None:
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"{}"
+
+    for route in desk.closed:
+        method, _, path = route.name.partition(" ")
+        reply = await desk.client.request(method, path, content=body(), headers={"Content-Type": "application/json"})
+        assert verdict(reply) == "401 token-missing"
+    assert read == 0
+
+
+async def test_the_body_of_a_known_caller_is_limited(desk: Desk) -> None:
+    for route in desk.closed:
+        method, _, path = route.name.partition(" ")
+        bearer = {"Authorization": f"Bearer {desk.tokens[min(route.callers)]}"}
+        reply = await desk.client.request(method, path, content=b" " * (BODY_LIMIT + 1), headers=bearer)
+        assert reply.status_code == 413
+
+
+async def raw_status(app: FastAPI, method: str, path: str) -> int:
+    """The status of a request whose path no client has tidied; the server has decoded it."""
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"host", b"x")], "query_string": b""}
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize("target", ["/st%6Fck", "/%73tock", "/stock?x=/healthz", "/stock?token=x"])
+async def test_a_path_in_other_spelling_needs_the_same_token(stock: Desk, target: str) -> None:
+    assert verdict(await stock.client.get(target)) == "401 token-missing"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//stock", "/stock//", "/./stock", "/docs/../stock", "/healthz/../stock", "/docs/files/../../stock", "/STOCK"],
+)
+async def test_a_path_that_only_resembles_a_route_reaches_none(stock: Desk, path: str) -> None:
+    """Neither the router nor the check joins or resolves segments. Slashes at the end are answered by a redirect."""
+    assert await raw_status(stock.app, "GET", path) == (307 if path == "/stock//" else 404)
+
+
+async def test_a_slash_at_the_end_leads_to_the_route_that_needs_the_token(stock: Desk) -> None:
+    reply = await stock.client.get("/stock/")
+    assert (reply.status_code, reply.headers["location"]) == (307, "http://x/stock")
+    assert verdict(await stock.client.get(reply.headers["location"])) == "401 token-missing"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PATCH", "get", "Get"])
+async def test_a_method_that_a_route_does_not_have_reaches_nothing(stock: Desk, method: str) -> None:
+    """Methods are case-sensitive (RFC 9110)."""
+    assert await raw_status(stock.app, method, "/stock") == 405
+
+
+async def test_the_description_says_which_operations_need_a_token(desk: Desk) -> None:
+    paths = (await desk.client.get("/openapi.json")).json()["paths"]
+    described = {
+        f"{verb.upper()} {path}" for path, found in paths.items() for verb, it in found.items() if it.get("security")
+    }
+    assert described == {route.name for route in desk.closed}
 
 
 async def test_a_path_without_a_route_needs_no_token(desk: Desk) -> None:

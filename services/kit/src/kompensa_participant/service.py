@@ -29,6 +29,7 @@ from kompensa_common.logs import log_as_json
 from kompensa_common.sessions import PoolerError, Session, Sessions
 from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
 from kompensa_participant import docs, errors, migrations, openapi, probes
+from kompensa_participant.body_limit import BodyLimit
 from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allow
 from kompensa_participant.callers.check import CallerCheck
 from kompensa_participant.callers.tokens import TokenFiles
@@ -102,6 +103,7 @@ class Service:
         docs.install(app)
         for router in (*self.routers, probes.router):
             app.include_router(router)
+        app.add_middleware(BodyLimit)  # each layer is around those before it
         self._check_callers(app, settings)
         app.add_middleware(RequestEdge)
         if spans is not None:
@@ -113,6 +115,7 @@ class Service:
         if settings.caller_tokens_dir is not None:
             tokens = TokenFiles(Path(settings.caller_tokens_dir), table.callers)
             app.add_middleware(CallerCheck, table=table, tokens=tokens, realm=self.name)
+            openapi.describe_tokens(app, table)
 
     def _pool(self, settings: Settings) -> AsyncConnectionPool[Session]:
         sessions = self._sessions(settings)
