@@ -71,7 +71,10 @@ async def world(stack: Stack) -> AsyncIterator[ShopOnStack]:
 @asynccontextmanager
 async def in_the_shop(stack: Stack) -> AsyncIterator[ShopOnStack]:
     """A scene of its own in a running shop."""
-    async with ShopClient.connect(stack.ports.urls) as shop, EngineClient.connect(stack.ports.api_url, None) as engine:
+    async with (
+        ShopClient.connect(stack.ports.urls, stack.callers.of_caller("backoffice")) as shop,
+        EngineClient.connect(stack.ports.api_url, None) as engine,
+    ):
         scene = Scene.new()
         await scene.set_up(shop)
         customer = (await shop.send("orders", "POST", "/customers", scene.customer("Ana Souza", CPF)))["id"]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 import yaml
@@ -132,7 +131,7 @@ def test_a_lost_reply_costs_one_use_and_not_two(coupons: Coupons) -> None:
 
 def customer_with_money(coupons: Coupons) -> str:
     """The guide's two calls of curl. Returns the customer's id."""
-    urls = coupons.stack.ports.urls
-    httpx.put(f"{urls['payments']}/payment-methods/pm-abc", json={"balance": "1000.00"}).raise_for_status()
-    customer: str = Shop(urls).customer(payment_method="pm-abc")["id"]
+    shop = Shop(coupons.stack.ports.urls, coupons.stack.callers.of_caller("backoffice").get)
+    shop.call("payments", "PUT", "/payment-methods/pm-abc", {"balance": "1000.00"}).ok()
+    customer: str = shop.customer(payment_method="pm-abc")["id"]
     return customer

@@ -22,10 +22,3 @@ def participant(url: str) -> Document:
 )
 def test_only_services_of_the_shop_are_pointed_at_loopback(url: str, expected: str) -> None:
     assert at_loopback(participant(url), {"inventory": "http://127.0.0.1:9000"}).spec["url"] == expected
-
-
-def test_a_local_process_gets_no_token_of_a_cluster() -> None:
-    ours = participant("http://inventory.shop.svc:8080")
-    ours.spec["tokenSecretRef"] = {"name": "inventory-callers", "key": "engine"}
-    assert at_loopback(ours, {"inventory": "http://127.0.0.1:9000"}).spec == {"url": "http://127.0.0.1:9000"}
-    assert "tokenSecretRef" in at_loopback(ours, {}).spec

@@ -10,8 +10,6 @@ from kompensa.manifests.documents import Document
 def at_loopback(participant: Document, urls: Mapping[str, str]) -> Document:
     """Return the Participant pointed at the local process of the same name; one that is not ours stays as it is.
 
-    A local process does not check callers, so no token is sent to it.
-
     Parameters
     ----------
     urls
@@ -21,5 +19,4 @@ def at_loopback(participant: Document, urls: Mapping[str, str]) -> Document:
     local = urls.get((address.hostname or "").split(".")[0])
     if local is None:
         return participant
-    without_token = {name: value for name, value in participant.spec.items() if name != "tokenSecretRef"}
-    return replace(participant, spec={**without_token, "url": local + address.path.rstrip("/")})
+    return replace(participant, spec={**participant.spec, "url": local + address.path.rstrip("/")})

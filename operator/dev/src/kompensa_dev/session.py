@@ -61,7 +61,10 @@ def run_session(options: StackOptions, *, demo: bool, stay: bool, watch: bool, k
 
 
 async def _demo(stack: Stack, console: Console) -> None:
-    async with ShopClient.connect(stack.ports.urls) as shop, EngineClient.connect(stack.ports.api_url, None) as engine:
+    async with (
+        ShopClient.connect(stack.ports.urls, stack.callers.of_caller("backoffice")) as shop,
+        EngineClient.connect(stack.ports.api_url, None) as engine,
+    ):
         await tell(LocalTarget(stack, shop, engine), console)
 
 
@@ -75,6 +78,7 @@ def _tell_where(console: Console, stack: Stack, seconds: float) -> None:
         "PostgreSQL": stack.postgres.admin_url,
         **({"Kafka": stack.kafka.bootstrap} if stack.kafka else {}),
         **({"Kafka Connect": stack.connect.url} if stack.connect else {}),
+        "tokens": f"{stack.callers.folder}/SERVICE/backoffice",
         "logs": str(stack.run.logs),
     }
     for name, place in lines.items():

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from kompensa_dev.checkout import checkout
@@ -53,12 +54,13 @@ def migrate_program(service: str, logins: Logins) -> Program:
     return Program(name=f"{service}-migrate", argv=argv, environment=environment)
 
 
-def serve_program(service: str, logins: Logins, *, port: int, faults: bool) -> Program:
-    """The service itself."""
+def serve_program(service: str, logins: Logins, *, callers: Path, port: int, faults: bool) -> Program:
+    """The service itself. `callers`: the folder with its callers' tokens."""
     environment = {
         "DATABASE_URL": logins.owner(service).url,
         "HOST": HOST,
         "PORT": str(port),
         "FAULTS_ENABLED": str(faults).lower(),
+        "CALLER_TOKENS_DIR": str(callers),
     }
     return Program(name=service, argv=[sys.executable, "-m", service, "serve"], environment=environment)

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.apply import Say, apply_documents
 from kompensa.manifests.documents import Document, load, of_kind
+from kompensa_dev.callers import CallerTokens
 from kompensa_dev.capture import Capture
 from kompensa_dev.checkout import checkout
 from kompensa_dev.connect import ConnectWorker
@@ -63,6 +64,7 @@ class Stack:
         self.postgres = PostgresServer(run)
         self.logins = create_logins(self.postgres, options.isolation)
         self.journal = self.postgres.create_database(JOURNAL)
+        self.callers = CallerTokens.create(run.subfolder("callers"))
 
     @classmethod
     def start(cls, run: Run, options: StackOptions, say: Say) -> Self:
@@ -114,7 +116,8 @@ class Stack:
     def start_service(self, service: str) -> None:
         """Start a service (again) and wait until it is ready."""
         port, url = self.ports.services[service], self.ports.urls[service]
-        program = serve_program(service, self.logins, port=port, faults=self.options.faults)
+        callers = self.callers.folder / service
+        program = serve_program(service, self.logins, callers=callers, port=port, faults=self.options.faults)
         process = self.services[service] = self.run.start(program)
         process.wait_ready(lambda: answers_ok(f"{url}/readyz"), what="/readyz answering ok", timeout=READY_SECONDS)
 
@@ -126,7 +129,7 @@ class Stack:
 
     async def _apply(self, documents: Sequence[Document]) -> None:
         async with EngineClient.connect(self.ports.api_url, None) as client:
-            await apply_documents(client, documents, self._say)
+            await apply_documents(client, documents, self._say, token_of=self.callers.for_participant)
 
     def _bring_up(self, pool: ThreadPoolExecutor) -> None:
         migrated = {service: pool.submit(self._migrate, service) for service in SERVICES}

@@ -10,6 +10,7 @@ from kompensa.client.engine_client import EngineClient, EngineProblemError
 from kompensa.manifests.documents import Document, of_kind
 
 Say = Callable[[str], None]
+TokenOf = Callable[[Document], str | None]
 FOR_ENGINE = ("Participant", "SagaDefinition", "Saga")
 
 
@@ -17,8 +18,20 @@ class ObjectRefusedError(Exception):
     """The engine rejects an object; the text names it, its file and every fault."""
 
 
-async def apply_documents(client: EngineClient, documents: Sequence[Document], say: Say) -> None:
+def no_token(_: Document) -> str | None:
+    """The token of a Participant outside of a cluster, where no Secret can be read."""
+    return None
+
+
+async def apply_documents(
+    client: EngineClient, documents: Sequence[Document], say: Say, *, token_of: TokenOf = no_token
+) -> None:
     """Apply participants, then definitions, then sagas; report each in a line.
+
+    Parameters
+    ----------
+    token_of
+        Returns the token that the `tokenSecretRef` of a Participant names, None if it cannot be read here.
 
     Raises
     ------
@@ -27,15 +40,17 @@ async def apply_documents(client: EngineClient, documents: Sequence[Document], s
     """
     for document in (document for kind in FOR_ENGINE for document in of_kind(documents, kind)):
         try:
-            say(await _apply(client, document))
+            say(await _apply(client, document, token_of))
         except EngineProblemError as problem:
             raise ObjectRefusedError(f"{document.source}: {document} is rejected: {problem_text(problem)}") from None
 
 
-async def _apply(client: EngineClient, document: Document) -> str:
+async def _apply(client: EngineClient, document: Document, token_of: TokenOf) -> str:
     if document.kind == "Participant":
-        await client.put_participant(document.namespace, document.name, document.spec, token=None)
-        unread = "; its tokenSecretRef is not read outside of a cluster" if "tokenSecretRef" in document.spec else ""
+        token = token_of(document)
+        await client.put_participant(document.namespace, document.name, document.spec, token=token)
+        named = "tokenSecretRef" in document.spec and token is None
+        unread = "; its tokenSecretRef is not read outside of a cluster" if named else ""
         return f"{document} at {document.spec.get('url')}{unread}"
     if document.kind == "SagaDefinition":
         revision = await client.put_definition(document.namespace, document.name, document.spec)

@@ -69,10 +69,12 @@ class LocalTarget:
         kafka = f"KOMPENSA_KAFKA={self.kafka} "
         api = f" --api {self._stack.ports.api_url}"
         orders = self.shop.urls["orders"]
+        bearer = f'"Authorization: Bearer $(cat {self._stack.callers.folder}/orders/backoffice)"'
         return (
             Hint(command=f"kompensa sagas list{api}", purpose="every saga"),
             Hint(command=f"kompensa sagas get {max(self._ids)}{api}", purpose="one saga: steps and history"),
             Hint(command=f"{kafka}kompensa watch orders.customer-created --last 3", purpose="follow a topic"),
+            Hint(command=f"curl -H {bearer} {orders}/orders", purpose="all orders, as the caller backoffice"),
             Hint(command=f"{orders}/docs", purpose="orders' API; the other services have one, too"),
         )
 

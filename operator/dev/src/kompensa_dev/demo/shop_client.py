@@ -22,10 +22,10 @@ class ShopClient:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, urls: Mapping[str, str], tokens: Mapping[str, str] | None = None) -> AsyncIterator[Self]:
+    async def connect(cls, urls: Mapping[str, str], tokens: Mapping[str, str]) -> AsyncIterator[Self]:
         """Call the services at these URLs, with these tokens if they check their callers; both by name of service."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS)) as session:
-            yield cls(session, urls, tokens or {})
+            yield cls(session, urls, tokens)
 
     async def get(self, service: str, path: str) -> dict[str, Any] | None:
         """The body, or None when there is no such thing."""
