@@ -6,9 +6,7 @@ another `cluster`. It starts from nothing and is removed completely.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,6 +43,7 @@ from tests.support.services import SERVICES
 
 NAMESPACE = "shop-schema"
 RELEASE = "shop-schema"
+NODE_PORTS = {name: 30181 + number for number, name in enumerate(SERVICES)}
 OTHERS_RIGHTS = """
     SELECT grantee, table_schema, table_name FROM information_schema.role_table_grants
      WHERE table_schema = '{schema}' AND grantee NOT IN ('{schema}', '{schema}_capture', 'postgres')
@@ -60,12 +59,11 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
     """The same cluster, seen through a shop in schema mode."""
     helm = Helm(cluster.environment)
     helm.upgrade(RELEASE, NAMESPACE, schema_values(helm.values(SHOP, SHOP)), chart="shop")
-    with api_proxy(cluster.environment) as address:
-        urls = {name: f"{address}/api/v1/namespaces/{NAMESPACE}/services/{name}:8080/proxy" for name in SERVICES}
-        other = Cluster(cluster.environment, namespace=NAMESPACE, shop_urls=urls)
-        for outbox in PUBLISHERS:
-            other.kubectl.wait(f"outbox/{outbox}", "Ready", namespace=NAMESPACE)
-        yield other
+    urls = {name: f"http://{node_address(cluster)}:{port}" for name, port in NODE_PORTS.items()}
+    other = Cluster(cluster.environment, namespace=NAMESPACE, shop_urls=urls)
+    for outbox in PUBLISHERS:
+        other.kubectl.wait(f"outbox/{outbox}", "Ready", namespace=NAMESPACE)
+    yield other
     # The Outboxes before their database: they drop their replication slots.
     cluster.kubectl.run("delete", "outbox", "-n", NAMESPACE, *PUBLISHERS, "--timeout=100s", timeout=120)
     helm.uninstall(RELEASE, NAMESPACE)
@@ -73,7 +71,7 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def schema_values(first: Mapping[str, Any]) -> dict[str, Any]:
-    """The first shop's images and switches, with topics of its own and no ports on the node.
+    """The first shop's images and switches, with topics of its own and other ports on the node.
 
     Requests are small, so that both shops fit on two cores: the scheduler cannot give the CPU that it reserves for this
     shop to a pod that is replaced meanwhile.
@@ -81,26 +79,18 @@ def schema_values(first: Mapping[str, Any]) -> dict[str, Any]:
     small = {"requests": {"cpu": "5m"}}
     changes = {
         "isolation": "schema",
-        "callers": {"enabled": False},  # the API server's proxy, through which the tests call, forwards no token
         "kompensa": {"topicPrefix": "schema-mode."},
         "sharedDatabase": {"resources": small},
-        "services": {name: {"nodePort": None, "resources": small} for name in SERVICES},
+        "services": {name: {"nodePort": port, "resources": small} for name, port in NODE_PORTS.items()},
     }
     return laid_over(first, changes)
 
 
-@contextmanager
-def api_proxy(environment: Mapping[str, str]) -> Iterator[str]:
-    """`kubectl proxy`: the way to Services that are published nowhere."""
-    command = ["kubectl", "proxy", "--port=0"]
-    with subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE, text=True) as proxy:
-        try:
-            assert proxy.stdout is not None
-            started = proxy.stdout.readline()
-            assert started.startswith("Starting to serve on "), started
-            yield f"http://{started.split()[-1]}"
-        finally:
-            proxy.terminate()
+def node_address(cluster: Cluster) -> str:
+    """The node's own address: these ports are not published on loopback. The API server's proxy forwards no token."""
+    (node,) = cluster.kubectl.items("nodes")
+    (address,) = [entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP"]
+    return str(address)
 
 
 def test_all_services_share_one_server_and_one_database(cluster: Cluster) -> None:
