@@ -38,7 +38,7 @@ from tests.integration.conftest_engine import engines, journal, journals, ledger
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
 from tests.integration.conftest_poolers import pool  # noqa: F401 - fixture
 from tests.integration.copies import execute, prepare_target
-from tests.integration.scheduling import SharedStackScheduling, require_listed
+from tests.integration.scheduling import SHARED, SharedServerScheduling, require_listed
 from tests.integration.worker_desk import start_worker, topics  # noqa: F401 - fixtures
 
 
@@ -46,11 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if "tests/integration/" in item.path.as_posix()]
     for item in ours:
         item.add_marker(pytest.mark.integration)
-    require_listed({item.path.name for item in ours if "stack" in getattr(item, "fixturenames", ())})
+    for server in SHARED:
+        require_listed(server, {item.path.name for item in ours if server in getattr(item, "fixturenames", ())})
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedStackScheduling | None:
-    return SharedStackScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedServerScheduling | None:
+    return SharedServerScheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

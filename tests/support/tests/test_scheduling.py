@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.integration.scheduling import STACK_FILES, require_listed, share_of
+from tests.integration.scheduling import SHARED, require_listed, share_of
+
+SERVERS = list(SHARED)
 
 
 def test_a_file_is_one_share() -> None:
@@ -11,11 +13,18 @@ def test_a_file_is_one_share() -> None:
     assert share_of(first) == share_of(second) != share_of(other)
 
 
-def test_all_files_that_use_the_stack_are_one_share() -> None:
-    assert {share_of(f"tests/integration/{file}::test_a") for file in STACK_FILES} == {"stack"}
+@pytest.mark.parametrize("server", SERVERS)
+def test_all_files_that_use_a_server_are_one_share(server: str) -> None:
+    assert {share_of(f"tests/integration/{file}::test_a") for file in SHARED[server]} == {server}
 
 
-def test_a_file_that_uses_the_stack_and_is_not_listed_is_named() -> None:
-    require_listed(STACK_FILES)
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_file_that_uses_a_server_and_is_not_listed_is_named(server: str) -> None:
+    require_listed(server, SHARED[server])
     with pytest.raises(pytest.UsageError, match=r"test_new\.py"):
-        require_listed({*STACK_FILES, "test_new.py"})
+        require_listed(server, {*SHARED[server], "test_new.py"})
+
+
+def test_no_file_shares_two_servers() -> None:
+    listed = [file for files in SHARED.values() for file in files]
+    assert len(listed) == len(set(listed))
