@@ -42,7 +42,7 @@ lint: ## ruff, mypy, import layers, spelling, plain English
 	@python3 -m images prepare lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy $(addsuffix /src,$(DISTRIBUTIONS)) $(addsuffix /tests,$(filter-out cdc,$(DISTRIBUTIONS))) charts images tests
+	.venv/bin/mypy $(addsuffix /src,$(DISTRIBUTIONS)) $(addsuffix /tests,$(DISTRIBUTIONS)) charts images tests
 	.venv/bin/lint-imports
 	.venv/bin/codespell
 	$(PY) -m tests.prose

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import cast
 
 import psycopg
 import pytest
@@ -43,7 +44,10 @@ def test_events_of_a_key_are_tried_in_order_and_a_deletion_after_its_state() -> 
 
 def refusal(message: str | None, *, column: str | None = None, constraint: str | None = None) -> psycopg.Error:
     class Refused(psycopg.IntegrityError):
-        diag = SimpleNamespace(message_primary=message, column_name=column, constraint_name=constraint)
+        @property
+        def diag(self) -> psycopg.errors.Diagnostic:
+            found = SimpleNamespace(message_primary=message, column_name=column, constraint_name=constraint)
+            return cast("psycopg.errors.Diagnostic", found)
 
     return Refused()
 

@@ -1,6 +1,7 @@
 """Planted defects of a table: each keeps rows from the stream, or could, and each has a reason."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ TABLE = Table(
 PARTITIONED = replace(TABLE, kind="p", leaves=(Relation(name="orders.outbox_1", oid=2),))
 
 
-def with_column(name: str, **changed: object) -> Table:
+def with_column(name: str, **changed: Any) -> Table:
     columns = dict(TABLE.columns)
     columns[name] = replace(columns[name], **changed)
     return replace(TABLE, columns=columns)

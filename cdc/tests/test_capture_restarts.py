@@ -25,7 +25,7 @@ class Restarting(Connect):
 
 async def test_a_connector_is_believed_once_it_has_run_for_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(reconcile.time, "time", lambda: now)
+    monkeypatch.setattr("kompensa_cdc.capture.reconcile.time.time", lambda: now)
     connect, known = Restarting("http://nowhere"), OutboxStatus.fresh(OUTBOX)
     for number in range(1, 4):
         known = await reconcile._after(FAILED, OUTBOX, connect, known)

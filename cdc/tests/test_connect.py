@@ -2,13 +2,13 @@
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.errors import ConnectError
 
 
-def with_login(server: TestServer) -> str:
+def with_login(server: BaseTestServer) -> str:
     return str(server.make_url("")).replace("//", "//user:secret@")
 
 

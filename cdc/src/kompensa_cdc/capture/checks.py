@@ -105,13 +105,7 @@ def unsuitable(table: Table) -> list[str]:
             "(the participant kit's outbox_table() has every column)"
         )
         return wrong
-    found = [
-        f"{leaf.name} is a foreign table, whose rows are not in this database's WAL: detach it"
-        if leaf.kind == "f"
-        else f"{leaf.name} is UNLOGGED, so that its rows are not in the WAL: run ALTER TABLE {leaf.name} SET LOGGED"
-        for leaf in (table.leaves if table.kind == "p" else (table,))
-        if leaf.kind == "f" or not leaf.logged
-    ]
+    found = _outside_the_wal(table)
     found += [
         f"table {child} inherits from it, and its rows are not published: run ALTER TABLE {child} "
         f"NO INHERIT {table.name}, or use declarative partitions"
@@ -124,6 +118,16 @@ def unsuitable(table: Table) -> list[str]:
     if not table.id_is_unique:
         found.append(f"column id is in no unique index: run ALTER TABLE {table.name} ADD PRIMARY KEY (id)")
     return found
+
+
+def _outside_the_wal(table: Table) -> list[str]:
+    return [
+        f"{leaf.name} is a foreign table, whose rows are not in this database's WAL: detach it"
+        if leaf.kind == "f"
+        else f"{leaf.name} is UNLOGGED, so that its rows are not in the WAL: run ALTER TABLE {leaf.name} SET LOGGED"
+        for leaf in (table.leaves if table.kind == "p" else (table,))
+        if leaf.kind == "f" or not leaf.logged
+    ]
 
 
 def wrong_columns(table: Table) -> list[str]:

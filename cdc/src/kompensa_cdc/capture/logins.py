@@ -87,20 +87,7 @@ def _port(secret_name: str, text: str) -> int:
 
 
 def _from_url(secret_name: str, url: str) -> Database:
-    try:
-        if is_clear(url):
-            parameters(url)
-        parts: dict[str, Any] = conninfo_to_dict(url)
-    except UnusableUrlError as error:
-        raise InvalidOutboxError(f"Secret {secret_name}: its URL {error}") from None
-    except psycopg.ProgrammingError:
-        parts = {}
-    parts = {name: value for name, value in parts.items() if value is not None}
-    if "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}" or not parts.get("host"):
-        raise InvalidOutboxError(
-            f"Secret {secret_name}: its URL cannot be read (expected postgresql://user:password@host:5432/database, "
-            "with @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25)"
-        )
+    parts = _read_url(secret_name, url)
     login = {name: str(parts.pop(name, "")) for name in ("host", "port", "dbname", "user", "password")}
     sslmode = str(parts.pop("sslmode", "prefer"))
     _check_parameters(secret_name, login["host"], sslmode, parts)
@@ -115,6 +102,24 @@ def _from_url(secret_name: str, url: str) -> Database:
         password=login["password"],
         sslmode=sslmode,
     )
+
+
+def _read_url(secret_name: str, url: str) -> dict[str, Any]:
+    """The parts of a URL as libpq reads it, with at least a host."""
+    try:
+        if is_clear(url):
+            parameters(url)
+        parts = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+    except UnusableUrlError as error:
+        raise InvalidOutboxError(f"Secret {secret_name}: its URL {error}") from None
+    except psycopg.ProgrammingError:
+        parts = {}
+    if "@" in f"{parts.get('host', '')}{parts.get('dbname', '')}" or not parts.get("host"):
+        raise InvalidOutboxError(
+            f"Secret {secret_name}: its URL cannot be read (expected postgresql://user:password@host:5432/database, "
+            "with @ : / ? # % in a password written as %40 %3A %2F %3F %23 %25)"
+        )
+    return parts
 
 
 def _check_parameters(secret_name: str, host: str, sslmode: str, others: Mapping[str, Any]) -> None:

@@ -23,6 +23,28 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "occurred_at": ("timestamp with time zone",),
 }
 
+# Its columns are fields of `Table`. Parameters: the Outbox's publication (twice), schema and table.
+_DESCRIPTION = """SELECT c.oid::bigint, c.relkind::text AS kind, c.relpersistence = 'p' AS logged,
+          row_security_active(c.oid) AS rows_hidden,
+          has_table_privilege(c.oid, 'SELECT') AS may_read,
+          has_schema_privilege(n.oid, 'USAGE') AS may_use_schema,
+          (SELECT jsonb_object_agg(attname, jsonb_build_object('type', format_type(atttypid, NULL),
+                                   'nullable', NOT attnotnull, 'generated', attgenerated <> ''))
+             FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+          ARRAY(SELECT rulename::text FROM pg_rewrite
+                 WHERE ev_class = c.oid AND ev_type = '3' AND is_instead ORDER BY 1) AS rules,
+          EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id'
+                   WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                     AND a.attnum = ANY (i.indkey)) AS id_is_unique,
+          ARRAY(SELECT p.pubname::text
+                  FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+                  JOIN pg_replication_slots s ON s.slot_name = p.pubname AND s.database = current_database()
+                  LEFT JOIN pg_publication own ON own.pubname = %s
+                 WHERE r.prrelid = c.oid AND p.pubname LIKE 'kompensa\\_%%'
+                   AND p.pubname <> %s AND (own.oid IS NULL OR p.oid < own.oid) ORDER BY 1) AS others
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s"""
+
 _KINDS = {"v": "view", "m": "materialized view", "f": "foreign table", "i": "index", "S": "sequence", "c": "type"}
 
 
@@ -97,50 +119,18 @@ class Table(Relation):
 
 async def read_table(connection: Connection, outbox: Outbox) -> Table | None:
     """Return the table as the capture role finds it, or None if there is none of that name."""
-    row = await one(
-        connection,
-        """SELECT c.oid::bigint, c.relkind::text AS kind, c.relpersistence = 'p' AS logged,
-                  row_security_active(c.oid) AS rows_hidden,
-                  has_table_privilege(c.oid, 'SELECT') AS may_read,
-                  has_schema_privilege(n.oid, 'USAGE') AS may_use_schema,
-                  (SELECT jsonb_object_agg(attname, jsonb_build_object('type', format_type(atttypid, NULL),
-                                           'nullable', NOT attnotnull, 'generated', attgenerated <> ''))
-                     FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
-                  ARRAY(SELECT rulename::text FROM pg_rewrite
-                         WHERE ev_class = c.oid AND ev_type = '3' AND is_instead ORDER BY 1) AS rules,
-                  EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id'
-                           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                             AND a.attnum = ANY (i.indkey)) AS id_is_unique,
-                  ARRAY(SELECT p.pubname::text
-                          FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-                          JOIN pg_replication_slots s ON s.slot_name = p.pubname AND s.database = current_database()
-                          LEFT JOIN pg_publication own ON own.pubname = %s
-                         WHERE r.prrelid = c.oid AND p.pubname LIKE 'kompensa\\_%%'
-                           AND p.pubname <> %s AND (own.oid IS NULL OR p.oid < own.oid) ORDER BY 1) AS others
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = %s AND c.relname = %s""",
-        outbox.publication,
-        outbox.publication,
-        outbox.schema_name,
-        outbox.table_name,
-    )
+    own = outbox.publication
+    row = await one(connection, _DESCRIPTION, own, own, outbox.schema_name, outbox.table_name)
     if row is None:
         return None
-    leaves = await _leaves(connection, row["oid"])
     return Table(
         name=outbox.table,
-        oid=row["oid"],
-        kind=row["kind"],
-        logged=row["logged"],
-        columns={name: Column(**column) for name, column in (row["columns"] or {}).items()},
-        leaves=leaves,
+        columns={name: Column(**column) for name, column in (row.pop("columns") or {}).items()},
+        leaves=await _leaves(connection, row["oid"]),
         children=await _children(connection, row["oid"]) if row["kind"] == "r" else (),
-        rules=tuple(row["rules"]),
-        id_is_unique=row["id_is_unique"],
-        rows_hidden=row["rows_hidden"],
-        may_read=row["may_read"],
-        may_use_schema=row["may_use_schema"],
-        others=tuple(row["others"]),
+        rules=tuple(row.pop("rules")),
+        others=tuple(row.pop("others")),
+        **row,
     )
 
 
