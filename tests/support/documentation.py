@@ -7,9 +7,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+NAMED_TEST = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
 WORD = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 # The last argument but one of these is a reason, and so is every keyword and variable of that name.
 STATING = {"ready", "working", "stalled", "unanswered", "unready", "__init__"}
+
+
+def missing_tests(text: str, page: Path) -> list[str]:
+    """Complaints about the tests that a text of this page names: there are none, or some do not exist."""
+    named = NAMED_TEST.findall(text)
+    if not named:
+        return ["it names no test"]
+    return [f"{test} is not in {target}" for test, target in named if test not in _functions(page.parent / target)]
+
+
+def _functions(path: Path) -> set[str]:
+    if not path.is_file():
+        return set()
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)}
 
 
 def trees(*folders: str) -> Iterator[ast.Module]:

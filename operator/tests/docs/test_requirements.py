@@ -1,28 +1,20 @@
 """docs/requirements.md: one row for each requirement, and every link and test that a row names is there."""
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.support.documentation import ROOT
+from tests.support.documentation import NAMED_TEST, ROOT, missing_tests
 
 PAGE = ROOT / "docs" / "requirements.md"
 NUMBERS = [*(f"S{number}" for number in range(1, 83)), *(f"F{number}" for number in range(1, 24))]
 NOT_BUILT = "not built yet"
-NAMED_TEST = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
 CELLS = re.compile(r"^\| ([SF]\d+) \|(.*)\|(.*)\|(.*)\|(.*)\|$", re.MULTILINE)
 
 
 def rows() -> list[tuple[str, ...]]:
     """Number, request, places where it is built, tests, missing parts."""
     return [tuple(cell.strip() for cell in row) for row in CELLS.findall(PAGE.read_text(encoding="utf-8"))]
-
-
-def functions_of(path: Path) -> set[str]:
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, functions)}
 
 
 def test_each_requirement_has_one_row_in_order() -> None:
@@ -33,14 +25,9 @@ def test_each_requirement_has_one_row_in_order() -> None:
 def test_what_is_built_names_tests_that_exist(row: tuple[str, ...]) -> None:
     number, asked, built, held_by, missing = row
     assert asked, number
-    named = NAMED_TEST.findall(held_by)
     if built == NOT_BUILT:
-        assert not named, f"{number} is not built and cannot be tested"
+        assert not NAMED_TEST.findall(held_by), f"{number} is not built and cannot be tested"
         assert not missing, f"{number} is not built: nothing of it can be missing"
         return
     assert built, number
-    assert named, f"{number}: name the test that holds it"
-    for test, target in named:
-        path = (PAGE.parent / target).resolve()
-        assert path.is_file(), f"{number}: {target}"
-        assert test in functions_of(path), f"{number}: {test} is not in {target}"
+    assert missing_tests(held_by, PAGE) == [], number

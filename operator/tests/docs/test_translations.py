@@ -11,7 +11,7 @@ from tests.support.documentation import ROOT
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 CONCEPTS = sorted(page for page in (ROOT / "docs/concepts").glob("*.md") if not page.name.endswith(".pt.md"))
-TRANSLATED = [ROOT / "README.md", *CONCEPTS]
+TRANSLATED = [ROOT / "README.md", ROOT / "docs/glossary.md", *CONCEPTS]
 
 
 def translation(page: Path) -> Path:
