@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kompensa.api.sagas import SAGA_ID
 from kompensa.api.shortcut import namespace_of_start
 from kompensa.transport.traces import saga_context
+from kompensa_common.asgi import ObservedSend
 from kompensa_common.tracing import Span, Spans, TraceContext
 
 
@@ -24,19 +25,13 @@ class StartSpans:
         if namespace_of_start(scope) is None:
             await self._app(scope, receive, send)
             return
-        status = 0
+        observed = ObservedSend(send)
         began = time.time()
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
 
         try:
             await self._app(scope, receive, observed)
         finally:
-            self._spans.record(_span(scope, status, began))
+            self._spans.record(_span(scope, observed.status, began))
 
 
 def _span(scope: Scope, status: int, began: float) -> Span:

@@ -6,8 +6,9 @@ import time
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kompensa_common.asgi import ObservedSend
 from kompensa_participant import context, errors, metrics
 
 log = structlog.get_logger()
@@ -27,22 +28,16 @@ class RequestEdge:
             return
         _label_logs(context.enter(Headers(scope=scope)))
         started = time.perf_counter()
-        status = 0  # until an answer has begun
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
+        observed = ObservedSend(send)
 
         try:
             await self.app(scope, receive, observed)
         except Exception as error:
-            if status:
+            if observed.status:
                 raise  # half an answer is out: only cutting the connection shows the caller that it is not whole
             await errors.unexpected(error)(scope, receive, observed)
         finally:
-            _report(scope, status, time.perf_counter() - started)
+            _report(scope, observed.status, time.perf_counter() - started)
 
 
 def _label_logs(request: context.RequestContext) -> None:

@@ -6,8 +6,9 @@ import time
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kompensa_common.asgi import ObservedSend
 from kompensa_common.tracing import Span, Spans, TraceContext
 from kompensa_participant.middleware import QUIET_PATHS
 
@@ -31,19 +32,13 @@ class ServerSpans:
         context = TraceContext.below(parent)
         others = [(name, value) for name, value in scope["headers"] if name != b"traceparent"]
         scope["headers"] = [*others, (b"traceparent", context.traceparent.encode())]
-        status = 0
+        observed = ObservedSend(send)
         began = time.time()
-
-        async def observed(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
 
         try:
             await self._app(scope, receive, observed)
         finally:
-            self._spans.record(_span(scope, headers, status, context=context, parent=parent, began=began))
+            self._spans.record(_span(scope, headers, observed.status, context=context, parent=parent, began=began))
 
 
 def _span(
