@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inventory.api.products import ProductCopy
 from inventory.app import service
-from kompensa_participant.settings import Settings
+from tests.support.shipped_copies import methods_below
 
 
 def test_a_copy_has_the_name_and_nothing_else() -> None:
@@ -13,8 +13,4 @@ def test_a_copy_has_the_name_and_nothing_else() -> None:
 
 
 def test_copies_can_only_be_read() -> None:
-    described = service.app(Settings(database_url="postgresql://nowhere")).openapi()["paths"]
-    methods = {
-        method for path, operations in described.items() if path.startswith("/products") for method in operations
-    }
-    assert methods == {"get"}
+    assert methods_below(service, "/products") == {"get"}

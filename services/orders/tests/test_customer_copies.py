@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-import yaml
-from confluent_kafka import Message
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kompensa_cdc.events import Event, PoisonError, decode, payload_check
+from kompensa_cdc.events import Event, PoisonError, payload_check
 from orders.api.customers import CustomerForm
 from orders.domain.customer import changed_payload, deleted_payload
+from tests.support.shipped_copies import event_of, schemas_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-MANIFEST = Path(__file__).parents[3] / "manifests/shop/replicas.yaml"
+TOPIC = "orders.customer-created"
+CUSTOMER = UUID(int=1)
 ADDRESS = {"street": "Rua", "number": "42", "city": "São Paulo", "state": "SP", "zipCode": "1", "country": "BR"}
 ANA = {
     "email": "ana@example.com",
@@ -29,31 +27,11 @@ ANA = {
     "shippingAddress": ADDRESS,
     "billingAddress": ADDRESS,
 }
-REPLICAS = [
-    replica
-    for replica in yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
-    if "orders.customer-created" in replica["spec"]["source"]["topics"]
-]
-of_every_copy = pytest.mark.parametrize(
-    "schema", [pytest.param(replica["spec"]["eventSchema"], id=replica["metadata"]["name"]) for replica in REPLICAS]
-)
+of_every_copy = pytest.mark.parametrize("schema", schemas_of(TOPIC))
 
 
 def event(payload: dict[str, Any]) -> Event:
-    """The payload as the worker of a copy finds it in the topic."""
-    read = decode(
-        Message(
-            topic="orders.customer-created",
-            partition=0,
-            offset=0,
-            key=payload["customerId"].encode(),
-            value=json.dumps(payload).encode(),
-            headers=[("event-type", b"customer-created"), ("aggregate-version", b"1")],
-            timestamp=(1, 1_700_000_000_000),
-        )
-    )
-    assert isinstance(read, Event), read
-    return read
+    return event_of(TOPIC, payload, key=CUSTOMER)
 
 
 def text(longest: int) -> st.SearchStrategy[str]:
@@ -101,16 +79,16 @@ def test_every_customer_that_is_accepted_fits_every_copy(schema: dict[str, Any],
         state = CustomerForm.model_validate(form).state()
     except ValidationError:
         assume(False)
-    payload_check(schema)(event(changed_payload(UUID(int=1), state, created_at=NOON, updated_at=NOON)))
+    payload_check(schema)(event(changed_payload(CUSTOMER, state, created_at=NOON, updated_at=NOON)))
 
 
 @of_every_copy
 def test_a_deletion_fits_every_copy(schema: dict[str, Any]) -> None:
-    payload_check(schema)(event(deleted_payload(UUID(int=1), deleted_at=NOON)))
+    payload_check(schema)(event(deleted_payload(CUSTOMER, deleted_at=NOON)))
 
 
 @of_every_copy
 @pytest.mark.parametrize("email", [None, 1, "x" * 256])
 def test_what_the_copys_column_cannot_hold_does_not_fit(schema: dict[str, Any], email: object) -> None:
     with pytest.raises(PoisonError, match="email does not fit"):
-        payload_check(schema)(event({"customerId": str(UUID(int=1)), "email": email}))
+        payload_check(schema)(event({"customerId": str(CUSTOMER), "email": email}))

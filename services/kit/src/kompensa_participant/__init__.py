@@ -7,12 +7,13 @@ the business change (`barrier`).
 """
 
 from kompensa_participant.callers.access import ENGINE, EVERYONE, Allow
+from kompensa_participant.copies import Copies
 from kompensa_participant.endpoints import Action, Compensation, Database
 from kompensa_participant.messages import Form, Message, SagaReference
 from kompensa_participant.money import Money
 from kompensa_participant.outbox import OutboxEvent, publish
-from kompensa_participant.paging import After, Limit
-from kompensa_participant.preconditions import IfMatch, Versions, entity_tag, matched_versions
+from kompensa_participant.paging import After, Limit, page_of
+from kompensa_participant.preconditions import IfMatch, Versions, entity_tag, matched_versions, version_mismatch
 from kompensa_participant.problem import Problem, Refused
 from kompensa_participant.service import Service
 from kompensa_participant.tables import append_only, operations_table, outbox_table
@@ -25,6 +26,7 @@ __all__ = [
     "After",
     "Allow",
     "Compensation",
+    "Copies",
     "Database",
     "Form",
     "IfMatch",
@@ -42,6 +44,8 @@ __all__ = [
     "matched_versions",
     "operations_table",
     "outbox_table",
+    "page_of",
     "publish",
     "utc",
+    "version_mismatch",
 ]

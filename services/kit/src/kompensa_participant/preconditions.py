@@ -8,6 +8,8 @@ from typing import Annotated
 
 from fastapi import Header
 
+from kompensa_participant.problem import Problem
+
 Versions = Sequence[int] | None
 """The versions at which a thing may be changed; None: at any."""
 
@@ -31,3 +33,9 @@ def matched_versions(if_match: str | None) -> Versions:
     if if_match is None or if_match.strip() == "*":
         return None
     return [int(version) for version in re.findall(r'(?<!W/)"([1-9][0-9]{0,17})"', if_match)]
+
+
+def version_mismatch(what: str, version: int) -> Problem:
+    """The answer to an If-Match that names another version (412). `what` is for example `customer 4711`."""
+    detail = f"{what} is at version {version}: read it again, then send If-Match: {entity_tag(version)}"
+    return Problem(412, "version-mismatch", detail)

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from catalog.domain.product import ProductState, changed_payload, deleted_payload
-from kompensa_participant import OutboxEvent, Problem, Versions, entity_tag, publish
+from kompensa_participant import OutboxEvent, Problem, Versions, page_of, publish, version_mismatch
 
 Connection = AsyncConnection[Any]
 Row = dict[str, Any]
@@ -126,20 +126,13 @@ async def find(connection: Connection, product_id: UUID) -> Row:
 
 async def page(connection: Connection, *, limit: int, after: UUID | None) -> list[Row]:
     """Products in the order of their ids, from after the given one; without those that were deleted."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM products WHERE deleted_at IS NULL"
-            " AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s",
-            {"after": after, "limit": limit},
-        )
-        return await cursor.fetchall()
+    return await page_of(connection, "products", limit=limit, after=after)
 
 
 async def _not_matched(connection: Connection, product_id: UUID) -> Problem:
     """Why a change found no row. Raises Problem (404 or 410) if there is no such product."""
     version = (await find(connection, product_id))["version"]
-    detail = f"product {product_id} is at version {version}: read it again, then send If-Match: {entity_tag(version)}"
-    return Problem(412, "version-mismatch", detail)
+    return version_mismatch(f"product {product_id}", version)
 
 
 def _values(state: ProductState) -> Row:

@@ -16,7 +16,7 @@ from invoices.adapters import customers
 from invoices.domain.document import billable
 from invoices.domain.invoice import Line, check, invoice_number
 from invoices.domain.recipient import Recipient
-from kompensa_participant import Problem, Refused
+from kompensa_participant import Refused
 
 Connection = AsyncConnection[Any]
 
@@ -65,10 +65,9 @@ async def issue(
 
 async def _billable_customer(connection: Connection, customer_id: UUID) -> tuple[UUID, Recipient]:
     """The local id of the customer's copy, and the customer as the invoice shows it."""
-    customer = await customers.find(connection, customer_id)
+    customer = await customers.copies.find(connection, customer_id)
     if customer is None:
-        detail = f"customer {customer_id} is not known here: orders has none, or the copy is on its way; ask again"
-        raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
+        raise customers.copies.missing(customer_id)
     if customer["deleted_at"] is not None:
         raise Refused("customer-deleted", f"customer {customer_id} was deleted; an invoice needs a customer")
     if not billable(customer["document"]):

@@ -10,7 +10,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from kompensa_participant import OutboxEvent, Problem, Versions, entity_tag, publish
+from kompensa_participant import OutboxEvent, Problem, Versions, page_of, publish, version_mismatch
 from orders.domain.customer import CustomerState, changed_payload, deleted_payload, payment_methods_payload
 
 Connection = AsyncConnection[Any]
@@ -93,21 +93,14 @@ async def keep(connection: Connection, customer_id: UUID) -> bool:
 
 
 async def page(connection: Connection, *, limit: int, after: UUID | None) -> list[Row]:
-    """Customers in order of their ids, from after the given one."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM customers WHERE deleted_at IS NULL"
-            " AND (%(after)s::uuid IS NULL OR id > %(after)s) ORDER BY id LIMIT %(limit)s",
-            {"after": after, "limit": limit},
-        )
-        return await cursor.fetchall()
+    """Customers in the order of their ids, from after the given one; without those that were deleted."""
+    return await page_of(connection, "customers", limit=limit, after=after)
 
 
 async def _not_matched(connection: Connection, customer_id: UUID) -> Problem:
     """Why a change found no row. Raises Problem (404) where there is no such customer."""
     version = (await find(connection, customer_id))["version"]
-    detail = f"customer {customer_id} is at version {version}: read it again, then send If-Match: {entity_tag(version)}"
-    return Problem(412, "version-mismatch", detail)
+    return version_mismatch(f"customer {customer_id}", version)
 
 
 async def _written(connection: Connection, statement: LiteralString, state: CustomerState, which: Row) -> Row | None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from kompensa_participant import Problem, Refused
+from kompensa_participant import Refused
 from payments.adapters import customers, methods
 from payments.domain.decision import decline_reason
 
@@ -40,10 +40,9 @@ async def capture(
 
 async def _methods_of(connection: Connection, customer_id: UUID) -> set[str]:
     """The payment methods that orders has for a customer."""
-    customer = await customers.find(connection, customer_id)
+    customer = await customers.copies.find(connection, customer_id)
     if customer is None:
-        detail = f"customer {customer_id} is not known here: orders has none, or the copy is on its way; ask again"
-        raise Problem(503, "customer-not-copied", detail, headers={"Retry-After": "1"})
+        raise customers.copies.missing(customer_id)
     if customer["deleted_at"] is not None:
         raise Refused("customer-deleted", f"customer {customer_id} was deleted and cannot pay")
     return {method["id"] for method in customer["payment_methods"]}
