@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,13 +10,10 @@ from typing import Any
 import pytest
 
 from kompensa.manifests.documents import of_kind
-from kompensa_dev.demo.scene import CPF, Scene
-from kompensa_dev.http import answers_ok
-from kompensa_dev.ports import HOST, Ports
-from kompensa_dev.process import Program
 from kompensa_dev.replicas import start_replica
 from kompensa_dev.stack import Stack
 from tests.integration.engine_processes import EngineProcess, Engines
+from tests.integration.registering import customer, declare, start_orders
 from tests.support.engine_world import NAMESPACE
 from tests.support.http import call
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
@@ -41,12 +37,7 @@ def traced(stack: Stack, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> I
     with OtlpReceiver.listening() as receiver:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-        port = Ports().take("orders-traced")
-        settings = {"DATABASE_URL": stack.logins.owner("orders").url, "HOST": HOST, "PORT": str(port)}
-        program = Program(name="orders-traced", argv=[sys.executable, "-m", "orders", "serve"], environment=settings)
-        orders = stack.run.start(program)
-        url = f"http://{HOST}:{port}"
-        orders.wait_ready(lambda: answers_ok(f"{url}/readyz"), what="/readyz answering ok", timeout=30)
+        orders, url = start_orders(stack, "orders-traced")
         engine = engines.start("one")
         declare(engine, url)
         assert stack.kafka is not None
@@ -55,21 +46,6 @@ def traced(stack: Stack, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> I
         yield Traced(engine, receiver)
         worker.process.stop()
         orders.stop()
-
-
-def declare(engine: EngineProcess, orders: str) -> None:
-    """A saga of one step that makes a customer, which orders publishes."""
-    fields = Scene.new().customer("Ana Souza", CPF)
-    step = {
-        "name": "register",
-        "kind": "Retriable",
-        "participantRef": {"name": "orders"},
-        "action": {"http": {"path": "/customers", "body": {name: f"${{input.{name}}}" for name in fields}}},
-    }
-    base = f"{engine.url}/v1/namespaces/{NAMESPACE}"
-    call("PUT", f"{base}/participants/orders", {"spec": {"url": orders}}).ok()
-    schema = {"type": "object", "properties": {name: {} for name in fields}}
-    call("PUT", f"{base}/definitions/register", {"spec": {"inputSchema": schema, "steps": [step]}}).ok()
 
 
 def trace_of(traced: Traced, body: dict[str, Any]) -> dict[str, ReceivedSpan]:
@@ -84,8 +60,7 @@ def trace_of(traced: Traced, body: dict[str, Any]) -> dict[str, ReceivedSpan]:
 
 
 def test_one_trace_runs_from_the_start_to_the_copy(traced: Traced) -> None:
-    customer = Scene.new().customer("Ana Souza", CPF)
-    spans = trace_of(traced, {"definition": "register", "input": customer})
+    spans = trace_of(traced, {"definition": "register", "input": customer()})
     root = spans["saga register"]
     assert root.parent == ""
     assert spans[START].parent == root.span_id

@@ -35,7 +35,9 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-@pytest.mark.parametrize("verb", ["sagas", "watch", "lint", "apply", "demo", "dev", "engine", "operator", "version"])
+@pytest.mark.parametrize(
+    "verb", ["sagas", "trace", "watch", "lint", "apply", "demo", "dev", "engine", "operator", "version"]
+)
 def test_every_verb_has_help(verb: str) -> None:
     status, text = run(verb, "--help")
     assert status == 0

@@ -69,14 +69,14 @@ def follow(
     WatchError
         If the broker does not answer.
     """
-    consumer = _consumer(bootstrap)
+    consumer = consumer_of(bootstrap)
     try:
         partitions = _partitions(consumer, topics, bootstrap)
         consumer.assign(partitions)
         _place(consumer, partitions, start or Latest())
         while True:
             polled = consumer.poll(timeout_ms=int(POLL_SECONDS * 1000))
-            yield from _watched(consumer, polled, key)
+            yield from (each for each in watched_records(consumer, polled) if key is None or each.key == key)
             if not polled:
                 yield None
     except KafkaError as error:
@@ -87,7 +87,7 @@ def follow(
 
 def topic_names(bootstrap: str) -> list[str]:
     """Return the names of all topics except Kafka's own."""
-    consumer = _consumer(bootstrap)
+    consumer = consumer_of(bootstrap)
     try:
         return sorted(name for name in consumer.topics() if not name.startswith("__"))
     finally:
@@ -96,9 +96,9 @@ def topic_names(bootstrap: str) -> list[str]:
 
 def topic_counts(bootstrap: str) -> dict[str, int]:
     """Return the number of records in each topic, except in those of Kafka and Connect themselves."""
-    consumer = _consumer(bootstrap)
+    consumer = consumer_of(bootstrap)
     try:
-        names = [name for name in consumer.topics() if not name.startswith(("__", "connect-"))]
+        names = own_topics(consumer)
         partitions = {
             name: [TopicPartition(name, number) for number in consumer.partitions_for_topic(name)] for name in names
         }
@@ -109,7 +109,19 @@ def topic_counts(bootstrap: str) -> dict[str, int]:
         consumer.close()
 
 
-def _consumer(bootstrap: str) -> Any:
+def own_topics(consumer: Any) -> list[str]:
+    """Return the names of the topics except those of Kafka and Connect themselves."""
+    return sorted(name for name in consumer.topics() if not name.startswith(("__", "connect-")))
+
+
+def consumer_of(bootstrap: str) -> Any:
+    """Connect a consumer that commits nothing.
+
+    Raises
+    ------
+    WatchError
+        If the broker does not answer.
+    """
     try:
         return KafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -183,12 +195,12 @@ def _last_offsets(consumer: Any, partitions: Sequence[TopicPartition], count: in
     return starts
 
 
-def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | None) -> Iterator[WatchedRecord]:
+def watched_records(consumer: Any, polled: Mapping[TopicPartition, Sequence[Any]]) -> Iterator[WatchedRecord]:
     """Yield the records of one poll in the order of time, across partitions."""
     records = sorted((record for records in polled.values() for record in records), key=lambda each: each.timestamp)
     for record in records:
         end = consumer.highwater(TopicPartition(record.topic, record.partition))
-        watched = WatchedRecord(
+        yield WatchedRecord(
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
@@ -198,8 +210,6 @@ def _watched(consumer: Any, polled: Mapping[TopicPartition, Any], key: str | Non
             value=_text(record.value),
             lag=max(0, (end or 0) - record.offset - 1),
         )
-        if key is None or watched.key == key:
-            yield watched
 
 
 def _text(value: bytes | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from kompensa.cli import apply, engine, lint, operator, sagas, version, watch
+from kompensa.cli import apply, engine, lint, operator, sagas, trace, version, watch
 from kompensa.cli.failures import PlainGroup
 from kompensa.cli.plugins import add_commands
 
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 
 app.add_typer(sagas.app, name="sagas", rich_help_panel="Look and act")
+app.command(name="trace", rich_help_panel="Look and act")(trace.trace)
 app.command(name="watch", rich_help_panel="Look and act")(watch.watch)
 app.command(name="lint", rich_help_panel="Look and act")(lint.lint)
 app.command(name="apply", rich_help_panel="Look and act")(apply.apply)

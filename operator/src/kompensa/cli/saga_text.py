@@ -25,7 +25,9 @@ def description(saga: View, log: Sequence[View]) -> str:
     """A saga in full: what it is, its steps with their times, what came of it, and its history."""
     parts = [_head(saga), _steps(saga)]
     if result := saga.get("result"):
-        parts.append("Result:\n" + "\n".join(f"  {_seen(name)}: {_seen(value)}" for name, value in result.items()))
+        parts.append(
+            "Result:\n" + "\n".join(f"  {printable(name)}: {printable(value)}" for name, value in result.items())
+        )
     if log:
         parts.append("History:\n" + indented(columns(("TIME", "EVENT", "STEP", "DETAIL"), [_entry(e) for e in log])))
     return "\n\n".join(parts)
@@ -56,7 +58,7 @@ def indented(text: str) -> str:
 
 def _row(saga: View, now: datetime) -> list[str]:
     words = ("namespace", "name", "id", "definition", "phase", "step", "progress", "reason")
-    return [*(_seen(saga.get(word) or "") for word in words), age(str(saga["startTime"]), now)]
+    return [*(printable(saga.get(word) or "") for word in words), age(str(saga["startTime"]), now)]
 
 
 def _head(saga: View) -> str:
@@ -81,7 +83,7 @@ def _step(step: View) -> list[str]:
     undo = step.get("compensation") or {}
     undone = f"{undo['state']}, {undo.get('attempts', 0)} attempts" if undo else ""
     words = [str(step.get("name")), str(step.get("state")), str(step.get("attempts") or ""), _took(step)]
-    return [*words, undone, _seen(step.get("message") or "")]
+    return [*words, undone, printable(step.get("message") or "")]
 
 
 def _took(step: View) -> str:
@@ -100,9 +102,9 @@ def _entry(entry: View) -> list[str]:
 
 def _why(view: View) -> str:
     """Reason and message of a saga, or of an entry of its history."""
-    return ": ".join(_seen(view[key]) for key in ("reason", "message") if view.get(key))
+    return ": ".join(printable(view[key]) for key in ("reason", "message") if view.get(key))
 
 
-def _seen(value: object) -> str:
+def printable(value: object) -> str:
     text = str(value)
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

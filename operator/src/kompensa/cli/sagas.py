@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kompensa.cli.connection import DEFAULT_URL, ApiUrl, Token, with_engine
-from kompensa.cli.failures import BAD_INPUT, CommandError
+from kompensa.cli.failures import CommandError
 from kompensa.cli.output import Form, Output, print_as
+from kompensa.cli.saga_lookup import MAX_LISTED, Namespace, SagaName, find_saga
 from kompensa.cli.saga_text import description, one_line, table, utc_now
 from kompensa.model.saga import RESTING
 
@@ -18,12 +19,6 @@ app = typer.Typer(
     no_args_is_help=True, help="Look at sagas and act on them, whether a Saga object or an HTTP request started them."
 )
 POLL_SECONDS = 0.25
-MAX_LISTED = 500
-
-SagaName = Annotated[
-    str, typer.Argument(help="The saga's id, or its name (with -n if two namespaces have one of that name).")
-]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Only this namespace.", show_default="all")]
 
 
 def known_phase(phase: str) -> str:
@@ -77,7 +72,7 @@ def get(
     """
 
     async def read(engine: "EngineClient") -> dict[str, Any]:
-        view = await _find(engine, saga, namespace)
+        view = await find_saga(engine, saga, namespace)
         return {**view, "log": await engine.saga_log(view["id"])}
 
     found = with_engine(api, token, read)
@@ -102,7 +97,7 @@ def watch(
     async def follow(engine: "EngineClient") -> str:
         deadline = time.monotonic() + timeout
         printed = ""
-        view = await _find(engine, saga, namespace)
+        view = await find_saga(engine, saga, namespace)
         while True:
             if (line := one_line(view)) != printed:
                 typer.echo(line)
@@ -150,39 +145,9 @@ def resume(saga: SagaName, namespace: Namespace = "", api: ApiUrl = DEFAULT_URL,
 
 def _ask(saga: str, namespace: str, what: "Ask", api: str, token: str) -> None:
     async def ask(engine: "EngineClient") -> dict[str, Any]:
-        view = await _find(engine, saga, namespace)
+        view = await find_saga(engine, saga, namespace)
         await engine.ask(view["id"], what)
         return view
 
     view = with_engine(api, token, ask)
     typer.echo(f"saga {view['namespace']}/{view.get('name') or view['id']}: {what} asked")
-
-
-async def _find(engine: "EngineClient", saga: str, namespace: str) -> dict[str, Any]:
-    from kompensa.client.engine_client import EngineProblemError
-
-    if not saga or "/" in saga:
-        raise CommandError(
-            f"{saga!r} is not an id or a name of a saga: give its namespace with -n, for example "
-            "`kompensa sagas get order-1 -n shop`",
-            status=BAD_INPUT,
-        )
-    try:
-        return await engine.saga(saga)
-    except EngineProblemError as problem:
-        if problem.status not in (404, 422):
-            raise
-    query = {"name": saga, "limit": str(MAX_LISTED), **({"namespace": namespace} if namespace else {})}
-    named = await engine.sagas(query)
-    if not named:
-        where = f"in namespace {namespace}" if namespace else "in any namespace"
-        objects = f"-n {namespace}" if namespace else "-A"
-        raise CommandError(
-            f"the engine has no saga {saga} {where}. `kompensa sagas list` shows the sagas that it has. A Saga object "
-            "that waits, was rejected or mirrors another Saga is not in that list: look at it with "
-            f"`kubectl get sagas {objects} -o wide --field-selector metadata.name={saga}`",
-            status=BAD_INPUT,
-        )
-    if len({view["namespace"] for view in named}) > 1:
-        raise CommandError(f"several namespaces have a saga {saga}: choose one with -n", status=BAD_INPUT)
-    return await engine.saga(str(named[0]["id"]))

@@ -114,6 +114,14 @@ class EngineClient:
         reply = await self._request("GET", _path(namespace, "definitions"))
         return sorted(str(item.get("name")) for item in reply.get("items") or [])
 
+    async def services_of_steps(self, namespace: str, definition: str, revision: str) -> dict[str, str]:
+        """The Participant of each step; empty if the definition is gone or has another revision by now."""
+        reply = await self._request("GET", _path(namespace, "definitions"))
+        for item in reply.get("items") or []:
+            if (item.get("name"), item.get("revision")) == (definition, revision):
+                return {step["name"]: step["participantRef"]["name"] for step in item["spec"]["steps"]}
+        return {}
+
     async def start_saga(self, namespace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Start a saga, or find the one with the same id; returns its view."""
         return await self._request("POST", _path(namespace, "sagas"), body)

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -77,6 +78,11 @@ class Span:
     attributes: Attributes
     error: str | None = None
     link: TraceContext | None = None
+
+
+def context_of_event(trace_id: str, event_id: str) -> TraceContext:
+    """The place of the work that an event causes. It follows from the event's id, so that what came of it is found."""
+    return TraceContext(trace_id, blake2b(event_id.encode(), digest_size=8).hexdigest())
 
 
 class Spans(Protocol):
