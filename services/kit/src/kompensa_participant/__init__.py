@@ -6,6 +6,7 @@ base of requests, and `Refused` says no for a business reason. Behind them lies 
 the business change (`barrier`).
 """
 
+from kompensa_participant.background import Background, Pool
 from kompensa_participant.callers.access import ENGINE, EVERYONE, Allow
 from kompensa_participant.copies import Copies
 from kompensa_participant.endpoints import Action, Compensation, Database
@@ -25,6 +26,7 @@ __all__ = [
     "Action",
     "After",
     "Allow",
+    "Background",
     "Compensation",
     "Copies",
     "Database",
@@ -34,6 +36,7 @@ __all__ = [
     "Message",
     "Money",
     "OutboxEvent",
+    "Pool",
     "Problem",
     "Refused",
     "SagaReference",

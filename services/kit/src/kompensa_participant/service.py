@@ -28,7 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from kompensa_common.logs import log_as_json
 from kompensa_common.sessions import PoolerError, Session, Sessions
 from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
-from kompensa_participant import docs, errors, migrations, openapi, probes
+from kompensa_participant import background, docs, errors, migrations, openapi, probes
 from kompensa_participant.body_limit import BodyLimit
 from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allow
 from kompensa_participant.callers.check import CallerCheck
@@ -70,6 +70,7 @@ class Service:
     version: str = "0.1.0"
     routers: Sequence[APIRouter] = field(default_factory=tuple)
     access: Sequence[Allow] = ()
+    background: Sequence[background.Background] = field(default_factory=tuple)
 
     def app(self, settings: Settings, spans: Spans | None = None) -> FastAPI:
         """The application, with the pool opened for as long as it runs. With `spans`, each request is one.
@@ -82,7 +83,7 @@ class Service:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            async with self._pool(settings) as pool:
+            async with self._pool(settings) as pool, background.running(self.background, pool):
                 app.state.pool = pool
                 yield
             if spans is not None:
