@@ -42,6 +42,10 @@ class Recipe:
     jars: Mapping[str, str] = field(default_factory=dict)
 
 
+# Of the services that need more of our own distributions than the participant kit.
+_LIBRARIES: Mapping[str, tuple[str, ...]] = {"orders": ("kompensa-eventstore",)}
+
+
 def _service(name: str) -> Recipe:
     return Recipe(
         name=name,
@@ -49,7 +53,7 @@ def _service(name: str) -> Recipe:
         description=f"The {name} service of the reference shop",
         parent="python",
         arguments={"SERVICE": name},
-        bundle=Bundle(name, ("kompensa-common", "kompensa-participant", f"shop-{name}")),
+        bundle=Bundle(name, ("kompensa-common", "kompensa-participant", *_LIBRARIES.get(name, ()), f"shop-{name}")),
     )
 
 

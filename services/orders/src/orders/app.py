@@ -1,18 +1,21 @@
 """The orders service: the authority of customers and of orders."""
 
 from kompensa_participant import ENGINE, Allow, Service
-from orders.api import customers, orders, products
+from orders.adapters import adoption
+from orders.api import customers, order_history, orders, products
 
 service = Service(
     name="orders",
     title="Orders",
     description="Customers (every change is an event), orders placed by sagas, and a copy of catalog's products.",
-    routers=[customers.router, products.router, orders.router],
+    routers=[customers.router, products.router, orders.router, order_history.router],
     access=[
         Allow(ENGINE, routes=["POST /orders", "POST /orders/cancel", "POST /orders/confirm"]),
-        Allow("backoffice", routes=["GET /orders", "GET /orders/{order_id}"]),
+        Allow("backoffice", routes=["GET /orders", "GET /orders/{order_id}", "GET /orders/{order_id}/events"]),
+        Allow("backoffice", routes=["POST /orders/{order_id}/ship", "POST /orders/{order_id}/deliver"]),
         Allow("backoffice", routes=["GET /products", "GET /products/{catalog_product_id}"]),
         Allow("backoffice", routes=["GET /customers", "POST /customers"]),
         Allow("backoffice", routes=[f"{method} /customers/{{customer_id}}" for method in ("GET", "PUT", "DELETE")]),
     ],
+    background=[adoption.adopt_all],
 )

@@ -1,20 +1,30 @@
-"""Orders and their lines. A cancelled order keeps its row: what happened is not unhappened by deleting it."""
+"""Commands on orders. Each loads the order, decides, and appends the event; the tables follow in the same transaction.
+
+A cancelled order keeps its events and its row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
-from kompensa_participant import Refused
-from orders.adapters import customers, products
-from orders.domain.order import Line, Product, check
+from kompensa_eventstore import StoredEvent, VersionConflictError
+from kompensa_participant import Problem, Refused
+from orders.adapters import adoption, customers, order_events, order_rows, products
+from orders.domain import decisions
+from orders.domain.events import OrderedItem
+from orders.domain.order import Line, check
 
 Connection = AsyncConnection[Any]
+
+SAGA = "saga"
+"""The actor of a step of a saga. Which saga is a field of its own."""
+UNDONE = "the saga that placed the order was undone"
 
 
 async def create(
@@ -25,88 +35,81 @@ async def create(
         raise Refused("unknown-customer", f"customer {customer_id} does not exist")
     ordered = await products.of(connection, [line.product_id for line in lines])
     check(lines, total, ordered)
-    order_id = uuid4()
-    await connection.execute(
-        "INSERT INTO orders (id, saga_id, customer_id, total_amount, status) VALUES (%s, %s, %s, %s, 'pending')",
-        (order_id, saga_id, customer_id, total),
-    )
-    await _insert_items(connection, order_id, lines, ordered)
+    created = decisions.create(uuid4(), customer_id=customer_id, lines=lines, products=ordered, now=datetime.now(UTC))
+    await order_events.create(connection, created, order_events.provenance_of(f"customer/{customer_id}"))
+    await order_rows.insert(connection, created, saga_id)
     return {
-        "orderId": str(order_id),
+        "orderId": str(created.order_id),
         "customerId": str(customer_id),
-        "items": [_item(line, ordered[line.product_id].name) for line in lines],
+        "items": [_item(item) for item in created.items],
     }
 
 
-async def _insert_items(
-    connection: Connection, order_id: UUID, lines: Sequence[Line], ordered: Mapping[UUID, Product]
-) -> None:
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "INSERT INTO order_items (order_id, position, catalog_product_id, product_name, quantity, unit_price)"
-            " VALUES (%s, %s, %s, %s, %s, %s)",
-            [
-                (order_id, position, line.product_id, ordered[line.product_id].name, line.quantity, line.price)
-                for position, line in enumerate(lines, start=1)
-            ],
-        )
-
-
-def _item(line: Line, name: str) -> dict[str, Any]:
+def _item(item: OrderedItem) -> dict[str, Any]:
     return {
-        "productId": str(line.product_id),
-        "name": name,
-        "quantity": line.quantity,
-        "price": f"{line.price:.2f}",
+        "productId": str(item.product_id),
+        "name": item.name,
+        "quantity": item.quantity,
+        "price": f"{item.price:.2f}",
     }
+
+
+async def confirm(
+    connection: Connection, saga_id: UUID, order_id: UUID, *, payment_id: UUID | None = None
+) -> dict[str, Any]:
+    """Record the payment of a saga's pending order, which is then confirmed."""
+    row = await order_rows.find(connection, order_id)
+    if row is None or row["saga_id"] != saga_id:
+        raise Refused("order-not-pending", f"saga {saga_id} has no pending order {order_id}", status=409)
+    now = datetime.now(UTC)
+    await _execute(
+        connection,
+        order_id,
+        lambda order: decisions.record_payment(order, payment_id=payment_id, now=now),
+        actor=SAGA,
+    )
+    return {"orderId": str(order_id), "status": "confirmed"}
 
 
 async def cancel(connection: Connection, order_id: UUID) -> dict[str, Any]:
     """Cancel a pending order. A confirmed one stands: its saga is past the point of return."""
-    cursor = await connection.execute(
-        "UPDATE orders SET status = 'cancelled', updated_at = now() WHERE id = %s AND status = 'pending'", (order_id,)
-    )
-    if cursor.rowcount == 0:
-        raise Refused("order-not-pending", f"order {order_id} is confirmed and stands", status=409)
+    now = datetime.now(UTC)
+    await _execute(connection, order_id, lambda order: decisions.cancel(order, reason=UNDONE, now=now), actor=SAGA)
     return {"orderId": str(order_id), "status": "cancelled"}
 
 
-async def confirm(connection: Connection, saga_id: UUID, order_id: UUID) -> dict[str, Any]:
-    """Turn a saga's pending order into a confirmed one."""
-    cursor = await connection.execute(
-        "UPDATE orders SET status = 'confirmed', updated_at = now()"
-        " WHERE id = %s AND saga_id = %s AND status = 'pending'",
-        (order_id, saga_id),
+async def ship(connection: Connection, order_id: UUID, *, tracking_number: str, actor: str) -> StoredEvent:
+    """Ship a paid order."""
+    now = datetime.now(UTC)
+    return await _execute(
+        connection,
+        order_id,
+        lambda order: decisions.ship(order, tracking_number=tracking_number, now=now),
+        actor=actor,
     )
-    if cursor.rowcount == 0:
-        raise Refused("order-not-pending", f"saga {saga_id} has no pending order {order_id}", status=409)
-    return {"orderId": str(order_id), "status": "confirmed"}
 
 
-async def find(connection: Connection, order_id: UUID) -> dict[str, Any] | None:
-    """One order with its items."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute("SELECT * FROM orders WHERE id = %s", (order_id,))
-        order = await cursor.fetchone()
-        if order is None:
-            return None
-        await cursor.execute(
-            "SELECT catalog_product_id AS product_id, product_name AS name, quantity, unit_price AS price"
-            " FROM order_items WHERE order_id = %s ORDER BY position",
-            (order_id,),
-        )
-        return {**order, "items": await cursor.fetchall()}
+async def deliver(connection: Connection, order_id: UUID, *, actor: str) -> StoredEvent:
+    """Record that a shipped order has arrived."""
+    now = datetime.now(UTC)
+    return await _execute(connection, order_id, lambda order: decisions.deliver(order, now=now), actor=actor)
 
 
-async def page(
-    connection: Connection, *, limit: int, after: UUID | None, customer_id: UUID | None, saga_id: UUID | None
-) -> list[dict[str, Any]]:
-    """Orders in order of their ids, from after the given one."""
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT * FROM orders WHERE (%(after)s::uuid IS NULL OR id > %(after)s)"
-            " AND (%(customer)s::uuid IS NULL OR customer_id = %(customer)s)"
-            " AND (%(saga)s::uuid IS NULL OR saga_id = %(saga)s) ORDER BY id LIMIT %(limit)s",
-            {"after": after, "customer": customer_id, "saga": saga_id, "limit": limit},
-        )
-        return await cursor.fetchall()
+async def _execute(
+    connection: Connection, order_id: UUID, decision: order_events.Decision, *, actor: str
+) -> StoredEvent:
+    """Decide on an order and append. The row follows.
+
+    Raises
+    ------
+    Problem
+        404 `unknown-order`; 409, as the decision refuses; 503 `order-busy` if other writers were faster each time.
+    """
+    await adoption.adopt(connection, order_id)
+    try:
+        events = await order_events.append_decision(connection, order_id, decision, order_events.provenance_of(actor))
+    except VersionConflictError as error:
+        detail = f"order {order_id} is being changed by others; ask again"
+        raise Problem(503, "order-busy", detail, headers={"Retry-After": "1"}) from error
+    await order_rows.follow(connection, events)
+    return events[-1]

@@ -7,13 +7,18 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
-from kompensa_participant import Action, After, Compensation, Database, Limit, Message, Money, Problem, SagaReference
-from orders.adapters import orders
+from kompensa_participant import Action, After, Compensation, Database, Limit, Message, Money, SagaReference
+from orders.adapters import history, order_rows, orders
+from orders.adapters.order_events import unknown_order
 from orders.domain.order import Line
 
 router = APIRouter(prefix="/orders", tags=["orders"])
+
+CALLER = "http"
+"""The actor of a command over HTTP: the service does not know its callers."""
+Instant = Annotated[AwareDatetime | None, Query(description="With a time zone, for example 2026-01-31T12:00:00Z.")]
 
 
 class Item(Message):
@@ -45,8 +50,15 @@ class OrderCreated(Message):
 
 
 class ConfirmOrder(Message):
+    """`paymentId` is absent in sagas that began before orders had events."""
+
     saga_id: UUID
     order_id: UUID
+    payment_id: UUID | None = None
+
+
+class ShipOrder(Message):
+    tracking_number: Annotated[str, Field(min_length=1, max_length=100, examples=["BR-123456789"])]
 
 
 class OrderConfirmed(Message):
@@ -55,13 +67,13 @@ class OrderConfirmed(Message):
 
 
 class OrderHead(Message):
-    """`status` is pending until the saga confirms the order: do not ship a pending one."""
+    """`status` is pending until the saga confirms the order, that is, until its payment is recorded."""
 
     id: UUID
     saga_id: UUID
     customer_id: UUID
     total_amount: Money
-    status: Annotated[str, Field(examples=["pending", "confirmed", "cancelled"])]
+    status: Annotated[str, Field(examples=["pending", "confirmed", "shipped", "delivered", "cancelled"])]
     created_at: datetime
     updated_at: datetime
 
@@ -94,9 +106,10 @@ async def cancel(_: SagaReference, compensation: Compensation) -> Response:
 
 @router.post("/confirm", responses={200: {"model": OrderConfirmed}}, tags=["saga"])
 async def confirm(body: ConfirmOrder, action: Action) -> Response:
-    """Confirm the saga's pending order."""
+    """Record the payment of the saga's pending order, which confirms it; 409 order-not-pending."""
     return await action.once(
-        lambda tx: orders.confirm(tx, action.saga_id, body.order_id), effect="Order {orderId} confirmed"
+        lambda tx: orders.confirm(tx, action.saga_id, body.order_id, payment_id=body.payment_id),
+        effect="Order {orderId} confirmed",
     )
 
 
@@ -109,14 +122,32 @@ async def listing(
     saga_id: Annotated[UUID | None, Query(alias="sagaId")] = None,
 ) -> list[OrderHead]:
     """Return up to `limit` orders without their items, from the one after `after`; of one customer or saga if asked."""
-    rows = await orders.page(database, limit=limit, after=after, customer_id=customer_id, saga_id=saga_id)
+    rows = await order_rows.page(database, limit=limit, after=after, customer_id=customer_id, saga_id=saga_id)
     return [OrderHead(**row) for row in rows]
 
 
+@router.post("/{order_id}/ship", tags=["commands"])
+async def ship(order_id: UUID, body: ShipOrder, database: Database) -> Order:
+    """Ship a paid order; 404 unknown-order, 409 order-not-paid, order-cancelled, order-already-shipped."""
+    await orders.ship(database, order_id, tracking_number=body.tracking_number, actor=CALLER)
+    return await get(order_id, database)
+
+
+@router.post("/{order_id}/deliver", tags=["commands"])
+async def deliver(order_id: UUID, database: Database) -> Order:
+    """Record that an order has arrived; 404 unknown-order, 409 order-not-shipped, order-cancelled,
+    order-already-delivered."""
+    await orders.deliver(database, order_id, actor=CALLER)
+    return await get(order_id, database)
+
+
 @router.get("/{order_id}")
-async def get(order_id: UUID, database: Database) -> Order:
-    """Return one order with its items; 404 unknown-order."""
-    row = await orders.find(database, order_id)
+async def get(order_id: UUID, database: Database, at: Instant = None) -> Order:
+    """Return one order with its items, now or as it was at an instant; 404 unknown-order, not-yet-created; 422
+    instant-in-the-future."""
+    row = await order_rows.find(database, order_id)
     if row is None:
-        raise Problem(404, "unknown-order", f"order {order_id} does not exist")
-    return Order(**row)
+        raise unknown_order(order_id)
+    if at is None:
+        return Order(**row)
+    return Order(**await history.order_at(database, row, at))
