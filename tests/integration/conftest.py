@@ -38,6 +38,7 @@ from tests.integration.conftest_engine import engines, journal, journals, ledger
 from tests.integration.conftest_participants import example_folder, points, points_module  # noqa: F401 - fixtures
 from tests.integration.conftest_poolers import pool  # noqa: F401 - fixture
 from tests.integration.copies import execute, prepare_target
+from tests.integration.orders_desk import ana, orders  # noqa: F401 - fixtures
 from tests.integration.scheduling import SHARED, SharedServerScheduling, require_listed
 from tests.integration.worker_desk import start_worker, topics  # noqa: F401 - fixtures
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from alembic import command
@@ -15,11 +13,9 @@ from structlog.testing import capture_logs
 from kompensa_dev.postgres import Login
 from kompensa_participant.migrations import config
 from orders.app import service
-from tests.integration.conftest_participants import Participant, SagaCall, serve
+from tests.integration.conftest_participants import Participant, serve
+from tests.integration.orders_desk import MOUSE, SCREEN, next_step, order, slug
 from tests.integration.product_copies import copy_to_orders, delete_at_orders
-from tests.support.shop import ADDRESS
-
-MOUSE, SCREEN = str(uuid.UUID(int=1)), str(uuid.UUID(int=2))
 
 SET_PRICE = """
 INSERT INTO orders.prices (catalog_product_id, product_name, unit_price) VALUES (%s, 'Cable', %s)
@@ -27,46 +23,8 @@ ON CONFLICT (catalog_product_id) DO UPDATE SET unit_price = excluded.unit_price,
 """
 
 
-@pytest.fixture
-async def orders(database: Login) -> AsyncIterator[Participant]:
-    """Orders with copies of the seed's two products."""
-    async with serve(service, database) as participant:
-        for product, name, price in ((MOUSE, "Mouse", "29.99"), (SCREEN, "Screen", "149.99")):
-            copy_to_orders(participant, product, name, price)
-        yield participant
-
-
-@pytest.fixture
-async def ana(orders: Participant) -> str:
-    form = {
-        "email": "ana@example.com",
-        "document": "12345678901",
-        "fullName": "Ana Souza",
-        "shippingAddress": ADDRESS,
-        "billingAddress": ADDRESS,
-    }
-    created: str = (await orders.client.post("/customers", json=form)).json()["id"]
-    return created
-
-
-def order(customer: str, **changes: Any) -> dict[str, Any]:
-    items = [
-        {"productId": MOUSE, "quantity": 2, "price": "29.99"},
-        {"productId": SCREEN, "quantity": 1, "price": "149.99"},
-    ]
-    return {"customerId": customer, "items": items, "totalAmount": "209.97", **changes}
-
-
 def one(product: str, quantity: object, price: object) -> list[dict[str, Any]]:
     return [{"productId": product, "quantity": quantity, "price": price}]
-
-
-def slug(reply: httpx.Response) -> tuple[int, str]:
-    return reply.status_code, reply.json()["type"].rpartition(":")[2]
-
-
-def next_step(saga: SagaCall, step: str) -> SagaCall:
-    return SagaCall(client=saga.client, saga_id=saga.saga_id, step=step)
 
 
 async def test_an_order_is_pending_until_its_saga_confirms_it(orders: Participant, ana: str) -> None:

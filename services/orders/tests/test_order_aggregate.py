@@ -110,7 +110,8 @@ def test_a_paid_order_is_called_confirmed_in_the_table() -> None:
 def test_events_that_are_not_the_stream_of_one_order_are_found() -> None:
     assert load([]) is None
     other = OrderDelivered(order_id=UUID(int=9), delivered_at=NOON)
-    for events in ([PAID], [CREATED, CREATED], [CREATED, other]):
+    broken: list[list[OrderEvent]] = [[PAID], [CREATED, CREATED], [CREATED, other]]
+    for events in broken:
         with pytest.raises(StreamBrokenError):
             load(events)
 

@@ -71,7 +71,7 @@ def unknown_order(order_id: UUID) -> Problem:
 
 
 def provenance_of(actor: str) -> Provenance:
-    """Where an event comes from: the actor, and saga and trace of the request that is being served (S55)."""
+    """The origin of an event: its actor, and saga and trace of the request that is being served (S55)."""
     request = current()
     trace = UUID(hex=request.trace_id) if request.trace_id else None
     return Provenance(

@@ -1,4 +1,4 @@
-"""The audit of an order: each event, with who caused it and when (S55)."""
+"""The audit of an order: each event, with its actor and its time (S55)."""
 
 from __future__ import annotations
 

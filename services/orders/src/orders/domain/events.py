@@ -1,4 +1,4 @@
-"""What can happen to an order: five events (S51). They have happened, so nothing here rejects them."""
+"""The five events of an order (S51). They have happened, so nothing here rejects them."""
 
 from __future__ import annotations
 
