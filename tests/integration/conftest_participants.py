@@ -88,6 +88,13 @@ class Participant:
 async def serve(service: Service, login: Login) -> AsyncIterator[Participant]:
     """Migrate the service's database and answer from it, with the fault switch on."""
     migrate(service.name, url=login.url, schema=service.name)
+    async with answering(service, login) as participant:
+        yield participant
+
+
+@asynccontextmanager
+async def answering(service: Service, login: Login) -> AsyncIterator[Participant]:
+    """Answer from a database that is migrated already, with the fault switch on."""
     app = service.app(Settings(database_url=login.url, faults_enabled=True))
     async with (
         app.router.lifespan_context(app),

@@ -116,7 +116,7 @@ class PostgresServer:
     def create_database(self, name: str, *, owner: str | None = None) -> Login:
         """Make a database of its own role (named like it unless `owner` says otherwise) that no other role may enter.
 
-        This and the two below may be called again on data that are kept.
+        This and the three below may be called again on data that are kept.
         """
         login = self._role(name, owner or name, "LOGIN")
         role, database = sql.Identifier(login.username), sql.Identifier(name)
@@ -139,6 +139,13 @@ class PostgresServer:
     def create_capture_role(self, database: str, *, name: str | None = None) -> Login:
         """Make a role that may replicate and enter the database; what it may read there its owner grants."""
         login = self._role(database, name or f"{database}_capture", "LOGIN REPLICATION")
+        role = sql.Identifier(login.username)
+        self.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), role))
+        return login
+
+    def create_serving_role(self, database: str, *, name: str) -> Login:
+        """Make a role that may enter the database; the owner of the tables grants it rights on them."""
+        login = self._role(database, name, "LOGIN")
         role = sql.Identifier(login.username)
         self.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), role))
         return login

@@ -27,6 +27,13 @@ CONNECT_TIMEOUT = 10
 TURN_TIMEOUT = "60s"
 LOCK = 0x6B6F6D70  # any number; together with the schema's name it is this service's turn
 
+_TABLES = """
+    SELECT relname, EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND tgname = 'append_only')
+      FROM pg_class c WHERE relnamespace = to_regnamespace(quote_ident(%s)) AND relkind IN ('r', 'p')
+     ORDER BY relname
+"""
+"""The tables of a schema. The trigger of an append-only one is made by `append_only`, or by the event store."""
+
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -63,15 +70,17 @@ def is_behind(found: str | None, known: Sequence[str]) -> bool:
     return found is None or found in known[:-1]
 
 
-def migrate(package: str, *, url: str, schema: str, capture_role: str | None = None) -> None:
-    """Upgrade to head. Safe to run at any time, by any number of processes.
+def migrate(
+    package: str, *, url: str, schema: str, capture_role: str | None = None, serving_role: str | None = None
+) -> None:
+    """Upgrade to head, then grant. Safe to run at any time, by any number of processes.
 
     Raises
     ------
     LookupError
         When there are no migrations.
     RoleMissingError
-        When the capture role does not exist.
+        When the capture role or the serving role does not exist.
     PoolerError
         Behind a pooler in statement mode.
     """
@@ -81,8 +90,11 @@ def migrate(package: str, *, url: str, schema: str, capture_role: str | None = N
             _ensure_schema(connection, schema)
         with _turn(connection, schema, url=url):
             command.upgrade(config(package, url=url, schema=schema), "head")
-        if capture_role:
-            _grant_capture(connection, schema, capture_role)
+        with _turn(connection, schema, url=url):
+            if capture_role:
+                _grant_capture(connection, schema, capture_role)
+            if serving_role:
+                _grant_serving(connection, schema, serving_role)
 
 
 def connect(url: str, settings: Mapping[str, str]) -> Connection:
@@ -126,15 +138,32 @@ def _ensure_schema(connection: Connection, schema: str) -> None:
 
 def _grant_capture(connection: Connection, schema: str, role: str) -> None:
     """Let the capture role see the outbox, and nothing else."""
-    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-        raise RoleMissingError(
-            f"CAPTURE_ROLE names {role!r}, which does not exist: create it, or leave CAPTURE_ROLE out"
-        )
+    _require_role(connection, role, variable="CAPTURE_ROLE")
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
     exists = connection.execute("SELECT to_regclass(%s)", (f'"{schema}".outbox',)).fetchone()
     if exists and exists[0]:
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
         connection.execute(sql.SQL("GRANT SELECT ON {schema}.outbox TO {role}").format(**names))
+
+
+def _grant_serving(connection: Connection, schema: str, role: str) -> None:
+    """Let the serving role work on all rows, but only add to tables that are append-only. It may change no table."""
+    _require_role(connection, role, variable="SERVING_ROLE")
+    names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
+    for table, is_append_only in connection.execute(_TABLES, (schema,)).fetchall():
+        rights = sql.SQL("SELECT, INSERT" if is_append_only else "SELECT, INSERT, UPDATE, DELETE")
+        if table == "alembic_version":
+            rights = sql.SQL("SELECT")
+        of_table = {**names, "table": sql.Identifier(str(table)), "rights": rights}
+        connection.execute(sql.SQL("REVOKE ALL ON {schema}.{table} FROM {role}").format(**of_table))
+        connection.execute(sql.SQL("GRANT {rights} ON {schema}.{table} TO {role}").format(**of_table))
+    connection.execute(sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}").format(**names))
+
+
+def _require_role(connection: Connection, role: str, *, variable: str) -> None:
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+        raise RoleMissingError(f"{variable} names {role!r}, which does not exist: create it, or leave {variable} out")
 
 
 def _folder(package: str) -> Path:

@@ -211,7 +211,11 @@ class Service:
     def _migrate(self, settings: Settings) -> None:
         try:
             migrations.migrate(
-                self.name, url=settings.database_url, schema=self.name, capture_role=settings.capture_role
+                self.name,
+                url=settings.database_url,
+                schema=self.name,
+                capture_role=settings.capture_role,
+                serving_role=settings.serving_role,
             )
         except PoolerError as error:
             raise SettingsError(f"cannot migrate, DATABASE_URL: {error}") from None

@@ -34,6 +34,8 @@ class Settings:
         Whether the fault switch listens. Never in production.
     capture_role
         Role that may read the outbox (granted by `migrate`), or None.
+    serving_role
+        Role that serves (its rights are granted by `migrate`), or None if it owns the tables.
     caller_tokens_dir
         Folder with the callers' tokens, or None: then callers are not checked.
     """
@@ -46,6 +48,7 @@ class Settings:
     log_level: str = "info"
     faults_enabled: bool = False
     capture_role: str | None = None
+    serving_role: str | None = None
     caller_tokens_dir: str | None = None
 
 
@@ -68,6 +71,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         log_level=_log_level(environment),
         faults_enabled=_choice(environment, "FAULTS_ENABLED", "false", ("true", "false")) == "true",
         capture_role=environment.get("CAPTURE_ROLE") or None,
+        serving_role=environment.get("SERVING_ROLE") or None,
         caller_tokens_dir=environment.get("CALLER_TOKENS_DIR") or None,
     )
 
