@@ -47,7 +47,7 @@ def test_the_services_cannot_tell_the_isolation(helm: Helm, isolation: str) -> N
     shop = helm.render("shop", {"isolation": isolation})
     for name in SERVICES:
         url = shop.pod("Deployment", name).environment()["DATABASE_URL"]["valueFrom"]["secretKeyRef"]
-        assert url == {"name": f"{name}-postgres", "key": "url"}
+        assert url == {"name": f"{name}-serving", "key": "url"}
     for name in PUBLISHERS:
         capture = shop.pod("Deployment", name).environment()["CAPTURE_ROLE"]["valueFrom"]["secretKeyRef"]
         assert capture == {"name": f"{name}-capture", "key": "username"}
@@ -239,10 +239,51 @@ def test_a_service_migrates_before_it_serves_and_leaves_in_good_order(helm: Helm
     for name in SERVICES:
         spec = shop.pod("Deployment", name).spec
         assert [container["args"] for container in spec["initContainers"]] == [["migrate", "--wait", "120"]]
-        migrating, serving = (spec[kind][0]["env"] for kind in ("initContainers", "containers"))
-        assert migrating == [entry for entry in serving if entry["name"] != "CALLER_TOKENS_DIR"]
+        differing = {"DATABASE_URL", "SERVING_ROLE", "CALLER_TOKENS_DIR"}
+        migrating, serving = (
+            [variable for variable in container["env"] if variable["name"] not in differing]
+            for container in (spec["initContainers"][0], spec["containers"][0])
+        )
+        assert migrating == serving
         assert spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"] < spec["terminationGracePeriodSeconds"]
         assert shop.one("Deployment", name)["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@pytest.mark.parametrize("isolation", ["instance", "schema"])
+def test_one_role_migrates_and_another_serves(helm: Helm, isolation: str) -> None:
+    shop = helm.render("shop", {"isolation": isolation})
+    for name in SERVICES:
+        spec = shop.pod("Deployment", name).spec
+        assert logins_of(spec["initContainers"][0]) == {
+            "DATABASE_URL": (f"{name}-postgres", "url"),
+            "SERVING_ROLE": (f"{name}-serving", "username"),
+        }
+        assert logins_of(spec["containers"][0]) == {"DATABASE_URL": (f"{name}-serving", "url")}
+        assert shop.one("Secret", f"{name}-serving")["stringData"]["username"] == f"{name}_serving"
+        server = f"{name}-postgres" if isolation == "instance" else "shop-postgres"
+        script = shop.one("ConfigMap", server)["data"]["provision.sql"]
+        assert f'ALTER ROLE "{name}_serving" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION' in script
+
+
+def test_a_login_of_the_users_serves_too_unless_there_is_a_second_one(helm: Helm) -> None:
+    own = {"bundled": False, "existingSecret": {"name": "our-payments"}}
+    spec = helm.render("shop", {"services": {"payments": {"database": own}}}).pod("Deployment", "payments").spec
+    for container in (spec["initContainers"][0], spec["containers"][0]):
+        assert logins_of(container) == {"DATABASE_URL": ("our-payments", "url")}
+    second = {**own, "existingServingSecret": {"name": "our-serving", "keys": {"url": "uri", "username": "user"}}}
+    spec = helm.render("shop", {"services": {"payments": {"database": second}}}).pod("Deployment", "payments").spec
+    assert logins_of(spec["initContainers"][0])["SERVING_ROLE"] == ("our-serving", "user")
+    assert logins_of(spec["containers"][0]) == {"DATABASE_URL": ("our-serving", "uri")}
+
+
+def logins_of(container: Object) -> dict[str, tuple[str, str]]:
+    """Secret and key of the database's URL and of the serving role."""
+    references = {
+        variable["name"]: variable["valueFrom"]["secretKeyRef"]
+        for variable in container["env"]
+        if variable["name"] in ("DATABASE_URL", "SERVING_ROLE")
+    }
+    return {name: (reference["name"], reference["key"]) for name, reference in references.items()}
 
 
 def test_without_the_kinds_the_services_stand_alone(helm: Helm) -> None:

@@ -46,7 +46,7 @@ RELEASE = "shop-schema"
 NODE_PORTS = {name: 30181 + number for number, name in enumerate(SERVICES)}
 OTHERS_RIGHTS = """
     SELECT grantee, table_schema, table_name FROM information_schema.role_table_grants
-     WHERE table_schema = '{schema}' AND grantee NOT IN ('{schema}', '{schema}_capture', 'postgres')
+     WHERE table_schema = '{schema}' AND grantee NOT IN ('{schema}', '{schema}_capture', '{schema}_serving', 'postgres')
 """
 FOREIGN_VIEWS = """
     SELECT view_schema, view_name, table_schema, table_name FROM information_schema.view_table_usage

@@ -26,7 +26,8 @@ OPEN_KINDS = (
 )
 GRANTED_TO_OTHERS = """
     SELECT grantee, table_name FROM information_schema.role_table_grants
-     WHERE table_schema = '{service}' AND grantee NOT IN ('{service}', '{service}_capture', 'postgres')
+     WHERE table_schema = '{service}'
+       AND grantee NOT IN ('{service}', '{service}_capture', '{service}_serving', 'postgres')
 """
 VIEWS_OVER_OTHERS = """
     SELECT view_schema, table_schema FROM information_schema.view_table_usage

@@ -79,6 +79,13 @@ key: password
     existing: {{ .existing | default false }}
     passwordKey: {{ .passwordKey | default "password" | quote }}
   {{- end }}
+  {{- with $entry.serving }}
+  serving:
+    role: {{ .role | quote }}
+    secret: {{ .secret | quote }}
+    existing: {{ .existing | default false }}
+    passwordKey: {{ .passwordKey | default "password" | quote }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 
@@ -88,10 +95,12 @@ key: password
 - role: {{ $entry.owner | quote }}
   database: {{ $entry.database | quote }}
   {{- pick $entry "secret" "existing" "passwordKey" | toYaml | nindent 2 }}
-{{- with $entry.capture }}
+{{- range list $entry.capture $entry.serving }}
+{{- with . }}
 - role: {{ .role | quote }}
   database: {{ $entry.database | quote }}
   {{- pick . "secret" "existing" "passwordKey" | toYaml | nindent 2 }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -13,6 +13,10 @@ REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC;
 {{ include "postgres.roleSql" (dict "role" .role "secret" .secret "options" "REPLICATION") }}
 GRANT CONNECT ON DATABASE "{{ $entry.database }}" TO "{{ .role }}";
 {{- end }}
+{{- with $entry.serving }}
+{{ include "postgres.roleSql" (dict "role" .role "secret" .secret "options" "NOREPLICATION") }}
+GRANT CONNECT ON DATABASE "{{ $entry.database }}" TO "{{ .role }}";
+{{- end }}
 \connect "{{ $entry.database }}"
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 {{- if $entry.schema }}

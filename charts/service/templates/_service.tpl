@@ -6,7 +6,8 @@ The template takes a dict; only the parent chart knows the members after `name`:
 - root: the parent's context.
 - service: the service's values.
 - name: the service's name.
-- database {secret, keys}: the Secret with the login, and the names of its keys.
+- database {secret, keys}: the Secret with the login that migrates and owns the tables, and the names of its keys.
+- serving {secret, keys}: the Secret with the login of the role that serves, or empty if `database` is for both.
 - captureRole {secret, key}: the Secret with the name of the role that may read the outbox, or empty.
 - databasePods: labels of its PostgreSQL's pods, or empty for a server outside the release.
 - callers: peers that may call it, as in a NetworkPolicy.
@@ -71,11 +72,11 @@ spec:
       {{- include "service.scheduling" (dict "pod" .service "root" .root) | nindent 6 }}
       initContainers:
       - name: migrate
-        {{- include "service.container" . | nindent 8 }}
+        {{- include "service.container" (merge (dict "login" .database "servingRole" .serving) .) | nindent 8 }}
         args: [migrate, --wait, "120"]
       containers:
       - name: {{ .name }}
-        {{- include "service.container" (merge (dict "serving" true) .) | nindent 8 }}
+        {{- include "service.container" (merge (dict "login" (.serving | default .database) "serves" true) .) | nindent 8 }}
         args: [serve]
         ports:
         - {name: http, containerPort: 8080, protocol: TCP}
@@ -97,8 +98,9 @@ spec:
 {{- end -}}
 
 {{/*
-The part that the migrating and the serving container share: the same code with the same credentials. The serving one
-(serving: true) also has the callers' tokens.
+The part that the migrating and the serving container share; dict: that of service.objects with login (of the
+container), servingRole (the Secret of the role that gets rights, or empty) and serves (true for the serving container,
+which also has the callers' tokens and sends spans).
 */}}
 {{- define "service.container" -}}
 image: {{ include "service.image" (dict "root" .root "image" .service.image) | quote }}
@@ -108,7 +110,10 @@ securityContext:
 resources:
   {{- toYaml .service.resources | nindent 2 }}
 env:
-{{ include "service.databaseVariables" (merge (dict "variable" "DATABASE_URL") .database) }}
+{{ include "service.databaseVariables" (merge (dict "variable" "DATABASE_URL") .login) }}
+{{- with .servingRole }}
+{{ include "service.secretVariable" (dict "variable" "SERVING_ROLE" "secret" .secret "key" .keys.username) }}
+{{- end }}
 {{- with .captureRole }}
 {{ include "service.secretVariable" (merge (dict "variable" "CAPTURE_ROLE") .) }}
 {{- end }}
@@ -117,10 +122,10 @@ env:
 - {name: POOL_MAX, value: {{ .service.pool.max | quote }}}
 - {name: LOG_LEVEL, value: {{ .service.logLevel }}}
 - {name: FAULTS_ENABLED, value: {{ .root.Values.faults.enabled | quote }}}
-{{- if and .serving .callerSecret }}
+{{- if and .serves .callerSecret }}
 - {name: CALLER_TOKENS_DIR, value: /etc/kompensa/callers}
 {{- end }}
-{{- if .serving }}
+{{- if .serves }}
 {{- with include "service.tracingVariable" .root }}
 {{ . }}
 {{- end }}
@@ -130,7 +135,7 @@ env:
 {{- end }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
-{{- if and .serving .callerSecret }}
+{{- if and .serves .callerSecret }}
 - {name: callers, mountPath: /etc/kompensa/callers, readOnly: true}
 {{- end }}
 {{- with .service.extraVolumeMounts }}

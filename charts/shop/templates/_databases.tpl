@@ -12,6 +12,14 @@ passwordKey: {{ $database.existingSecret.keys.password | quote }}
 {{- if $shared }}
 schema: {{ .name }}
 {{- end }}
+{{- with include "shop.servingSecret" . }}
+{{- $own := $database.existingServingSecret }}
+serving:
+  role: {{ $.name }}_serving
+  secret: {{ . | quote }}
+  existing: {{ not (empty $own.name) }}
+  passwordKey: {{ $own.keys.password | quote }}
+{{- end }}
 {{- with include "shop.captureSecret" . }}
 {{- $own := $database.existingCaptureSecret }}
 capture:

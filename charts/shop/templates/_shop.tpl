@@ -93,6 +93,22 @@ engine backoffice
 {{- end -}}
 
 {{/*
+Name of the Secret of the role that serves; empty if the role that migrates serves too, because its login is the user's
+and there is no second one. dict: root, name.
+*/}}
+{{- define "shop.servingSecret" -}}
+{{- $database := (get .root.Values.services .name).database -}}
+{{- with $database.existingServingSecret.name -}}
+{{- $value := printf "services.%s.database.existingServingSecret.name" $.name -}}
+{{- include "service.existingSecret" (dict "root" $.root "secret" . "value" $value) -}}
+{{- else -}}
+{{- if and $database.bundled (not $database.existingSecret.name) -}}
+{{- printf "%s-serving" .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 A reference to a Secret in a custom resource, with the keys of a Secret of the user's; dict: secret, own (its values).
 */}}
 {{- define "shop.secretRef" -}}

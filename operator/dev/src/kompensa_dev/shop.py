@@ -20,19 +20,23 @@ Isolation = Literal["instance", "schema"]
 
 @dataclass(frozen=True)
 class Logins:
-    """Logins by the name that the cluster's Secret has: `orders-postgres`, `orders-capture`, ..."""
+    """Logins by the name that the cluster's Secret has: `orders-postgres`, `orders-serving`, `orders-capture`, ..."""
 
     by_secret: Mapping[str, Login]
 
     def owner(self, service: str) -> Login:
         return self.by_secret[f"{service}-postgres"]
 
+    def serving(self, service: str) -> Login:
+        return self.by_secret[f"{service}-serving"]
+
     def capture(self, service: str) -> Login | None:
         return self.by_secret.get(f"{service}-capture")
 
 
 def create_logins(server: PostgresServer, isolation: Isolation) -> Logins:
-    """A database per service, or a schema per service in a shared one; each with a role of its own."""
+    """A database per service, or a schema per service in a shared one; each with a role that migrates and one that
+    serves."""
     if isolation == "schema":
         server.create_database(SHARED_DATABASE)
     made: dict[str, Login] = {}
@@ -41,6 +45,7 @@ def create_logins(server: PostgresServer, isolation: Isolation) -> Logins:
             server.create_schema(SHARED_DATABASE, service) if isolation == "schema" else server.create_database(service)
         )
         made[f"{service}-postgres"] = login
+        made[f"{service}-serving"] = server.create_serving_role(login.database, name=f"{service}_serving")
         if service in PUBLISHERS:
             made[f"{service}-capture"] = server.create_capture_role(login.database, name=f"{service}_capture")
     return Logins(made)
@@ -49,7 +54,11 @@ def create_logins(server: PostgresServer, isolation: Isolation) -> Logins:
 def migrate_program(service: str, logins: Logins) -> Program:
     """Brings the service's schema to its newest version, and ends."""
     capture = logins.capture(service)
-    environment = {"DATABASE_URL": logins.owner(service).url, "CAPTURE_ROLE": capture.username if capture else ""}
+    environment = {
+        "DATABASE_URL": logins.owner(service).url,
+        "CAPTURE_ROLE": capture.username if capture else "",
+        "SERVING_ROLE": logins.serving(service).username,
+    }
     argv = [sys.executable, "-m", service, "migrate"]
     return Program(name=f"{service}-migrate", argv=argv, environment=environment)
 
@@ -57,7 +66,7 @@ def migrate_program(service: str, logins: Logins) -> Program:
 def serve_program(service: str, logins: Logins, *, callers: Path, port: int, faults: bool) -> Program:
     """The service itself. `callers`: the folder with its callers' tokens."""
     environment = {
-        "DATABASE_URL": logins.owner(service).url,
+        "DATABASE_URL": logins.serving(service).url,
         "HOST": HOST,
         "PORT": str(port),
         "FAULTS_ENABLED": str(faults).lower(),
