@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 from psycopg_pool import AsyncConnectionPool
@@ -32,6 +33,26 @@ async def test_work_that_fails_begins_again(pool: Pool, monkeypatch: pytest.Monk
     async with running([fail_once], pool):
         await asyncio.wait_for(twice.wait(), 20)
     assert begun == 2
+
+
+async def test_work_that_loses_a_cancellation_ends_too(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `asyncio.wait_for` of Python 3.11 can lose it."""
+    monkeypatch.setattr(background, "CANCEL_AGAIN_SECONDS", 0.01)
+    begun, lost = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Pool) -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        lost.set()
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        async with running([work], pool):
+            await begun.wait()
+
+    await asyncio.wait_for(run(), 20)
+    assert lost.is_set()
 
 
 async def test_work_ends_with_the_service(pool: Pool) -> None:

@@ -17,6 +17,7 @@ Pool = AsyncConnectionPool[Session]
 Background = Callable[[Pool], Awaitable[None]]
 """Work without end, on connections of the service's pool. Each replica of the service runs it."""
 RESTART_SECONDS = 5.0
+CANCEL_AGAIN_SECONDS = 0.2
 
 
 @asynccontextmanager
@@ -26,9 +27,14 @@ async def running(works: Sequence[Background], pool: Pool) -> AsyncIterator[None
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(_end(task) for task in tasks))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel until it ends. `asyncio.wait_for` of Python 3.11 loses a cancellation that comes with its result."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _again_and_again(work: Background, pool: Pool) -> None:
