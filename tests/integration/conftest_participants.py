@@ -93,9 +93,10 @@ async def serve(service: Service, login: Login) -> AsyncIterator[Participant]:
 
 
 @asynccontextmanager
-async def answering(service: Service, login: Login) -> AsyncIterator[Participant]:
-    """Answer from a database that is migrated already, with the fault switch on."""
-    app = service.app(Settings(database_url=login.url, faults_enabled=True))
+async def answering(service: Service, login: Login, *, caller_tokens: Path | None = None) -> AsyncIterator[Participant]:
+    """Answer from a database that is migrated already, with the fault switch on, and check callers if tokens exist."""
+    tokens = str(caller_tokens) if caller_tokens else None
+    app = service.app(Settings(database_url=login.url, faults_enabled=True, caller_tokens_dir=tokens))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://participant", timeout=30) as client,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,7 +14,8 @@ import pytest
 
 from kompensa_eventstore import NewEvent
 from orders.adapters.order_events import ORDERS
-from tests.integration.conftest_participants import Participant, SagaCall
+from orders.app import service
+from tests.integration.conftest_participants import Participant, SagaCall, answering
 from tests.integration.orders_desk import next_step, order, slug
 from tests.support.waiting import until
 
@@ -42,18 +45,30 @@ async def ship(orders: Participant, order_id: str, tracking_number: str = "BR-1"
     return await orders.client.post(f"/orders/{order_id}/ship", json={"trackingNumber": tracking_number})
 
 
-async def test_the_audit_shows_who_did_what_and_when(orders: Participant, ana: str) -> None:
-    saga, order_id = await placed(orders, ana)
+@pytest.fixture
+async def guarded(orders: Participant, tmp_path: Path) -> AsyncIterator[Participant]:
+    """Orders that checks its callers. The client is the back office, unless it shows the engine's token."""
+    for caller in ("engine", "backoffice"):
+        (tmp_path / caller).write_text(f"the-token-of-{caller}")
+    async with answering(service, orders.login, caller_tokens=tmp_path) as participant:
+        participant.client.headers["Authorization"] = "Bearer the-token-of-backoffice"
+        yield participant
+
+
+async def test_the_audit_shows_who_did_what_and_when(guarded: Participant, ana: str) -> None:
+    orders, engine = guarded, "Bearer the-token-of-engine"
+    saga = orders.saga("create-order")
+    order_id = (await saga.action("/orders", order(ana), traceparent=TRACE, Authorization=engine)).json()["orderId"]
     body = {"orderId": order_id, "paymentId": PAYMENT}
-    await next_step(saga, "confirm-order").action("/orders/confirm", body)
+    await next_step(saga, "confirm-order").action("/orders/confirm", body, Authorization=engine)
     assert (await ship(orders, order_id)).json()["status"] == "shipped"
     assert (await orders.client.post(f"/orders/{order_id}/deliver")).json()["status"] == "delivered"
     found = await events(orders, order_id)
     assert [(event["eventVersion"], event["eventType"], event["actor"], event["sagaId"]) for event in found] == [
-        (1, "ORDER_CREATED", f"customer/{ana}", saga.saga_id),
-        (2, "PAYMENT_PROCESSED", "saga", saga.saga_id),
-        (3, "ORDER_SHIPPED", "http", None),
-        (4, "ORDER_DELIVERED", "http", None),
+        (1, "ORDER_CREATED", "engine", saga.saga_id),
+        (2, "PAYMENT_PROCESSED", "engine", saga.saga_id),
+        (3, "ORDER_SHIPPED", "backoffice", None),
+        (4, "ORDER_DELIVERED", "backoffice", None),
     ]
     created, payment, shipped, _ = found
     assert (created["aggregateType"], created["aggregateId"], created["traceparent"]) == ("Order", order_id, TRACE)
@@ -65,6 +80,11 @@ async def test_the_audit_shows_who_did_what_and_when(orders: Participant, ana: s
     assert [event["occurredAt"] for event in found] == sorted(event["occurredAt"] for event in found)
     row = (await orders.client.get(f"/orders/{order_id}")).json()
     assert (row["status"], row["updatedAt"]) == ("delivered", found[-1]["occurredAt"])
+
+
+async def test_without_a_check_of_callers_the_audit_names_none(orders: Participant, ana: str) -> None:
+    _, order_id = await placed(orders, ana)
+    assert [event["actor"] for event in await events(orders, order_id)] == [None]
 
 
 async def test_a_command_on_an_order_that_does_not_allow_it_is_refused_and_changes_nothing(

@@ -98,9 +98,10 @@ spec:
 {{- end -}}
 
 {{/*
-The part that the migrating and the serving container share; dict: that of service.objects with login (of the
-container), servingRole (the Secret of the role that gets rights, or empty) and serves (true for the serving container,
-which also has the callers' tokens and sends spans).
+The part that the migrating and the serving container share. Next to the parts of service.objects, the dict has:
+- login: the Secret and keys of the login that this container uses.
+- servingRole: the Secret and keys of the role that gets rights, or empty.
+- serves: true for the serving container, which has the callers' tokens and sends spans.
 */}}
 {{- define "service.container" -}}
 image: {{ include "service.image" (dict "root" .root "image" .service.image) | quote }}

@@ -1,4 +1,4 @@
-"""Which saga and trace a request's logs and events are of."""
+"""Which saga, trace and caller a request's logs and events are of."""
 
 from __future__ import annotations
 
@@ -47,3 +47,10 @@ def test_a_trace_of_the_w3c_form_is_kept() -> None:
 def test_a_trace_of_another_form_is_dropped(trace: str) -> None:
     entered = context.enter({"traceparent": trace})
     assert (entered.traceparent, entered.trace_id) == (None, None)
+
+
+def test_a_request_has_no_caller_until_its_token_is_checked() -> None:
+    assert context.enter({"saga-id": str(HEADERS)}).caller is None
+    context.identify("engine")
+    assert (context.current().caller, context.current().saga_id) == ("engine", HEADERS)
+    assert context.enter({}).caller is None

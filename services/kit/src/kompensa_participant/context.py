@@ -1,10 +1,10 @@
-"""The saga and the trace that the current request belongs to: for logs, and for events in the outbox."""
+"""The saga, the trace and the caller of the current request: for logs, for events in the outbox, and for audits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from kompensa_common.tracing import TRACEPARENT
@@ -12,10 +12,15 @@ from kompensa_common.tracing import TRACEPARENT
 
 @dataclass(frozen=True)
 class RequestContext:
-    """Taken from the headers Idempotency-Key, Saga-Id and traceparent; empty for requests outside a saga."""
+    """Saga and trace are taken from the headers Idempotency-Key, Saga-Id and traceparent, if there are any.
+
+    The caller is the one whose token came with the request. It is None on a route that is open to everyone, and in a
+    service that does not check its callers.
+    """
 
     saga_id: UUID | None = None
     traceparent: str | None = None
+    caller: str | None = None
 
     @property
     def trace_id(self) -> str | None:
@@ -41,6 +46,11 @@ def enter(headers: Mapping[str, str]) -> RequestContext:
     context = RequestContext(saga_id, trace if TRACEPARENT.fullmatch(trace) else None)
     _current.set(context)
     return context
+
+
+def identify(caller: str) -> None:
+    """Add the caller, once its token is checked."""
+    _current.set(replace(current(), caller=caller))
 
 
 def _uuid(text: str) -> UUID | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kompensa_participant import errors
+from kompensa_participant import context, errors
 from kompensa_participant.callers.access import AccessTable, GuardedRoute
 from kompensa_participant.callers.tokens import TokenFiles, fault_of
 from kompensa_participant.problem import Problem
@@ -41,6 +41,7 @@ class CallerCheck:
         structlog.contextvars.bind_contextvars(caller=caller)
         if caller not in route.callers:
             raise self._not_allowed(caller, route)
+        context.identify(caller)
 
     def _caller(self, scope: Scope) -> str:
         caller = self._tokens.known().caller_of(self._token(scope))

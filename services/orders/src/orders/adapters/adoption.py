@@ -31,7 +31,8 @@ Connection = AsyncConnection[Any]
 BATCH = 100
 LOOK_AGAIN_SECONDS = 30.0
 """Between two searches for orders that pods of the release before have changed."""
-ACTOR = "orders/adoption"
+ACTOR = "orders"
+"""No caller has asked for these events."""
 REASON = "not recorded: cancelled before orders had events"
 
 

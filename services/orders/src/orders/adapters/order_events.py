@@ -32,16 +32,14 @@ TYPES = EventTypes.from_folder(Path(__file__).parents[1] / "events")
 ORDERS = EventStore("Order", TYPES)
 
 
-async def create(connection: Connection, event: OrderCreated, provenance: Provenance) -> list[StoredEvent]:
+async def create(connection: Connection, event: OrderCreated) -> list[StoredEvent]:
     """Begin the stream of a new order."""
     return await ORDERS.append(
-        connection, ORDERS.stream(event.order_id), [new_event(event)], expected_version=0, provenance=provenance
+        connection, ORDERS.stream(event.order_id), [new_event(event)], expected_version=0, provenance=provenance()
     )
 
 
-async def append_decision(
-    connection: Connection, order_id: UUID, decision: Decision, provenance: Provenance
-) -> list[StoredEvent]:
+async def append_decision(connection: Connection, order_id: UUID, decision: Decision) -> list[StoredEvent]:
     """Load the order, decide, and append. If another writer was faster, load and decide again, a few times.
 
     Raises
@@ -58,7 +56,7 @@ async def append_decision(
             raise unknown_order(order_id)
         return [new_event(decision(order))]
 
-    return await decide(ORDERS, connection, ORDERS.stream(order_id), decided, provenance=provenance)
+    return await decide(ORDERS, connection, ORDERS.stream(order_id), decided, provenance=provenance())
 
 
 async def read(connection: Connection, order_id: UUID, *, until: datetime | None = None) -> list[StoredEvent]:
@@ -70,12 +68,12 @@ def unknown_order(order_id: UUID) -> Problem:
     return Problem(404, "unknown-order", f"order {order_id} does not exist")
 
 
-def provenance_of(actor: str) -> Provenance:
-    """The origin of an event: its actor, and saga and trace of the request that is being served (S55)."""
+def provenance() -> Provenance:
+    """The origin of an event: caller, saga and trace of the request that is being served (S55)."""
     request = current()
     trace = UUID(hex=request.trace_id) if request.trace_id else None
     return Provenance(
-        actor=actor,
+        actor=request.caller,
         correlation_id=request.saga_id or trace,
         saga_id=request.saga_id,
         traceparent=request.traceparent,

@@ -22,8 +22,6 @@ from orders.domain.order import Line, check
 
 Connection = AsyncConnection[Any]
 
-SAGA = "saga"
-"""The actor of a step of a saga. Which saga is a field of its own."""
 UNDONE = "the saga that placed the order was undone"
 
 
@@ -36,7 +34,7 @@ async def create(
     ordered = await products.of(connection, [line.product_id for line in lines])
     check(lines, total, ordered)
     created = decisions.create(uuid4(), customer_id=customer_id, lines=lines, products=ordered, now=datetime.now(UTC))
-    await order_events.create(connection, created, order_events.provenance_of(f"customer/{customer_id}"))
+    await order_events.create(connection, created)
     await order_rows.insert(connection, created, saga_id)
     return {
         "orderId": str(created.order_id),
@@ -62,42 +60,32 @@ async def confirm(
     if row is None or row["saga_id"] != saga_id:
         raise Refused("order-not-pending", f"saga {saga_id} has no pending order {order_id}", status=409)
     now = datetime.now(UTC)
-    await _execute(
-        connection,
-        order_id,
-        lambda order: decisions.record_payment(order, payment_id=payment_id, now=now),
-        actor=SAGA,
-    )
+    await _execute(connection, order_id, lambda order: decisions.record_payment(order, payment_id=payment_id, now=now))
     return {"orderId": str(order_id), "status": "confirmed"}
 
 
 async def cancel(connection: Connection, order_id: UUID) -> dict[str, Any]:
     """Cancel a pending order. A confirmed one stands: its saga is past the point of return."""
     now = datetime.now(UTC)
-    await _execute(connection, order_id, lambda order: decisions.cancel(order, reason=UNDONE, now=now), actor=SAGA)
+    await _execute(connection, order_id, lambda order: decisions.cancel(order, reason=UNDONE, now=now))
     return {"orderId": str(order_id), "status": "cancelled"}
 
 
-async def ship(connection: Connection, order_id: UUID, *, tracking_number: str, actor: str) -> StoredEvent:
+async def ship(connection: Connection, order_id: UUID, *, tracking_number: str) -> StoredEvent:
     """Ship a paid order."""
     now = datetime.now(UTC)
     return await _execute(
-        connection,
-        order_id,
-        lambda order: decisions.ship(order, tracking_number=tracking_number, now=now),
-        actor=actor,
+        connection, order_id, lambda order: decisions.ship(order, tracking_number=tracking_number, now=now)
     )
 
 
-async def deliver(connection: Connection, order_id: UUID, *, actor: str) -> StoredEvent:
+async def deliver(connection: Connection, order_id: UUID) -> StoredEvent:
     """Record that a shipped order has arrived."""
     now = datetime.now(UTC)
-    return await _execute(connection, order_id, lambda order: decisions.deliver(order, now=now), actor=actor)
+    return await _execute(connection, order_id, lambda order: decisions.deliver(order, now=now))
 
 
-async def _execute(
-    connection: Connection, order_id: UUID, decision: order_events.Decision, *, actor: str
-) -> StoredEvent:
+async def _execute(connection: Connection, order_id: UUID, decision: order_events.Decision) -> StoredEvent:
     """Decide on an order and append. The row follows.
 
     Raises
@@ -107,7 +95,7 @@ async def _execute(
     """
     await adoption.adopt(connection, order_id)
     try:
-        events = await order_events.append_decision(connection, order_id, decision, order_events.provenance_of(actor))
+        events = await order_events.append_decision(connection, order_id, decision)
     except VersionConflictError as error:
         detail = f"order {order_id} is being changed by others; ask again"
         raise Problem(503, "order-busy", detail, headers={"Retry-After": "1"}) from error

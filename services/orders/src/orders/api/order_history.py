@@ -18,7 +18,11 @@ router = APIRouter(prefix="/orders", tags=["orders"])
 
 
 class RecordedEvent(Message):
-    """A stored event (S52). `eventVersion` counts the events of the order from 1."""
+    """A stored event (S52). `eventVersion` counts the events of the order from 1.
+
+    `actor` is the caller whose request caused the event, `orders` for an event that was added to an order from before
+    orders had events, or null if callers are not checked.
+    """
 
     event_id: UUID
     aggregate_id: UUID

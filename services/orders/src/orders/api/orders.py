@@ -16,8 +16,6 @@ from orders.domain.order import Line
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
-CALLER = "http"
-"""The actor of a command over HTTP: the service does not know its callers."""
 Instant = Annotated[AwareDatetime | None, Query(description="With a time zone, for example 2026-01-31T12:00:00Z.")]
 
 
@@ -129,7 +127,7 @@ async def listing(
 @router.post("/{order_id}/ship", tags=["commands"])
 async def ship(order_id: UUID, body: ShipOrder, database: Database) -> Order:
     """Ship a paid order; 404 unknown-order, 409 order-not-paid, order-cancelled, order-already-shipped."""
-    await orders.ship(database, order_id, tracking_number=body.tracking_number, actor=CALLER)
+    await orders.ship(database, order_id, tracking_number=body.tracking_number)
     return await get(order_id, database)
 
 
@@ -137,7 +135,7 @@ async def ship(order_id: UUID, body: ShipOrder, database: Database) -> Order:
 async def deliver(order_id: UUID, database: Database) -> Order:
     """Record that an order has arrived; 404 unknown-order, 409 order-not-shipped, order-cancelled,
     order-already-delivered."""
-    await orders.deliver(database, order_id, actor=CALLER)
+    await orders.deliver(database, order_id)
     return await get(order_id, database)
 
 
