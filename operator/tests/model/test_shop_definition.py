@@ -72,6 +72,15 @@ def test_the_order_of_the_seed_fits_its_schema_and_a_float_does_not() -> None:
     assert schema.findings(ORDER) == []
     assert schema.findings(ORDER | {"totalAmount": 209.97}) == ['totalAmount: 209.97 is not of type "string"']
     assert schema.findings({**ORDER, "items": [{**ITEMS[0], "quantity": -1}]})
+    for price in ("-29.99", "NaN", "9" * 30):
+        (finding,) = schema.findings({**ORDER, "items": [{**ITEMS[0], "price": price}]})
+        assert finding.startswith("items.0.price")
+
+
+def test_too_many_items_are_one_finding_that_is_short_and_names_the_limit() -> None:
+    (finding,) = create_order().input_schema.findings({**ORDER, "items": ITEMS[:1] * 1_000})
+    assert "100" in finding
+    assert len(finding) < 300
 
 
 def test_all_steps_done_tell_order_and_invoice() -> None:

@@ -45,7 +45,7 @@ class InputSchema:
         found = []
         for error in self._validator.iter_errors(value):
             path = ".".join(str(part) for part in error.instance_path) or "(the input itself)"
-            found.append(f"{path}: {error.message[:LONGEST_FINDING]}")
+            found.append(f"{path}: {_shortened(error.message)}")
             if len(found) == FINDINGS_SHOWN:
                 break
         return found
@@ -106,6 +106,14 @@ def _is_open(parts: Sequence[Mapping[str, Any]]) -> bool:
     if any(part.keys() & LEAVES_OPEN or part.get("additionalProperties", False) is not False for part in parts):
         return True
     return not any("properties" in part or "additionalProperties" in part for part in parts)
+
+
+def _shortened(message: str) -> str:
+    """A message quotes the value and then says what is wrong with it. So a long one loses its middle."""
+    if len(message) <= LONGEST_FINDING:
+        return message
+    kept = LONGEST_FINDING // 2
+    return f"{message[:kept]} ... {message[-kept:]}"
 
 
 def _in_words(error: Exception) -> str:
