@@ -93,6 +93,27 @@ async def test_an_order_that_is_wrong_is_refused_and_not_written(
     assert orders.rows("SELECT * FROM orders.orders") == []
 
 
+@pytest.mark.parametrize("price", ["-29.99", "NaN", "Infinity", "1e3", "9" * 30, "29.999"])
+async def test_a_price_that_is_not_an_amount_of_money_is_refused_by_its_place(
+    orders: Participant, ana: str, price: str
+) -> None:
+    refused = await orders.saga().action("/orders", order(ana, items=one(MOUSE, 1, price)))
+    assert slug(refused) == (422, "request-invalid")
+    (error,) = refused.json()["errors"]
+    assert (error["field"], price in error["message"]) == ("items.0.price", True)
+
+
+@pytest.mark.parametrize("price", ["29.99", "NaN"])
+async def test_an_order_of_ten_thousand_items_gets_one_error_that_names_the_limit(
+    orders: Participant, ana: str, price: str
+) -> None:
+    refused = await orders.saga().action("/orders", order(ana, items=one(MOUSE, 1, price) * 10_000))
+    assert slug(refused) == (422, "request-invalid")
+    (error,) = refused.json()["errors"]
+    assert (error["field"], "200" in error["message"], "10000" in error["message"]) == ("items", True, True)
+    assert orders.rows("SELECT * FROM orders.orders") == []
+
+
 async def test_a_deleted_customer_cannot_order_and_past_orders_stay(orders: Participant, ana: str) -> None:
     order_id = (await orders.saga().action("/orders", order(ana))).json()["orderId"]
     await orders.client.delete(f"/customers/{ana}")

@@ -27,7 +27,7 @@ def test_a_number_is_refused_and_told_how_money_is_written(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-1", "+1", "1.999", "1e2", " 1", "NaN", "Infinity", "1,00", "", "10000000000", "١.٠٠"]
+    "text", ["-1", "+1", "1.999", "1e2", " 1", "NaN", "Infinity", "1,00", "", "10000000000", "9" * 30, "١.٠٠"]
 )
 def test_text_that_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValidationError, match="written like"):
@@ -38,3 +38,9 @@ def test_text_that_is_no_amount_is_refused(text: str) -> None:
 def test_a_sum_survives_the_wire(amounts: list[Decimal]) -> None:
     returned = [MONEY.validate_python(MONEY.dump_python(amount)) for amount in amounts]
     assert sum(returned) == sum(amounts)
+
+
+def test_a_text_of_a_million_characters_is_not_repeated_in_the_refusal() -> None:
+    with pytest.raises(ValidationError) as refused:
+        MONEY.validate_python("9" * 1_000_000)
+    assert len(refused.value.errors()[0]["msg"]) < 250

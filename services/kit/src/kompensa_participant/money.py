@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 PATTERN = r"^\d{1,10}(\.\d{1,2})?$"
+SHOWN = 40
+"""Of a text that is not an amount, this many characters are quoted."""
 
 
 def _exact(value: Any) -> Any:
@@ -17,7 +19,10 @@ def _exact(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError('money is written as text, such as "29.99"; a JSON number is not exact')  # noqa: TRY004 - pydantic reads ValueError
     if not re.fullmatch(PATTERN, value, re.ASCII):
-        raise ValueError(f'money is written like "29.99", without a sign and with at most two decimals, not {value!r}')
+        raise ValueError(
+            'money is written like "29.99": without a sign, with at most 10 digits before the point and 2 after it,'
+            f" not {value[:SHOWN]!r}"
+        )
     return value
 
 
