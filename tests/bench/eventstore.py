@@ -2,9 +2,9 @@
 
     .venv/bin/python -m tests.bench.eventstore [--seconds 3] [--rounds 3] [--events 100000]
 
-Each append is one event of a new aggregate and one commit. One writer is one task; eight are eight tasks of one
-process for our store, and eight threads of one process for the library, which is how each is meant to be used. Both
-run by turns. Missed events are counted by a reader that follows the head while six writers append.
+Each append makes a new aggregate of one event, or of ten, in one commit. One writer is one task; eight are eight tasks
+of one process for our store, and eight threads of one process for the library, which is how each is meant to be used.
+Both run by turns. Missed events are counted by a reader that follows the head while six writers append.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
@@ -47,6 +48,10 @@ class Order(Aggregate):
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
 
+    @event("Noted")
+    def note(self, data: dict[str, Any]) -> None:
+        self.data = data
+
 
 async def connected(login: Login) -> psycopg.AsyncConnection[Any]:
     connection = await psycopg.AsyncConnection.connect(login.url, autocommit=True)
@@ -54,7 +59,7 @@ async def connected(login: Login) -> psycopg.AsyncConnection[Any]:
     return connection
 
 
-async def ours(login: Login, *, writers: int, seconds: float) -> float:
+async def ours(login: Login, *, writers: int, each: int, seconds: float) -> float:
     """Events a second."""
     deadline = time.perf_counter() + seconds
 
@@ -62,23 +67,26 @@ async def ours(login: Login, *, writers: int, seconds: float) -> float:
         count = 0
         async with await connected(login) as connection:
             while time.perf_counter() < deadline:
-                new = NewEvent(type="ORDER_CREATED", data=DATA)
-                await ORDERS.append(connection, ORDERS.stream(uuid4()), [new], expected_version=0)
-                count += 1
+                new = [NewEvent(type="ORDER_CREATED", data=DATA) for _ in range(each)]
+                await ORDERS.append(connection, ORDERS.stream(uuid4()), new, expected_version=0)
+                count += each
         return count
 
     return sum(await asyncio.gather(*(write() for _ in range(writers)))) / seconds
 
 
-def library(application: Application[Any], *, writers: int, seconds: float) -> float:
+def library(application: Application[Any], *, writers: int, each: int, seconds: float) -> float:
     """Events a second."""
     deadline = time.perf_counter() + seconds
 
     def write(_: int) -> int:
         count = 0
         while time.perf_counter() < deadline:
-            application.save(Order(DATA))
-            count += 1
+            order = Order(DATA)
+            for _ in range(each - 1):
+                order.note(DATA)
+            application.save(order)
+            count += each
         return count
 
     with ThreadPoolExecutor(writers) as threads:
@@ -182,14 +190,13 @@ async def measured(server: PostgresServer, seconds: float, rounds: int, count: i
         "eventsourcing": library_application(plain, functions=False),
         "eventsourcing, database functions": library_application(quick, functions=True),
     }
-    print(f"append, {seconds:.0f} s, {rounds} rounds by turns: minimum, median, maximum")
-    for writers in (1, 8):
-        measures: dict[str, Callable[[], Awaitable[float]]] = {
-            "kompensa-eventstore": partial(ours, login, writers=writers, seconds=seconds)
-        }
+    print(f"append, {seconds:.0f} s, {rounds} rounds by turns, writers x events an append: minimum, median, maximum")
+    for writers, each in product((1, 8), (1, 10)):
+        load: dict[str, Any] = {"writers": writers, "each": each, "seconds": seconds}
+        measures: dict[str, Callable[[], Awaitable[float]]] = {"kompensa-eventstore": partial(ours, login, **load)}
         for name, application in libraries.items():
-            measures[name] = partial(asyncio.to_thread, partial(library, application, writers=writers, seconds=seconds))
-        await by_turns(f"{writers} writers", measures, rounds)
+            measures[name] = partial(asyncio.to_thread, partial(library, application, **load))
+        await by_turns(f"{writers} x {each}", measures, rounds)
     await filled(login, count)
     print(f"load a stream of 1,000 events: {await loading(login):.1f} ms (median of 20)")
     total, rate = await reading_all(login)
