@@ -42,6 +42,13 @@ def test_two_outboxes_never_share_a_slot(one: tuple[str, str], other: tuple[str,
         ({"topicPrefix": "or ders"}, "spec.topicPrefix: 'or ders' cannot be part of a topic's name"),
         ({"events": ["customer created"]}, "spec.events"),
         ({"partitions": 0}, "spec.partitions: 0 is out of range"),
+        ({"route": "ByMoon"}, "spec.route: 'ByMoon' is unknown"),
+        ({"events": []}, "spec.events"),
+        ({"aggregateTypes": ["Order"]}, "spec.aggregateTypes"),
+        ({"route": "ByAggregateType"}, "spec.events"),
+        ({"columns": {"key": "k"}}, "spec.columns.key: unknown"),
+        ({"columns": {"aggregateId": 'a"; --'}}, "spec.columns.aggregateId"),
+        ({"columns": {"aggregateId": "id"}}, "column id has 2 meanings"),
         ({"retention": "a week"}, "spec.retention: 'a week' is not a duration"),
     ],
 )
@@ -49,3 +56,16 @@ def test_an_outbox_that_cannot_be_captured_is_rejected_with_its_field(spec: dict
     good: dict[str, object] = {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
     with pytest.raises(InvalidOutboxError, match=complaint):
         outbox_from_object("shop", "orders", good | spec)
+
+
+@pytest.mark.parametrize(("types", "complaint"), [([], "spec.aggregateTypes"), (["an order"], "spec.aggregateTypes")])
+def test_the_route_by_aggregate_type_needs_types_that_can_end_a_topics_name(types: list[str], complaint: str) -> None:
+    spec = {"table": "o.events", "topicPrefix": "o", "route": "ByAggregateType", "aggregateTypes": types}
+    with pytest.raises(InvalidOutboxError, match=complaint):
+        outbox_from_object("shop", "orders", spec)
+
+
+def test_columns_are_named_by_their_meaning() -> None:
+    spec = {"table": "o.events", "topicPrefix": "o", "events": ["made"], "columns": {"aggregateId": "stream"}}
+    columns = outbox_from_object("shop", "orders", spec).columns
+    assert (columns.aggregate_id, columns.event_type) == ("stream", "event_type")

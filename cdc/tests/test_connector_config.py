@@ -12,6 +12,17 @@ GOLDEN = Path(__file__).parent / "golden" / "connector.json"
 OUTBOX = outbox_from_object(
     "shop", "orders", {"table": "orders.outbox", "topicPrefix": "orders", "events": ["customer-created"]}
 )
+EVENTS = outbox_from_object(
+    "shop",
+    "order-events",
+    {
+        "table": "orders.events",
+        "topicPrefix": "orders",
+        "route": "ByAggregateType",
+        "aggregateTypes": ["Order"],
+        "columns": {"payload": "data"},
+    },
+)
 ROW_FILTER = "event_type ~ '^[a-z]+$'"
 DATABASE = Database(host="orders-postgres", port=5432, database="orders", username="capture", password="hush")
 
@@ -23,6 +34,23 @@ def test_the_configuration_is_the_golden_one() -> None:
     made = connector_config(OUTBOX, DATABASE, CREDENTIALS, row_filter=ROW_FILTER)
 
     assert made == json.loads(GOLDEN.read_text())
+
+
+def test_an_event_table_goes_to_one_topic_in_order_with_the_headers_of_its_columns() -> None:
+    made = connector_config(EVENTS, DATABASE, CREDENTIALS, row_filter=ROW_FILTER, optional=["causation_id"])
+    plain = connector_config(OUTBOX, DATABASE, CREDENTIALS, row_filter=ROW_FILTER)
+    router = {key.removeprefix("transforms.outbox."): value for key, value in made.items() if plain.get(key) != value}
+
+    assert router["route.by.field"] == "aggregate_type"
+    assert router["table.field.event.payload"] == "data"
+    assert router["table.fields.additional.placement"].endswith(
+        "saga_id:header:saga-id,aggregate_type:header:aggregate-type,causation_id:header:causation-id"
+    )
+    assert router["table.fields.additional.error.on.missing"] == "false"
+    assert router["snapshot.select.statement.overrides.orders.events"].endswith(
+        "ORDER BY aggregate_type, aggregate_id, aggregate_version"
+    )
+    assert EVENTS.topics == ("orders.Order",)
 
 
 def test_with_a_directory_the_configuration_holds_no_password() -> None:

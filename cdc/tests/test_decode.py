@@ -23,6 +23,21 @@ def test_a_record_becomes_an_event_with_its_versions_and_time() -> None:
     assert event.occurred_at == datetime(2026, 1, 31, 12, 0, 0, 500_000, tzinfo=UTC)
 
 
+def test_a_stored_event_in_the_topic_of_its_aggregates_type_is_an_event() -> None:
+    """The form of records that an Outbox with the route ByAggregateType sends."""
+    headers = with_headers(event_type=b"ORDER_SHIPPED", event_version=b"1.1", aggregate_version=b"3")
+    event = decode(FakeRecord(topic_="orders.Order", headers_=headers, value_=b'{"trackingNumber": "BR-1"}'))
+
+    assert isinstance(event, Event)
+    assert (event.topic, event.type, event.version, event.aggregate_version) == (
+        "orders.Order",
+        "ORDER_SHIPPED",
+        "1.1",
+        3,
+    )
+    assert event.payload == {"trackingNumber": "BR-1"}
+
+
 def test_a_tombstone_is_an_event_although_its_record_is_false() -> None:
     record = FakeRecord(value_=None)
     assert not record

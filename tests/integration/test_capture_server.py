@@ -2,24 +2,28 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
 import pytest
 
 from kompensa_cdc.capture import Database, Outbox, outbox_from_object, source
+from kompensa_cdc.capture.columns import REQUIRED
 from kompensa_cdc.capture.errors import CaptureError
 from kompensa_cdc.capture.publication import event_bytes
-from kompensa_cdc.capture.table import COLUMNS
+from kompensa_cdc.capture.table import read_table
+from kompensa_cdc.capture.unpublishable import Search, search
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.run import Run
+from kompensa_eventstore.encoding import plain
 
 from .capture_source import database_of
 from .copies import eventually, query
 from .outboxes import OUTBOX
 
 CAPTURED = outbox_from_object("shop", "orders", {"table": "orders.outbox", "topicPrefix": "o", "events": ["made"]})
+SLOW_SECONDS = 30
 INSERT = (
     "INSERT INTO orders.outbox (aggregate_type, aggregate_id, aggregate_version, event_type, event_version)"
     " VALUES ('customer', gen_random_uuid(), 1, 'made', '1.0')"
@@ -110,16 +114,36 @@ async def test_a_slot_that_is_further_behind_than_the_server_keeps_wal_is_at_ris
         server.execute("ALTER SYSTEM RESET max_slot_wal_keep_size", "ALTER SYSTEM RESET max_wal_size")
 
 
+async def test_a_table_that_is_too_large_for_one_look_is_not_called_broken(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = replace(CAPTURED, table="orders.slow")
+    server.execute(f"CREATE VIEW orders.slow AS SELECT o.* FROM orders.outbox o, pg_sleep({SLOW_SECONDS})", INSERT)
+    server.execute(f'GRANT USAGE ON SCHEMA orders TO "{server.capture.username}"')
+    server.execute(f'GRANT SELECT ON orders.slow TO "{server.capture.username}"')
+    async with source.connected(server.capture, "looking") as connection:
+        table = await read_table(connection, CAPTURED)
+    assert table is not None
+    monkeypatch.setitem(source.SETTINGS, "statement_timeout", "100ms")
+    last = Search(reason="RecordTooLarge", message="as before")
+    found = await search(server.capture, slow, table, last)
+    assert (found.reason, found.message) == (last.reason, last.message)
+    assert found.due > last.due
+
+
 @pytest.mark.parametrize(
     "payload",
     [{}, {"name": "João", "lines": [1, 2.5, None, True]}, {"text": 'a"b\\c\n\x01/'}, {"deep": [{"a": {"b": []}}]}],
 )
-async def test_the_kit_counts_the_bytes_that_the_publication_counts(server: Server, payload: dict[str, Any]) -> None:
-    counted = event_bytes({name: types[0] if name != "payload" else "jsonb" for name, types in COLUMNS.items()})
+async def test_kit_and_event_store_count_the_bytes_that_the_publication_counts(
+    server: Server, payload: dict[str, Any]
+) -> None:
+    counted = event_bytes(CAPTURED, {name: types[0] for name, types in REQUIRED.items()})
     by_the_kit = json.dumps(payload, ensure_ascii=False)
+    by_the_event_store, _ = plain(payload, type_="MADE", limit=1000)
     with psycopg.connect(server.owner.url) as connection:
         row = connection.execute(
             f"SELECT {counted} FROM (SELECT %s::jsonb AS payload, '' AS event_version, '' AS traceparent) e",
             (by_the_kit,),
         ).fetchone()
-    assert row == (len(by_the_kit.encode()),)
+    assert row == (len(by_the_kit.encode()),) == (len(by_the_event_store.encode()),)

@@ -6,15 +6,15 @@ the table never come. Each check raises with a reason of its own, and says which
 
 from functools import partial
 
+from kompensa_cdc.capture.columns import DEFAULTS, MAY_BE_NULL, OPTIONAL, required_columns
 from kompensa_cdc.capture.connect import Connect
 from kompensa_cdc.capture.errors import PostgresError, TableError
 from kompensa_cdc.capture.outbox import Database, Outbox
 from kompensa_cdc.capture.pooler import require_replication
 from kompensa_cdc.capture.source import Connection, connected, one, open_connection
-from kompensa_cdc.capture.table import COLUMNS, Column, Table, read_table
+from kompensa_cdc.capture.table import Column, Table, read_table
 
 OLDEST_SERVER = 150000  # server_version_num of the first PostgreSQL whose publications have row filters
-_MAY_BE_NULL = ("payload", "traceparent", "saga_id")
 
 
 async def check_outbox(outbox: Outbox, *, owner: Database, capture: Database, connect_url: str) -> None:
@@ -69,7 +69,7 @@ def check_table(table: Table | None, outbox: Outbox, *, owner: Database, capture
             reason="TableMissing",
             rows_missed=False,  # a table that comes back has another OID
         )
-    if wrong := unsuitable(table):
+    if wrong := unsuitable(table, outbox):
         raise TableError(
             f"table {outbox.table} in {owner.address} cannot be an outbox: {'; '.join(wrong)}", reason="TableUnsuitable"
         )
@@ -95,13 +95,13 @@ def check_table(table: Table | None, outbox: Outbox, *, owner: Database, capture
         )
 
 
-def unsuitable(table: Table) -> list[str]:
+def unsuitable(table: Table, outbox: Outbox) -> list[str]:
     """Why the table cannot be an outbox, each reason with what to do."""
     if not table.is_table:
         return [f"it is a {table.kind_name}, and only rows of tables are in the WAL: name a table in spec.table"]
-    if wrong := wrong_columns(table):
+    if wrong := wrong_columns(table, outbox):
         wrong[-1] += (
-            "; name the service's outbox in spec.table, or correct it by a migration "
+            "; name the service's outbox in spec.table, or its columns in spec.columns, or correct it by a migration "
             "(the participant kit's outbox_table() has every column)"
         )
         return wrong
@@ -116,7 +116,8 @@ def unsuitable(table: Table) -> list[str]:
         for rule in table.rules
     ]
     if not table.id_is_unique:
-        found.append(f"column id is in no unique index: run ALTER TABLE {table.name} ADD PRIMARY KEY (id)")
+        id_ = outbox.columns.id
+        found.append(f"column {id_} is in no unique index: run ALTER TABLE {table.name} ADD PRIMARY KEY ({id_})")
     return found
 
 
@@ -130,21 +131,26 @@ def _outside_the_wal(table: Table) -> list[str]:
     ]
 
 
-def wrong_columns(table: Table) -> list[str]:
+def wrong_columns(table: Table, outbox: Outbox) -> list[str]:
     """The columns that cannot be those of an outbox, a phrase each."""
-    found = [_wrong_column(table, name, table.columns.get(name)) for name in COLUMNS]
+    columns = outbox.columns
+    named = {meaning: types for meaning, types in OPTIONAL.items() if columns.name(meaning) != DEFAULTS.name(meaning)}
+    found = [
+        _wrong_column(table, columns.name(meaning), expected, nullable=meaning in MAY_BE_NULL)
+        for meaning, expected in {**required_columns(outbox.route), **named}.items()
+    ]
     return [phrase for phrase in found if phrase]
 
 
-def _wrong_column(table: Table, name: str, column: Column | None) -> str:
-    expected = COLUMNS[name]
+def _wrong_column(table: Table, name: str, expected: tuple[str, ...], *, nullable: bool) -> str:
+    column: Column | None = table.columns.get(name)
     if column is None:
         return f"column {name} ({expected[0]}) is missing"
     if column.type not in expected:
         return f"column {name} is {column.type}, expected {' or '.join(expected)}"
     if column.generated:
         return f"column {name} is generated, and PostgreSQL does not publish such columns: make it a plain column"
-    if column.nullable and name not in _MAY_BE_NULL:
+    if column.nullable and not nullable:
         return (
             f"column {name} may be NULL, which no record can be: "
             f"run ALTER TABLE {table.name} ALTER COLUMN {name} SET NOT NULL"

@@ -4,27 +4,22 @@ Each setting that differs from Debezium's default does so for a reason, which is
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from kompensa_cdc.capture.columns import Route
 from kompensa_cdc.capture.heartbeat import PREFIX
 from kompensa_cdc.capture.outbox import LARGEST_EVENT_BYTES, Credentials, Database, Directory, Outbox
 
 CONNECTOR_CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 
 _STRING = "org.apache.kafka.connect.storage.StringConverter"
-_HEADERS = (
-    ("event_type", "event-type"),
-    ("event_version", "event-version"),
-    ("aggregate_version", "aggregate-version"),
-    # occurred_at travels as a header: EventRouter's own timestamp field refuses a timestamptz and kills the task.
-    ("occurred_at", "occurred-at"),
-    ("traceparent", "traceparent"),
-    ("saga_id", "saga-id"),
-)
+# Each travels as the header of its name, with '-' for '_'.
+# EventRouter's own field for the time refuses a timestamptz and kills the task, so occurred_at is a header.
+_HEADERS = ("event_type", "event_version", "aggregate_version", "occurred_at", "traceparent", "saga_id")
 
 
 def connector_config(
-    outbox: Outbox, database: Database, credentials: Credentials, *, row_filter: str
+    outbox: Outbox, database: Database, credentials: Credentials, *, row_filter: str, optional: Sequence[str] = ()
 ) -> dict[str, str]:
     """Return the whole configuration, as PUT to `/connectors/<name>/config`.
 
@@ -36,6 +31,8 @@ def connector_config(
         Whether that login is written out (Inline) or only named (Directory).
     row_filter
         The condition under which a row can be published, as in the publication's row filter.
+    optional
+        The meanings of columns that become headers, and that an outbox need not have.
     """
     return {
         "connector.class": CONNECTOR_CLASS,
@@ -48,7 +45,7 @@ def connector_config(
         **_low_latency(),
         **_sizes(outbox),
         **_plain_json(),
-        **_routing(outbox),
+        **_routing(outbox, optional),
         **_topics_made_by_connect(outbox),
     }
 
@@ -120,8 +117,21 @@ def _first_reading(outbox: Outbox, row_filter: str) -> dict[str, str]:
         "snapshot.mode": "initial",
         # Reading the table passes the publication by, and with it the row filter.
         "snapshot.select.statement.overrides": outbox.table,
-        f"snapshot.select.statement.overrides.{outbox.table}": f"SELECT * FROM {outbox.table} WHERE {row_filter}",
+        f"snapshot.select.statement.overrides.{outbox.table}": (
+            f"SELECT * FROM {outbox.table} WHERE {row_filter}{reading_order(outbox)}"
+        ),
     }
+
+
+def reading_order(outbox: Outbox) -> str:
+    """The order in which rows of the table are read that were not in the stream, in SQL.
+
+    The consumers of an event need those before it. A server reads a large table from any place on, if others read it.
+    """
+    if outbox.route is Route.BY_EVENT_TYPE:
+        return ""
+    quoted = outbox.columns.quoted
+    return f" ORDER BY {quoted('aggregate_type')}, {quoted('aggregate_id')}, {quoted('aggregate_version')}"
 
 
 def _heartbeat() -> dict[str, str]:
@@ -174,8 +184,11 @@ def _plain_json() -> dict[str, str]:
     }
 
 
-def _routing(outbox: Outbox) -> dict[str, str]:
-    placement = ",".join(f"{column}:header:{header}" for column, header in _HEADERS)
+def _routing(outbox: Outbox, optional: Sequence[str]) -> dict[str, str]:
+    name = outbox.columns.name
+    of_route = ("aggregate_type",) if outbox.route is Route.BY_AGGREGATE_TYPE else ()
+    headers = (*_HEADERS, *of_route, *optional)
+    placement = ",".join(f"{name(meaning)}:header:{meaning.replace('_', '-')}" for meaning in headers)
     return {
         # Heartbeats pass through the same chain and are not outbox rows.
         "predicates": "isOutbox",
@@ -184,12 +197,14 @@ def _routing(outbox: Outbox) -> dict[str, str]:
         "transforms": "outbox",
         "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
         "transforms.outbox.predicate": "isOutbox",
-        "transforms.outbox.route.by.field": "event_type",
+        "transforms.outbox.route.by.field": name(outbox.route_meaning),
         "transforms.outbox.route.topic.replacement": outbox.topic_prefix + ".${routedByValue}",
-        "transforms.outbox.table.field.event.id": "id",
-        "transforms.outbox.table.field.event.key": "aggregate_id",
-        "transforms.outbox.table.field.event.payload": "payload",
+        "transforms.outbox.table.field.event.id": name("id"),
+        "transforms.outbox.table.field.event.key": name("aggregate_id"),
+        "transforms.outbox.table.field.event.payload": name("payload"),
         "transforms.outbox.table.fields.additional.placement": placement,
+        # Rows in the WAL may be older than the migration that added such a column.
+        **({"transforms.outbox.table.fields.additional.error.on.missing": "false"} if optional else {}),
         "transforms.outbox.table.expand.json.payload": "false",
         "transforms.outbox.route.tombstone.on.empty.payload": "true",
         "transforms.outbox.table.op.invalid.behavior": "error",

@@ -5,14 +5,17 @@ Passwords live in these objects only and are kept out of every `repr`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kompensa_cdc.capture.columns import DEFAULTS, MEANINGS, Columns, Route
 from kompensa_cdc.capture.naming import connector_name, replication_name
 from kompensa_common.durations import seconds
 
 _TABLE = re.compile(r"[a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62}")
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TOPIC_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -29,13 +32,21 @@ class InvalidOutboxError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Outbox:
-    """One outbox table and the topics its events go to."""
+    """One outbox table and the topics its events go to.
+
+    Attributes
+    ----------
+    types
+        The types of events for which topics are made; or the types of aggregates, if the route is theirs.
+    """
 
     namespace: str
     name: str
     table: str
     topic_prefix: str
-    events: tuple[str, ...]
+    types: tuple[str, ...]
+    route: Route = Route.BY_EVENT_TYPE
+    columns: Columns = DEFAULTS
     partitions: int = 6
     retention_seconds: float = 168 * 3600.0
     max_event_bytes: int = MAX_EVENT_BYTES
@@ -62,7 +73,12 @@ class Outbox:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        return tuple(f"{self.topic_prefix}.{event}" for event in self.events)
+        return tuple(f"{self.topic_prefix}.{type_}" for type_ in self.types)
+
+    @property
+    def route_meaning(self) -> str:
+        """The meaning of the column whose value is the end of a row's topic."""
+        return "aggregate_type" if self.route is Route.BY_AGGREGATE_TYPE else "event_type"
 
     @property
     def topic_settings(self) -> dict[str, str]:
@@ -127,8 +143,8 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
     if not _TABLE.fullmatch(table):
         raise InvalidOutboxError(f"spec.table: {table!r} is not a table: expected <schema>.<table> in lower case")
     prefix = str(spec.get("topicPrefix", ""))
-    events = tuple(str(event) for event in spec.get("events", ()))
-    for where, part in (("spec.topicPrefix", prefix), *(("spec.events", event) for event in events)):
+    route, types_field, types = _route(spec)
+    for where, part in (("spec.topicPrefix", prefix), *((types_field, type_) for type_ in types)):
         if not _TOPIC_PART.fullmatch(part):
             raise InvalidOutboxError(
                 f"{where}: {part!r} cannot be part of a topic's name: use letters, digits, '.', '_', '-'"
@@ -142,13 +158,47 @@ def outbox_from_object(namespace: str, name: str, spec: Mapping[str, Any]) -> Ou
         name=name,
         table=table,
         topic_prefix=prefix,
-        events=events,
+        types=types,
+        route=route,
+        columns=_columns(spec),
         partitions=_whole_number(spec, "partitions", default=6, least=1, most=1000),
         retention_seconds=retention,
         max_event_bytes=_whole_number(
             spec, "maxEventBytes", default=MAX_EVENT_BYTES, least=1024, most=LARGEST_EVENT_BYTES
         ),
     )
+
+
+def _route(spec: Mapping[str, Any]) -> tuple[Route, str, tuple[str, ...]]:
+    """The route, the field that lists its types, and those types."""
+    name = str(spec.get("route", Route.BY_EVENT_TYPE))
+    try:
+        route = Route(name)
+    except ValueError:
+        raise InvalidOutboxError(f"spec.route: {name!r} is unknown: expected {' or '.join(Route)}") from None
+    fields = {Route.BY_EVENT_TYPE: "events", Route.BY_AGGREGATE_TYPE: "aggregateTypes"}
+    own = fields.pop(route)
+    if (other := next(iter(fields.values()))) in spec:
+        raise InvalidOutboxError(f"spec.{other}: the route {route} takes spec.{own} instead")
+    types = tuple(str(type_) for type_ in spec.get(own, ()))
+    if not types:
+        raise InvalidOutboxError(f"spec.{own}: the route {route} needs at least one, for its topic")
+    return route, f"spec.{own}", types
+
+
+def _columns(spec: Mapping[str, Any]) -> Columns:
+    by_field = {re.sub(r"_(.)", lambda found: found[1].upper(), meaning): meaning for meaning in MEANINGS}
+    given = spec.get("columns", {})
+    for field_name, name in given.items():
+        if field_name not in by_field:
+            raise InvalidOutboxError(f"spec.columns.{field_name}: unknown; expected {', '.join(by_field)}")
+        if not _COLUMN.fullmatch(str(name)):
+            raise InvalidOutboxError(f"spec.columns.{field_name}: {name!r} is not the name of a column in lower case")
+    columns = Columns(**{by_field[field_name]: str(name) for field_name, name in given.items()})
+    name, uses = Counter(columns.name(meaning) for meaning in MEANINGS).most_common(1)[0]
+    if uses > 1:
+        raise InvalidOutboxError(f"spec.columns: column {name} has {uses} meanings: give each meaning its own column")
+    return columns
 
 
 def _whole_number(spec: Mapping[str, Any], field_name: str, *, default: int, least: int, most: int) -> int:

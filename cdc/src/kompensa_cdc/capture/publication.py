@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from psycopg import errors, sql
 
+from kompensa_cdc.capture.columns import OPTIONAL, TEXT, Route
 from kompensa_cdc.capture.errors import PostgresError
 from kompensa_cdc.capture.outbox import Database, Outbox
 from kompensa_cdc.capture.source import Connection, connected, first_line, one, table_identifier
-from kompensa_cdc.capture.table import TEXT, Table
+from kompensa_cdc.capture.table import Table
 
-# Characters and length of an event type, so that with any prefix it makes the name of a topic.
-EVENT_TYPE = "^[A-Za-z0-9._-]{1,100}$"
+# Characters and length of what ends a topic's name, with any prefix.
+TOPIC_END = "^[A-Za-z0-9._-]{1,100}$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +60,40 @@ class Publication:
         return not self.loses(table, row_filter) and self.oids == (table.oid,) and self.via_root and bool(self.filter)
 
 
-def publishable(types: Mapping[str, str], max_event_bytes: int) -> str:
+def publishable(outbox: Outbox, types: Mapping[str, str]) -> str:
     """The condition, in SQL, under which a row becomes a record; the connector's first reading uses it too.
 
     PostgreSQL allows only immutable built-in functions in a publication's filter, and no casts. So `#>>` makes text of
     the payload.
     """
+    quoted = outbox.columns.quoted
     return (
-        f"{event_bytes(types)} <= {max_event_bytes}"
-        f" AND event_type ~ '{EVENT_TYPE}'"
+        f"{event_bytes(outbox, types)} <= {outbox.max_event_bytes}"
+        f" AND {quoted(outbox.route_meaning)} ~ '{TOPIC_END}'"
         # Debezium drops a row with an infinite time, without an error.
-        " AND isfinite(occurred_at)"
+        f" AND isfinite({quoted('occurred_at')})"
+        # No consumer takes an event without a type. In the other route, the pattern rejects it.
+        + (f" AND {quoted('event_type')} <> ''" if outbox.route is Route.BY_AGGREGATE_TYPE else "")
     )
 
 
-def event_bytes(types: Mapping[str, str]) -> str:
-    """How large a row's record is, in SQL: its payload and each text of its key and headers."""
-    payload = "payload" if types["payload"] == "text" else "payload #>> '{}'"
-    texts = [name for name in ("id", "aggregate_id", "event_version", "traceparent", "saga_id") if types[name] in TEXT]
+def event_bytes(outbox: Outbox, types: Mapping[str, str]) -> str:
+    """How large a row's record is, in SQL: its payload and each text of its key and headers.
+
+    The column of the route is not counted, because its length is limited.
+    """
+    name, quoted = outbox.columns.name, outbox.columns.quoted
+    payload = quoted("payload") + ("" if types[name("payload")] == "text" else " #>> '{}'")
+    counted = ["id", "aggregate_id", "event_version", "traceparent", "saga_id"]
+    counted += ["event_type"] if outbox.route is Route.BY_AGGREGATE_TYPE else []
+    counted += optional_columns(outbox, types)
+    texts = [quoted(meaning) for meaning in counted if types[name(meaning)] in TEXT]
     return " + ".join(f"coalesce(octet_length({text}), 0)" for text in (payload, *texts))
+
+
+def optional_columns(outbox: Outbox, types: Mapping[str, str]) -> list[str]:
+    """The meanings of those columns of the table that become headers, and that an outbox need not have."""
+    return [meaning for meaning, fit in OPTIONAL.items() if types.get(outbox.columns.name(meaning)) in fit]
 
 
 def comment_of(row_filter: str, printed: str) -> str:

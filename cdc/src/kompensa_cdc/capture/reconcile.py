@@ -18,8 +18,14 @@ from kompensa_cdc.capture.connect import Connect, ConnectorState
 from kompensa_cdc.capture.connector import connector_config
 from kompensa_cdc.capture.errors import CaptureError, ConnectError, PostgresError
 from kompensa_cdc.capture.outbox import Credentials, Database, Outbox
-from kompensa_cdc.capture.proof import CapturePath, holds_types, prove_delivery
-from kompensa_cdc.capture.publication import Publication, ensure_publication, publishable, read_publication
+from kompensa_cdc.capture.proof import CapturePath, holds_events_of, prove_delivery
+from kompensa_cdc.capture.publication import (
+    Publication,
+    ensure_publication,
+    optional_columns,
+    publishable,
+    read_publication,
+)
 from kompensa_cdc.capture.status import OutboxStatus, restart_pause
 from kompensa_cdc.capture.topics import ensure_topics, missing_topics
 
@@ -52,8 +58,9 @@ async def reconcile_outbox(
     known = previous or OutboxStatus.fresh(outbox)
     try:
         table = await check_source(outbox, owner=owner, capture=capture)
-        row_filter = publishable(table.types, outbox.max_event_bytes)
-        config = connector_config(outbox, capture, credentials, row_filter=row_filter)
+        row_filter = publishable(outbox, table.types)
+        optional = optional_columns(outbox, table.types)
+        config = connector_config(outbox, capture, credentials, row_filter=row_filter, optional=optional)
         async with Connect(connect_url) as connect:
             path = CapturePath(outbox=outbox, table=table, capture=capture, connect=connect, bootstrap=bootstrap)
             await _require_slot_for_itself(connect, config, outbox)
@@ -100,7 +107,7 @@ async def _missed(
         )
     missing = await missing_topics(path.bootstrap, outbox)
     types = [topic.removeprefix(f"{outbox.topic_prefix}.") for topic in missing]
-    if missing and await holds_types(path, types):
+    if missing and await holds_events_of(path, types):
         return known.with_rows_missed().unready(
             "TopicDeleted",
             f"topic {', '.join(missing)} does not exist although {outbox.table} holds its events; it is created next, "

@@ -10,6 +10,7 @@ import re
 from psycopg import sql
 
 from kompensa_cdc.capture.connect import Connect
+from kompensa_cdc.capture.connector import reading_order
 from kompensa_cdc.capture.outbox import Database, Outbox
 from kompensa_cdc.capture.source import connected, one, table_identifier
 from kompensa_cdc.capture.table import Table
@@ -40,7 +41,8 @@ def republishing_config(
     name = republisher(outbox)
     kept = {key: value for key, value in config.items() if not key.startswith(("heartbeat.", "message.prefix."))}
     parts = ",".join(str(oid) for oid in sorted(oids))
-    statement = f"SELECT * FROM {outbox.table} WHERE tableoid = ANY ('{{{parts}}}'::oid[]) AND {row_filter}"
+    missed = f"tableoid = ANY ('{{{parts}}}'::oid[]) AND {row_filter}"
+    statement = f"SELECT * FROM {outbox.table} WHERE {missed}{reading_order(outbox)}"
     return kept | {
         "topic.prefix": name,
         "snapshot.mode": "initial_only",

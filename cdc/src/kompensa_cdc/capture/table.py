@@ -6,25 +6,11 @@ from dataclasses import dataclass
 from kompensa_cdc.capture.outbox import Outbox
 from kompensa_cdc.capture.source import Connection, one
 
-TEXT = ("text", "character varying")
-_IDENTIFIER = ("uuid", *TEXT)
+# The bits of pg_trigger.tgtype for BEFORE, DELETE and UPDATE.
+_REJECTS_CHANGES = 2 | 8 | 16
 
-# The columns that the connector reads, with the types that consumers can take. `outbox_table()` of the participant kit
-# has all.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": _IDENTIFIER,
-    "aggregate_id": _IDENTIFIER,
-    "aggregate_version": ("bigint", "integer"),
-    "event_type": TEXT,
-    "event_version": TEXT,
-    "payload": ("jsonb", "json", "text"),
-    "traceparent": TEXT,
-    "saga_id": _IDENTIFIER,
-    "occurred_at": ("timestamp with time zone",),
-}
-
-# Its columns are fields of `Table`. Parameters: the Outbox's publication (twice), schema and table.
-_DESCRIPTION = """SELECT c.oid::bigint, c.relkind::text AS kind, c.relpersistence = 'p' AS logged,
+# Its columns are fields of `Table`. Parameters: the column of ids, the Outbox's publication (twice), schema and table.
+_DESCRIPTION = f"""SELECT c.oid::bigint, c.relkind::text AS kind, c.relpersistence = 'p' AS logged,
           row_security_active(c.oid) AS rows_hidden,
           has_table_privilege(c.oid, 'SELECT') AS may_read,
           has_schema_privilege(n.oid, 'USAGE') AS may_use_schema,
@@ -33,9 +19,11 @@ _DESCRIPTION = """SELECT c.oid::bigint, c.relkind::text AS kind, c.relpersistenc
              FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
           ARRAY(SELECT rulename::text FROM pg_rewrite
                  WHERE ev_class = c.oid AND ev_type = '3' AND is_instead ORDER BY 1) AS rules,
-          EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id'
+          EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = %s
                    WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                      AND a.attnum = ANY (i.indkey)) AS id_is_unique,
+          EXISTS (SELECT FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal AND tgenabled IN ('O', 'A')
+                     AND tgtype & {_REJECTS_CHANGES} = {_REJECTS_CHANGES}) AS append_only,
           ARRAY(SELECT p.pubname::text
                   FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
                   JOIN pg_replication_slots s ON s.slot_name = p.pubname AND s.database = current_database()
@@ -88,7 +76,9 @@ class Table(Relation):
     rules
         Rules that put something else in the place of an INSERT.
     id_is_unique
-        Whether a unique index has the column `id`.
+        Whether a unique index has the column of ids.
+    append_only
+        Whether a trigger comes before UPDATE and DELETE: an event table keeps all of its rows.
     rows_hidden
         Whether row-level security applies to the capture role.
     may_read, may_use_schema
@@ -102,6 +92,7 @@ class Table(Relation):
     children: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     id_is_unique: bool = True
+    append_only: bool = False
     rows_hidden: bool = False
     may_read: bool = True
     may_use_schema: bool = True
@@ -120,7 +111,7 @@ class Table(Relation):
 async def read_table(connection: Connection, outbox: Outbox) -> Table | None:
     """Return the table as the capture role finds it, or None if there is none of that name."""
     own = outbox.publication
-    row = await one(connection, _DESCRIPTION, own, own, outbox.schema_name, outbox.table_name)
+    row = await one(connection, _DESCRIPTION, outbox.columns.id, own, own, outbox.schema_name, outbox.table_name)
     if row is None:
         return None
     return Table(

@@ -8,9 +8,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from psycopg import errors
+
 from kompensa_cdc.capture.outbox import Database, Outbox
-from kompensa_cdc.capture.publication import EVENT_TYPE, event_bytes
+from kompensa_cdc.capture.publication import TOPIC_END, event_bytes
 from kompensa_cdc.capture.source import connected, one, table_identifier
+from kompensa_cdc.capture.table import Table
 
 SHARE_OF_TIME = 0.01
 # No compression of PostgreSQL's makes a value smaller than this part of it.
@@ -26,45 +29,70 @@ class Search:
     due: float = 0.0
 
 
-async def search(capture: Database, outbox: Outbox, types: Mapping[str, str], last: Search) -> Search:
+async def search(capture: Database, outbox: Outbox, table: Table, last: Search) -> Search:
     """Look for rows that the filter keeps out, unless that is not due."""
     started = time.monotonic()
     if not last.reason and started < last.due:
         return last
     async with connected(capture, f"looking for rows of {outbox.table} that cannot be published") as connection:
-        row = await one(connection, search_sql(outbox, types))
-    due = time.monotonic() + (time.monotonic() - started) / SHARE_OF_TIME
-    return replace(_found(outbox, row), due=due) if row else Search(due=due)
+        try:
+            row = await one(connection, search_sql(outbox, table.types))
+        except errors.QueryCanceled:
+            # The table is too large for one look, as an event table may become. It is not broken.
+            return replace(last, due=_next(started))
+    return replace(_found(outbox, table, row), due=_next(started)) if row else Search(due=_next(started))
+
+
+def _next(started: float) -> float:
+    now = time.monotonic()
+    return now + (now - started) / SHARE_OF_TIME
 
 
 def search_sql(outbox: Outbox, types: Mapping[str, str]) -> str:
     """Finds one row that the filter keeps out. Cheap conditions come first: most rows need no others."""
-    table = table_identifier(outbox).as_string(None)
-    stored = " + ".join(f"coalesce(pg_column_size({name}), 0)" for name in types)
-    size = event_bytes(types)
+    table, quoted = table_identifier(outbox).as_string(None), outbox.columns.quoted
+    stored = " + ".join(f'coalesce(pg_column_size("{name}"), 0)' for name in types)
+    size, limit = event_bytes(outbox, types), outbox.max_event_bytes
+    route, event_type = quoted(outbox.route_meaning), quoted("event_type")
     return (
-        f"SELECT id::text, event_type, {size} AS bytes, event_type ~ '{EVENT_TYPE}' AS names_a_topic"
-        f" FROM {table}"
-        f" WHERE event_type !~ '{EVENT_TYPE}' OR NOT isfinite(occurred_at)"
-        f" OR ({stored} > {outbox.max_event_bytes // _MOST_COMPRESSED} AND {size} > {outbox.max_event_bytes}) LIMIT 1"
+        f"SELECT {quoted('id')}::text AS id, {route} AS route, {event_type} AS event_type, {size} AS bytes,"
+        f" {route} ~ '{TOPIC_END}' AS names_a_topic FROM {table}"
+        f" WHERE {route} !~ '{TOPIC_END}' OR {event_type} = '' OR NOT isfinite({quoted('occurred_at')})"
+        f" OR ({stored} > {limit // _MOST_COMPRESSED} AND {size} > {limit}) LIMIT 1"
     )
 
 
-def _found(outbox: Outbox, row: Mapping[str, object]) -> Search:
-    size, rest = int(str(row["bytes"])), f"all other rows of {outbox.table} are published"
-    away = f"DELETE FROM {outbox.table} WHERE id = '{row['id']}'"
-    if size > outbox.max_event_bytes:
-        message = (
-            f"the event {row['id']} of {outbox.table} has {size} bytes and is not published, because "
-            f"spec.maxEventBytes is {outbox.max_event_bytes}; {rest}. Raise spec.maxEventBytes, and it is published; "
-            f"or give it up: {away}"
+def _found(outbox: Outbox, table: Table, row: Mapping[str, object]) -> Search:
+    if (size := int(str(row["bytes"]))) > outbox.max_event_bytes:
+        why = f"it has {size} bytes and spec.maxEventBytes is {outbox.max_event_bytes}"
+        give_up = "" if table.append_only else f"; or give it up: {_deletion(outbox, row)}"
+        todo = f"Raise spec.maxEventBytes, and it is published{give_up}"
+        return Search(reason="RecordTooLarge", message=_message(outbox, row, why, todo))
+    todo = f"Write the event again correctly, and delete this one: {_deletion(outbox, row)}"
+    if table.append_only:
+        todo = (
+            "The table keeps its rows. So correct this one by a migration of its owner, who may disable the trigger, "
+            "and then change spec.maxEventBytes, which publishes all rows again"
         )
-        return Search(reason="RecordTooLarge", message=message)
-    what = f"its event_type {row['event_type']!r} cannot be part of a topic's name (expected letters, digits, . _ -)"
-    if row["names_a_topic"]:
-        what = "its occurred_at is infinite"
-    message = (
-        f"the event {row['id']} of {outbox.table} is not published, because {what}; {rest}. Write the event again "
-        f"correctly, and delete this one: {away}"
+    return Search(reason="RowUnpublishable", message=_message(outbox, row, _defect(outbox, row), todo))
+
+
+def _defect(outbox: Outbox, row: Mapping[str, object]) -> str:
+    columns = outbox.columns
+    if not row["names_a_topic"]:
+        return (
+            f"its {columns.name(outbox.route_meaning)} {row['route']!r} cannot be part of a topic's name "
+            "(expected letters, digits, . _ -)"
+        )
+    return f"its {columns.event_type} is empty" if not row["event_type"] else f"its {columns.occurred_at} is infinite"
+
+
+def _message(outbox: Outbox, row: Mapping[str, object], why: str, todo: str) -> str:
+    return (
+        f"the event {row['id']} of {outbox.table} is not published, because {why}; all other rows of {outbox.table} "
+        f"are published. {todo}"
     )
-    return Search(reason="RowUnpublishable", message=message)
+
+
+def _deletion(outbox: Outbox, row: Mapping[str, object]) -> str:
+    return f"DELETE FROM {outbox.table} WHERE {outbox.columns.quoted('id')} = '{row['id']}'"

@@ -26,7 +26,8 @@ def plain(data: Mapping[str, Any], *, type_: str, limit: int) -> tuple[str, dict
         If a value has no JSON form (NaN, a naive datetime, NUL in a text), or the text is longer than `limit` bytes.
     """
     try:
-        text = json.dumps(dict(data), default=as_json, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(dict(data), default=as_json, allow_nan=False, ensure_ascii=False)
+        # With spaces, as PostgreSQL prints jsonb: an Outbox counts that text.
         size = len(text.encode())
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidEventError(f"{type_}: the data have no JSON form: {error}") from error

@@ -7,6 +7,7 @@ run at the same time (F1). A conflict does not abort the caller's transaction: l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from kompensa_eventstore.events import UNKNOWN_PROVENANCE, NewEvent, Position, P
 from kompensa_eventstore.rows import COLUMNS, stored
 
 LARGEST_EVENT_BYTES = 1_000_000
+AGGREGATE_TYPE = re.compile(r"[A-Za-z0-9._-]{1,100}")
 LARGEST_APPEND = 1_000
 """Events in one call. A decision usually makes a few."""
 
@@ -65,7 +67,7 @@ class EventStore:
     Parameters
     ----------
     aggregate_type
-        For example "Order".
+        For example "Order". It ends the name of a topic, if the table is captured as an Outbox.
     types
         Its event types. Without them, data are neither checked nor upcast.
     table
@@ -81,6 +83,11 @@ class EventStore:
         schema: str | None = None,
         largest_event_bytes: int = LARGEST_EVENT_BYTES,
     ) -> None:
+        if not AGGREGATE_TYPE.fullmatch(aggregate_type):
+            raise ValueError(
+                f"{aggregate_type!r} cannot be the type of an aggregate: expected 1 to 100 letters, digits, . _ or -, "
+                "for example Order"
+            )
         self.aggregate_type = aggregate_type
         self.types = types
         self._limit = largest_event_bytes
