@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
 
 from kompensa_eventstore import EventStore, Feed, NewEvent, StoredEvent, events_table
-from kompensa_eventstore.projections import Projection, Rows, Table, projections_table
+from kompensa_eventstore.projections import Projection, ProjectionRunner, Rows, Table, projections_table
 
 SCHEMA = "shop"
 ORDERS = EventStore("Order")
+PAID = "SELECT coalesce(sum((payload ->> 'amount')::int), 0) FROM events WHERE event_type = 'PAID'"
+SUM = "SELECT coalesce(sum(total), 0) FROM totals"
 Connection = psycopg.AsyncConnection[Any]
 
 
@@ -99,3 +102,21 @@ async def pay(connection: Connection, *, orders: int, times: int, amount: int = 
     for nth in range(times):
         for stream in streams:
             await ORDERS.append(connection, stream, [event("PAID", amount=amount)], expected_version=nth)
+
+
+def is_up(desk: Desk) -> bool:
+    """Whether the projection has all amounts, each once."""
+    return bool(desk.asked(PAID) == desk.asked(SUM))
+
+
+@asynccontextmanager
+async def running(desk: Desk, projection: Projection, **options: Any) -> AsyncIterator[asyncio.Task[None]]:
+    """A runner in this process."""
+    connect = options.pop("connect", desk.connect)
+    task = asyncio.create_task(ProjectionRunner(projection, desk.feed, connect, schema=SCHEMA, **options).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

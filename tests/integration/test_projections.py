@@ -5,32 +5,41 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 
-from kompensa_eventstore import EventStore
+from kompensa_eventstore import EventStore, EventTypes, Feed
 from kompensa_eventstore.projections import (
-    Progress,
     Projection,
     ProjectionError,
-    ProjectionRunner,
     Rows,
+    Source,
     Table,
     TooOldError,
     at_least,
-    rebuild,
+    bookkeeping,
     runner,
     status,
 )
-from tests.integration.eventstore_desk import ORDERS, SCHEMA, Connection, Desk, event, pay, prepared, totals
+from kompensa_eventstore.projections.rows import TableSet
+from tests.integration.eventstore_desk import (
+    ORDERS,
+    PAID,
+    SCHEMA,
+    SUM,
+    Connection,
+    Desk,
+    event,
+    is_up,
+    pay,
+    prepared,
+    running,
+    totals,
+)
 from tests.support.waiting import until
-
-PAID = "SELECT coalesce(sum((payload ->> 'amount')::int), 0) FROM events WHERE event_type = 'PAID'"
-SUM = "SELECT coalesce(sum(total), 0) FROM totals"
 
 
 @pytest.fixture
@@ -43,22 +52,6 @@ async def desk(database: Any) -> AsyncIterator[Desk]:
 async def connection(desk: Desk) -> AsyncIterator[Connection]:
     async with desk.connected() as connection:
         yield connection
-
-
-@asynccontextmanager
-async def running(desk: Desk, projection: Projection, **options: Any) -> AsyncIterator[asyncio.Task[None]]:
-    connect = options.pop("connect", desk.connect)
-    task = asyncio.create_task(ProjectionRunner(projection, desk.feed, connect, schema=SCHEMA, **options).run())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def is_up(desk: Desk) -> bool:
-    return bool(desk.asked(PAID) == desk.asked(SUM))
 
 
 async def test_rows_follow_the_events(desk: Desk, connection: Connection) -> None:
@@ -113,7 +106,7 @@ async def test_of_two_runners_one_works_and_the_other_takes_over(desk: Desk, con
 async def test_without_the_lock_the_position_keeps_two_runners_apart(
     desk: Desk, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "hold", no_lock)
+    monkeypatch.setattr(runner, "take_turn", no_lock)
     async with running(desk, totals(), batch=3), running(desk, totals(), batch=3):
         await pay(connection, orders=10, times=20)
         await until(lambda: is_up(desk), "all events, each once")
@@ -124,18 +117,26 @@ async def test_without_lock_and_position_events_are_counted_twice(
 ) -> None:
     """The mutant of the two tests above."""
     await pay(connection, orders=1, times=3)
-    events = (await desk.feed.read(connection)).events
-    start = await runner.position(connection, SCHEMA, "totals")
-    await runner.advance(connection, totals(), events, after=start, schema=SCHEMA)
-    with pytest.raises(runner.MovedError):
-        await runner.advance(connection, totals(), events, after=start, schema=SCHEMA)
+    page = await desk.feed.read(connection)
+    start = await bookkeeping.position(connection, SCHEMA, "totals")
+    tables = await TableSet.of(connection, totals().tables, schema=SCHEMA)
+
+    async def advance() -> None:
+        assert page.end is not None
+        await bookkeeping.advance(
+            connection, totals(), tables, page.events, after=start, end=page.end, count=page.count, schema=SCHEMA
+        )
+
+    await advance()
+    with pytest.raises(bookkeeping.MovedError):
+        await advance()
     assert is_up(desk)
-    monkeypatch.setattr(runner, "position", lambda *_, **__: asyncio.sleep(0, start))
-    await runner.advance(connection, totals(), events, after=start, schema=SCHEMA)
+    monkeypatch.setattr(bookkeeping, "position", lambda *_, **__: asyncio.sleep(0, start))
+    await advance()
     assert not is_up(desk)
 
 
-async def no_lock(*_: Any) -> None:
+async def no_lock(*_: Any, **__: Any) -> None:
     return None
 
 
@@ -144,29 +145,62 @@ async def test_an_event_that_a_handler_cannot_take_stops_its_projection_there_an
 ) -> None:
     monkeypatch.setattr(runner, "FIRST_RETRY_SECONDS", 0.05)
     await pay(connection, orders=1, times=3)
-    await ORDERS.append(connection, ORDERS.stream(uuid4()), [event("BROKEN", what="this")], expected_version=0)
+    [broken] = await ORDERS.append(
+        connection, ORDERS.stream(uuid4()), [event("BROKEN", what="this")], expected_version=0
+    )
     await pay(connection, orders=1, times=1)
     other = Projection("other", Table(name="totals", key=("order_id",)))
     async with running(desk, totals()), running(desk, other):
-        error = "SELECT error FROM projections WHERE name = 'totals'"
-        await until(lambda: desk.asked(error), "the error")
-        assert desk.asked(error) == "RuntimeError: no handler could like this"
+        await until(lambda: desk.asked("SELECT failure FROM projections WHERE name = 'totals'"), "the failure")
         assert desk.asked("SELECT events FROM projections WHERE name = 'totals'") == 3, "what came before is there"
         await until(lambda: desk.asked("SELECT events FROM projections WHERE name = 'other'") == 5, "the other one")
-        found = await status(connection, totals(), schema=SCHEMA)
-        assert (found.events, found.behind) == (3, 2)
-        assert found.lag_seconds > 0
-        assert found.failing_since is not None
+        found = await status(connection, totals(), desk.feed, schema=SCHEMA)
+    assert (found.events, found.behind) == (3, 2)
+    assert found.lag_seconds > 0
+    assert found.failing_since is not None
+    failure = found.failure
+    assert failure is not None
+    assert (failure.event_id, failure.stream, failure.version) == (broken.id, str(broken.stream), 1)
+    assert (failure.type, failure.schema_version) == ("BROKEN", "1.0")
+    assert failure.message == "RuntimeError: no handler could like this"
     fixed = totals()
     del fixed.handlers["BROKEN"]
     async with running(desk, fixed):
         await until(lambda: is_up(desk), "the rest, with a handler that works")
-    found = await status(connection, fixed, schema=SCHEMA)
-    assert (found.behind, found.lag_seconds, found.error, found.failing_since) == (0, 0.0, None, None)
+    found = await status(connection, fixed, desk.feed, schema=SCHEMA)
+    assert (found.behind, found.lag_seconds, found.failure, found.failing_since) == (0, 0.0, None, None)
+
+
+async def test_an_unknown_version_stops_only_a_projection_that_names_its_type(
+    desk: Desk, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "FIRST_RETRY_SECONDS", 0.05)
+    desk.feed = Feed(SCHEMA, types={"Order": EventTypes({"PAID": {"1.0": {}}})})
+    newer = [event("PAID", amount=1), replace(event("PAID", amount=2), schema_version="2.0"), event("REFUNDED")]
+    appended = await ORDERS.append(connection, ORDERS.stream(uuid4()), newer, expected_version=0)
+    unconcerned = Projection("unconcerned", Table(name="totals", key=("order_id",)))
+    async with running(desk, totals()), running(desk, unconcerned):
+        await until(lambda: desk.asked("SELECT events FROM projections WHERE name = 'unconcerned'") == 3, "the others")
+        await until(lambda: desk.asked("SELECT failure FROM projections WHERE name = 'totals'"), "the failure")
+        found = await status(connection, totals(), desk.feed, schema=SCHEMA)
+    assert found.events == 1
+    assert found.failure is not None
+    assert (found.failure.event_id, found.failure.version) == (appended[1].id, 2)
+    assert (found.failure.type, found.failure.schema_version) == ("PAID", "2.0")
+
+
+async def test_a_projection_that_has_never_run_waits_for_all_events(desk: Desk, connection: Connection) -> None:
+    await pay(connection, orders=1, times=3)
+    found = await status(connection, totals(), desk.feed, schema=SCHEMA)
+    assert (found.events, found.behind, found.failure) == (0, 3, None)
+
+
+async def rows_of(connection: Connection, *sources: Source) -> Rows:
+    return Rows(connection, await TableSet.of(connection, totals().tables, sources, schema=SCHEMA))
 
 
 async def test_a_row_that_is_not_as_the_table_is_names_the_columns(desk: Desk, connection: Connection) -> None:
-    rows = await Rows.of(connection, totals().tables, schema=SCHEMA)
+    rows = await rows_of(connection)
     with pytest.raises(ProjectionError, match=r"total.*colour"):
         rows.put("totals", {"order_id": uuid4(), "version": 1, "colour": "red"})
     with pytest.raises(ProjectionError, match="invoices"):
@@ -174,19 +208,65 @@ async def test_a_row_that_is_not_as_the_table_is_names_the_columns(desk: Desk, c
     with pytest.raises(ProjectionError, match="order_id"):
         await rows.get("totals", id=1)
     with pytest.raises(ProjectionError, match="nowhere"):
-        await Rows.of(connection, [Table(name="nowhere", key=("id",))], schema=SCHEMA)
+        await TableSet.of(connection, [Table(name="nowhere", key=("id",))], schema=SCHEMA)
 
 
 async def test_sql_of_a_handler_sees_the_rows_before_it_and_is_seen_by_those_after(
     desk: Desk, connection: Connection
 ) -> None:
     order = uuid4()
-    rows = await Rows.of(connection, totals().tables, schema=SCHEMA)
+    rows = await rows_of(connection)
     rows.put("totals", {"order_id": order, "total": 1, "version": 1})
     await rows.execute("UPDATE {totals} SET total = total + 1 WHERE order_id = %(id)s", {"id": order})
-    row = await rows.get("totals", order_id=order)
+    row = await rows.get("totals", order_id=str(order))
     assert row is not None
     assert row["total"] == 2
+    rows.delete("totals", order_id=order)
+    await rows.store()
+    assert desk.asked("SELECT count(*) FROM totals") == 0
+
+
+async def test_a_column_that_a_handler_does_not_know_yet_keeps_its_value(desk: Desk, connection: Connection) -> None:
+    """During an upgrade, the table may have a column more than the handlers of the release before."""
+    order = uuid4()
+    await connection.execute("ALTER TABLE totals ADD COLUMN note text DEFAULT 'new'")
+    rows = await rows_of(connection)
+    rows.put("totals", {"order_id": order, "total": 1, "version": 1})
+    row = await rows.get("totals", order_id=order)
+    assert row is not None
+    assert row["note"] == "new"
+    await connection.execute("UPDATE totals SET note = 'kept'")
+    rows = await rows_of(connection)
+    rows.put("totals", {"order_id": order, "total": 2, "version": 2})
+    await rows.store()
+    assert desk.asked("SELECT note FROM totals WHERE total = 2") == "kept"
+
+
+async def test_a_source_is_read_and_not_written(desk: Desk, connection: Connection) -> None:
+    await connection.execute("CREATE TABLE people (id uuid PRIMARY KEY, name text NOT NULL, secret text)")
+    ana = uuid4()
+    await connection.execute("INSERT INTO people VALUES (%s, 'Ana', 'secret')", (ana,))
+    rows = await rows_of(connection, Source(name="people", key=("id",), columns=("name",)))
+    assert await rows.get("people", id=str(ana)) == {"id": ana, "name": "Ana"}
+    with pytest.raises(ProjectionError, match="people is only read"):
+        rows.put("people", {"id": ana, "name": "Bia"})
+
+
+async def test_six_writers_whose_transactions_end_late_are_all_seen(desk: Desk, connection: Connection) -> None:
+    chance = random.Random(3)
+
+    async def write() -> None:
+        async with desk.connected() as writer:
+            for nth in range(30):
+                async with writer.transaction():
+                    await ORDERS.append(writer, ORDERS.stream(uuid4()), [event("PAID", amount=1)], expected_version=0)
+                    await asyncio.sleep(chance.uniform(0, 0.02) if nth % 3 else 0)  # commits after later appends
+
+    async with running(desk, totals()):
+        await asyncio.gather(*(write() for _ in range(6)))
+        await until(lambda: is_up(desk), "all events")
+    assert desk.asked("SELECT count(*) FROM totals") == 180
+    assert desk.asked("SELECT max(total) FROM totals") == 1
 
 
 async def test_a_reader_waits_for_what_it_has_written(desk: Desk, connection: Connection) -> None:
@@ -202,84 +282,6 @@ async def test_a_reader_waits_for_what_it_has_written(desk: Desk, connection: Co
         with pytest.raises(TooOldError) as error:
             await at_least(2, read, int, seconds=0.05)
         assert (error.value.found, error.value.wanted) == (1, 2)
-
-
-async def test_a_rebuild_replaces_the_rows_while_runner_and_readers_go_on(desk: Desk, connection: Connection) -> None:
-    async with running(desk, totals()):
-        await pay(connection, orders=10, times=10)
-        await until(lambda: is_up(desk), "the rows before the rebuild")
-        desk_rows = desk.asked("WITH spoilt AS (UPDATE totals SET total = 0 RETURNING 1) SELECT count(*) FROM spoilt")
-        assert desk_rows == 10
-        seen: list[Progress] = []
-        async with desk.connected() as writer, desk.connected() as owner:
-            writing = asyncio.create_task(pay(writer, orders=5, times=10))
-            reading = asyncio.create_task(rows_are_never_gone(desk))
-            done = await rebuild(totals(), desk.feed, owner, schema=SCHEMA, batch=20, report=seen.append)
-            await writing
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
-        assert done >= 100
-        assert [each.done for each in seen] == sorted(each.done for each in seen)
-        await until(lambda: is_up(desk), "the runner to go on in the new table")
-    assert desk.asked("SELECT count(*) FROM projections") == 1
-
-
-async def rows_are_never_gone(desk: Desk) -> None:
-    async with desk.connected() as connection:
-        while True:
-            row = await (await connection.execute("SELECT count(*) FROM totals")).fetchone()
-            assert row is not None
-            assert row[0] >= 10
-            await asyncio.sleep(0)
-
-
-async def test_a_rebuild_that_was_stopped_goes_on_where_it_was(desk: Desk, connection: Connection) -> None:
-    await pay(connection, orders=10, times=10)
-
-    def stop(progress: Progress) -> None:
-        if progress.done == 40:
-            raise KeyboardInterrupt
-
-    async with desk.connected() as stopped:
-        with pytest.raises(KeyboardInterrupt):
-            await rebuild(totals(), desk.feed, stopped, schema=SCHEMA, batch=20, report=stop)
-    async with desk.connected() as again:
-        assert await rebuild(totals(), desk.feed, again, schema=SCHEMA, batch=20) == 60
-    assert is_up(desk)
-
-
-async def test_readers_of_the_old_rows_can_read_the_new_ones(
-    desk: Desk, connection: Connection, reading_role: str
-) -> None:
-    await connection.execute(f"GRANT USAGE ON SCHEMA shop TO {reading_role}")
-    await connection.execute(f"GRANT SELECT ON totals TO {reading_role}")
-    await pay(connection, orders=1, times=1)
-    await rebuild(totals(), desk.feed, connection, schema=SCHEMA)
-    await connection.execute(f"SET ROLE {reading_role}")
-    assert await (await connection.execute("SELECT total FROM totals")).fetchone() == (1,)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        await connection.execute("SELECT FROM events")
-
-
-@pytest.fixture
-async def reading_role(postgres: Any, database: Any) -> AsyncIterator[str]:
-    role = f"reading_{uuid4().hex[:8]}"
-    async with await psycopg.AsyncConnection.connect(postgres.admin_url, autocommit=True) as admin:
-        await admin.execute(f"CREATE ROLE {role}")
-        await admin.execute(f"GRANT {role} TO {database.username}")
-        yield role
-        async with await psycopg.AsyncConnection.connect(
-            postgres.admin_url, dbname=database.database, autocommit=True
-        ) as inside:
-            await inside.execute(f"DROP OWNED BY {role}")
-        await admin.execute(f"DROP ROLE {role}")
-
-
-async def test_a_table_that_something_depends_on_is_not_replaced(desk: Desk, connection: Connection) -> None:
-    await connection.execute("CREATE VIEW dear AS SELECT * FROM totals WHERE total > 100")
-    with pytest.raises(ProjectionError, match="dear"):
-        await rebuild(totals(), desk.feed, connection, schema=SCHEMA)
 
 
 async def test_a_new_projection_begins_with_the_oldest_event(desk: Desk, connection: Connection) -> None:

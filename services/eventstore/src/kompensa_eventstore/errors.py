@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kompensa_eventstore.events import Stream
+from kompensa_eventstore.events import StoredEvent, Stream
 
 
 class EventStoreError(Exception):
@@ -30,7 +30,17 @@ class InvalidEventError(EventStoreError, ValueError):
 
 
 class UnknownEventError(EventStoreError, LookupError):
-    """This code cannot read a stored event, because newer code wrote its type or version."""
+    """This code cannot read a stored event: newer code wrote its type or version, or an upcast failed.
+
+    Attributes
+    ----------
+    event
+        The event as it is stored, or None if only its type and version are known.
+    """
+
+    def __init__(self, text: str, *, event: StoredEvent | None = None) -> None:
+        super().__init__(text)
+        self.event = event
 
 
 class RestoredElsewhereError(EventStoreError):

@@ -14,7 +14,7 @@ it sends no query until the next notification.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,18 +48,33 @@ _READ = """
     SELECT transaction_id >= pg_snapshot_xmin(pg_current_snapshot()) AS early,
            transaction_id >= pg_snapshot_xmax(pg_current_snapshot())
                AND transaction_id IS DISTINCT FROM pg_current_xact_id_if_assigned() AS impossible,
+           %(named)s::text[] IS NULL OR event_type = ANY (%(named)s) AS named,
            {columns} FROM {events}
      WHERE (transaction_id, position) > (%(transaction)s::xid8, %(number)s)
        AND (%(types)s::text[] IS NULL OR aggregate_type = ANY (%(types)s))
      ORDER BY transaction_id, position LIMIT %(limit)s
 """
+_EARLY, _IMPOSSIBLE, _NAMED, _EVENT = range(4)
+_TRANSACTION = _EVENT + 8
+"""Columns of a row of `_READ`; from _EVENT those of an event."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Events after a position, in order. `settled` is False if more may follow without a notification."""
+    """Events after a position, in order.
+
+    Attributes
+    ----------
+    count, end
+        The number of events that the page passes, and the position of the last one, or None if there is none. Events of
+        types that the reader does not name are passed, but are not in `events`.
+    settled
+        False if more may follow without a notification.
+    """
 
     events: list[StoredEvent]
+    count: int
+    end: Position | None
     settled: bool
 
 
@@ -86,34 +101,58 @@ class Feed:
     ) -> None:
         self._types = types or {}
         self._only = list(only) if only is not None else None
-        self._name = sql.Identifier(schema, table)
+        self.name = sql.Identifier(schema, table)
         self._channel = sql.Identifier(channel(schema, table))
-        self._query = sql.SQL(_READ).format(columns=sql.SQL(COLUMNS), events=self._name)
+        self._query = sql.SQL(_READ).format(columns=sql.SQL(COLUMNS), events=self.name)
 
-    async def read(self, connection: AsyncConnection[Any], *, after: Position = BEGINNING, limit: int = BATCH) -> Page:
+    async def read(
+        self,
+        connection: AsyncConnection[Any],
+        *,
+        after: Position = BEGINNING,
+        limit: int = BATCH,
+        named: Collection[str] | None = None,
+    ) -> Page:
         """The next events after a position.
+
+        Parameters
+        ----------
+        limit
+            The largest number of events that the page passes.
+        named
+            Event types to return. Events of other types are passed without being decoded. The default is all types.
 
         Raises
         ------
         RestoredElsewhereError
             The table was copied from another server by pg_dump.
         UnknownEventError
-            Newer code wrote an event that this code cannot read.
+            Newer code wrote an event that this code cannot read, or an upcast failed.
         """
+        parameters = {
+            "transaction": str(after.transaction),
+            "number": after.number,
+            "types": self._only,
+            "named": list(named) if named is not None else None,
+            "limit": limit,
+        }
         async with connection.cursor(row_factory=tuple_row) as cursor:
-            found = await (await cursor.execute(_WRITERS, (self._name.as_string(connection), WRITING))).fetchone()
-            parameters = {"transaction": str(after.transaction), "number": after.number, "types": self._only}
-            await cursor.execute(self._query, {**parameters, "limit": limit})
-            rows = await cursor.fetchall()
-        if any(impossible for _, impossible, *_ in rows):
+            found = await (await cursor.execute(_WRITERS, (self.name.as_string(connection), WRITING))).fetchone()
+            rows = await (await cursor.execute(self._query, parameters)).fetchall()
+        if any(row[_IMPOSSIBLE] for row in rows):
             raise RestoredElsewhereError(
-                f"{self._name.as_string(connection)} was restored from another server, whose transaction ids are not "
+                f"{self.name.as_string(connection)} was restored from another server, whose transaction ids are not "
                 "valid here; run the statements of after_restore() as its owner, then rebuild the projections"
             )
-        ready = [row[2:] for row in rows if not row[0]]
+        ready = [row for row in rows if not row[_EARLY]]
+        events = [stored(row[_EVENT:], self._types.get(row[_EVENT + 1])) for row in ready if row[_NAMED]]
         writing = bool(found and found[0])
-        events = [stored(row, self._types.get(row[1])) for row in ready]
-        return Page(events=events, settled=not writing and len(ready) == len(rows) and len(rows) < limit)
+        return Page(
+            events=events,
+            count=len(ready),
+            end=Position(int(ready[-1][_TRANSACTION]), ready[-1][_TRANSACTION + 1]) if ready else None,
+            settled=not writing and len(ready) == len(rows) and len(rows) < limit,
+        )
 
     async def listen(self, connection: AsyncConnection[Any]) -> None:
         """Subscribe the connection to notifications about new events. `Patience.wait` needs this."""
@@ -155,10 +194,15 @@ class Patience:
     def __init__(self) -> None:
         self._pause = FIRST_PAUSE_SECONDS
 
-    async def wait(self, connection: AsyncConnection[Any], page: Page) -> None:
-        """Return when it is time to read again. The connection must be in autocommit, and must have called `listen`."""
+    async def wait(
+        self, connection: AsyncConnection[Any], page: Page, *, seconds: float = SIGN_OF_LIFE_SECONDS
+    ) -> None:
+        """Return when it is time to read again, at the latest after `seconds`.
+
+        The connection must be in autocommit, and must have called `listen`.
+        """
         if page.settled:
-            async for _ in connection.notifies(timeout=SIGN_OF_LIFE_SECONDS, stop_after=1):
+            async for _ in connection.notifies(timeout=seconds, stop_after=1):
                 pass
             return
         await asyncio.sleep(self._pause)

@@ -1,6 +1,6 @@
 """A projection: its name, the tables that it fills, and a handler for each event type that it knows.
 
-orders = Projection("orders", Table("order_projections", key=("order_id",)), aggregates=["Order"])
+orders = Projection("orders", Table(name="order_projections", key=("order_id",)), aggregates=["Order"])
 
 @orders.on("PAYMENT_PROCESSED")
 async def paid(rows, event):
@@ -10,7 +10,7 @@ async def paid(rows, event):
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,33 @@ class Table:
     key_of
         Returns the key of the row that an event needs, or None if the event does not say. With this function, one query
         loads the rows of a whole batch.
+    created_by
+        Types of events that make a new row. If such an event is the first of its key in a batch, its row is not loaded.
     """
 
     name: str
     key: tuple[str, ...]
+    key_of: KeyOf | None = None
+    created_by: Collection[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A table that handlers only read, for example the names of customers. A rebuild reads the same table.
+
+    Attributes
+    ----------
+    key
+        The columns of a unique key.
+    columns
+        The columns that handlers need, without those of the key.
+    key_of
+        As of a `Table`.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
     key_of: KeyOf | None = None
 
 
@@ -47,13 +70,22 @@ class Projection:
     ----------
     tables
         All tables that the handlers write. A rebuild creates new ones with the same columns.
+    sources
+        Tables that the handlers only read.
     aggregates
         The aggregate types that it follows. The default is all.
     """
 
-    def __init__(self, name: str, *tables: Table, aggregates: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *tables: Table,
+        sources: Sequence[Source] = (),
+        aggregates: Sequence[str] | None = None,
+    ) -> None:
         self.name = name
         self.tables = tables
+        self.sources = tuple(sources)
         self.aggregates = aggregates
         self.handlers: dict[str, Handler] = {}
 
@@ -74,8 +106,10 @@ class Projection:
         events = [event for event in events if self._follows(event)]
         for table in self.tables:
             if table.key_of is not None:
-                keys = [key for event in events if (key := table.key_of(event)) is not None]
-                await rows.load(table.name, keys)
+                await rows.load(table.name, _old_keys(table.key_of, table.created_by, events))
+        for source in self.sources:
+            if source.key_of is not None:
+                await rows.load(source.name, [key for event in events if (key := source.key_of(event)) is not None])
         for event in events:
             await self.handlers[event.type](rows, event)
         await rows.store()
@@ -83,3 +117,16 @@ class Projection:
     def _follows(self, event: StoredEvent) -> bool:
         ours = self.aggregates is None or event.stream.aggregate_type in self.aggregates
         return ours and event.type in self.handlers
+
+
+def _old_keys(key_of: KeyOf, created_by: Collection[str], events: Sequence[StoredEvent]) -> Iterator[Mapping[str, Any]]:
+    """The keys of rows that may be in the table already."""
+    made = set()
+    for event in events:
+        key = key_of(event)
+        if key is None:
+            continue
+        if event.type in created_by:
+            made.add(tuple(key.values()))
+        elif tuple(key.values()) not in made:
+            yield key

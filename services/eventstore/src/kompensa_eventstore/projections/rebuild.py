@@ -7,49 +7,94 @@ continues it. It runs as the owner of the tables, for example in a Job with the 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, errors, sql
 from psycopg.rows import tuple_row
 
+from kompensa_common.connection_probe import Connect
 from kompensa_eventstore.events import Position
 from kompensa_eventstore.feed import Feed
+from kompensa_eventstore.poolers import require_own_process
+from kompensa_eventstore.projections.bookkeeping import advance, bookkeeping, position
 from kompensa_eventstore.projections.projection import Projection
-from kompensa_eventstore.projections.rows import ProjectionError
-from kompensa_eventstore.projections.runner import advance, hold, position
+from kompensa_eventstore.projections.rows import TableSet
+from kompensa_eventstore.projections.shadow import SUFFIX, ShadowTable
+from kompensa_eventstore.projections.turn import take_turn
 
-BATCH = 2_000
-SUFFIX = "__next"
+BATCH = 5_000
+SWAP_ATTEMPTS = 30
+SWAP_LOCK_TIMEOUT = "1s"
+"""While the swap waits for a long query, new readers wait behind it. So it gives up soon, and tries again."""
+SWAP_PAUSE_SECONDS = 1.0
+
+Connection = AsyncConnection[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The progress of a rebuild: events applied, events in the table by the planner's estimate, and the rate."""
+    """The progress of a rebuild.
+
+    Attributes
+    ----------
+    done
+        Events passed, with those of earlier runs that this one continues.
+    total
+        Events in the table when this run began, or `done` if that is more by now.
+    per_second, seconds_left
+        The rate of this run, and an estimate from it.
+    """
 
     done: int
     total: int
     per_second: float
+    seconds_left: float
+
+
+class _Clock:
+    """Makes reports from the number of events done."""
+
+    def __init__(self, *, done: int, total: int, report: Callable[[Progress], None]) -> None:
+        self._before = self._done = done
+        self._total = total
+        self._report = report
+        self._begin = time.monotonic()
+
+    @property
+    def of_this_run(self) -> int:
+        return self._done - self._before
+
+    def add(self, count: int) -> None:
+        self._done += count
+        rate = self.of_this_run / ((time.monotonic() - self._begin) or 1)
+        total = max(self._total, self._done)
+        left = (total - self._done) / rate if rate else 0.0
+        self._report(Progress(done=self._done, total=total, per_second=rate, seconds_left=left))
 
 
 async def rebuild(
     projection: Projection,
     feed: Feed,
-    connection: AsyncConnection[Any],
+    connect: Connect,
     *,
     schema: str,
-    events: str = "events",
     batch: int = BATCH,
+    fresh: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> int:
-    """Rebuild the projection, replace its tables, and return the number of events that this run applied.
+    """Rebuild the projection, replace its tables, and return the number of events that this run passed.
 
     Parameters
     ----------
-    connection
-        In autocommit, as the owner of the projection's tables.
+    connect
+        Opens connections in autocommit, directly or through a pooler in session mode, as the owner of the tables.
+    fresh
+        Begin again, and do not continue an earlier rebuild. Needed if the handlers have changed since then. If the
+        columns of a table have changed, a rebuild begins again by itself.
     report
         Called after each batch.
 
@@ -57,123 +102,141 @@ async def rebuild(
     ------
     ProjectionError
         Another object depends on an old table, for example a view. It would stay with the old table.
+    TimeoutError
+        Queries of readers have kept the old tables locked for a minute. The next rebuild only has to swap.
     """
-    name = projection.name + SUFFIX
-    await hold(connection, schema, name)
-    await _check_dependants(connection, projection, schema)
-    after = await _prepare_tables(connection, projection, schema, name)
-    total = await _estimate(connection, schema, events)
-    begin, done = time.monotonic(), 0
-    while True:
-        page = await feed.read(connection, after=after, limit=batch)
-        if page.events:
-            await advance(connection, projection, page.events, after=after, schema=schema, name=name, suffix=SUFFIX)
-            after, done = page.events[-1].position, done + len(page.events)
-            report(Progress(done=done, total=max(total, done), per_second=done / (time.monotonic() - begin or 1)))
-        if len(page.events) < batch:
-            break
-    return done + await _swap(connection, projection, feed, schema, name, after)
+    async with await connect() as reader, await connect() as writer:
+        await require_own_process(writer, connect)
+        await take_turn(writer, schema, projection.name + SUFFIX)
+        await writer.execute("SET synchronous_commit TO off; SET statement_timeout TO 0")
+        rebuilding = _Rebuild(projection, feed, reader, writer, schema=schema, batch=batch)
+        after = await rebuilding.prepare(fresh=fresh)
+        clock = _Clock(done=await rebuilding.done(), total=await _count(reader, feed.name), report=report)
+        after = await rebuilding.fill(after, clock)
+        await rebuilding.create_indexes()
+        after = await rebuilding.fill(after, clock)
+        await rebuilding.swap(after, clock)
+        return clock.of_this_run
 
 
-async def _prepare_tables(connection: AsyncConnection[Any], projection: Projection, schema: str, name: str) -> Position:
-    """Create the new tables, or continue those of an earlier run. Return the position that they have reached."""
-    async with connection.transaction():
-        after = await position(connection, schema, name, lock=True)
-        for table in projection.tables:
-            await connection.execute(
-                sql.SQL("CREATE TABLE IF NOT EXISTS {} (LIKE {} INCLUDING ALL)").format(
-                    sql.Identifier(schema, table.name + SUFFIX), sql.Identifier(schema, table.name)
+class _Rebuild:
+    """One run of a rebuild. It reads the next page while it writes the rows of the last one."""
+
+    def __init__(
+        self,
+        projection: Projection,
+        feed: Feed,
+        reader: Connection,
+        writer: Connection,
+        *,
+        schema: str,
+        batch: int,
+    ) -> None:
+        self._projection = projection
+        self._feed = feed
+        self._reader = reader
+        self._writer = writer
+        self._schema = schema
+        self._batch = batch
+        self._name = projection.name + SUFFIX
+        self._shadows = [ShadowTable(writer, schema, table.name) for table in projection.tables]
+
+    async def prepare(self, *, fresh: bool) -> Position:
+        """Create the new tables, or continue those of an earlier run. Return the position that they have reached."""
+        async with self._writer.transaction():
+            for shadow in self._shadows:
+                await shadow.check()
+            if fresh or not all([await shadow.is_like_old() for shadow in self._shadows]):
+                forget = sql.SQL("DELETE FROM {} WHERE name = %s").format(bookkeeping(self._schema))
+                await self._writer.execute(forget, (self._name,))
+                for shadow in self._shadows:
+                    await shadow.create()
+            return await position(self._writer, self._schema, self._name, lock=True)
+
+    async def done(self) -> int:
+        """The number of events that the new tables have passed."""
+        query = sql.SQL("SELECT events FROM {} WHERE name = %s").format(bookkeeping(self._schema))
+        async with self._writer.cursor(row_factory=tuple_row) as cursor:
+            row = await (await cursor.execute(query, (self._name,))).fetchone()
+        return int(row[0]) if row else 0
+
+    async def fill(self, after: Position, clock: _Clock) -> Position:
+        """Apply all events after a position that can be read now, and return the position of the last one."""
+        tables = await self._tables()
+        reading = asyncio.create_task(self._read(after))
+        try:
+            while (page := await reading).end is not None:
+                reading = asyncio.create_task(self._read(page.end))
+                await advance(
+                    self._writer,
+                    self._projection,
+                    tables,
+                    page.events,
+                    after=after,
+                    end=page.end,
+                    count=page.count,
+                    schema=self._schema,
+                    name=self._name,
                 )
-            )
-    return after
+                after = page.end
+                clock.add(page.count)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        return after
 
+    async def create_indexes(self) -> None:
+        for shadow in self._shadows:
+            await shadow.create_other_indexes()
 
-async def _swap(
-    connection: AsyncConnection[Any], projection: Projection, feed: Feed, schema: str, name: str, after: Position
-) -> int:
-    """Apply the latest events, and replace the old tables by the new ones, in one transaction.
+    async def swap(self, after: Position, clock: _Clock) -> None:
+        """Apply the latest events, and replace the old tables by the new ones, in one transaction.
 
-    First it locks the position of the old tables, as the runner does in each transaction. So the runner waits, then
-    sees that the position has changed, and goes on from there with the new tables.
-    """
-    done = 0
-    async with connection.transaction():
-        await position(connection, schema, projection.name, lock=True)
-        while events := (await feed.read(connection, after=after, limit=BATCH)).events:
-            await advance(connection, projection, events, after=after, schema=schema, name=name, suffix=SUFFIX)
-            after, done = events[-1].position, done + len(events)
-        for table in projection.tables:
-            await _replace_table(connection, schema, table.name)
-        await _take_position(connection, schema, projection.name, of=name)
-    return done
-
-
-async def _replace_table(connection: AsyncConnection[Any], schema: str, table: str) -> None:
-    """Drop the old table, and give its name and its grants to the new one."""
-    old, new = sql.Identifier(schema, table), sql.Identifier(schema, table + SUFFIX)
-    for grant in await _grants(connection, schema, table):
-        await connection.execute(grant)
-    await connection.execute(sql.SQL("DROP TABLE {}").format(old))
-    await connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(new, sql.Identifier(table)))
-
-
-async def _take_position(connection: AsyncConnection[Any], schema: str, name: str, *, of: str) -> None:
-    """Give the position of the rebuild, `of`, to the projection, and forget the rebuild."""
-    bookkeeping = sql.Identifier(schema, "projections")
-    await connection.execute(
-        sql.SQL(
-            "UPDATE {table} live SET (transaction_id, number, events, advanced_at, error, failing_since) ="
-            " (SELECT transaction_id, number, events, clock_timestamp(), NULL, NULL::timestamptz"
-            " FROM {table} WHERE name = %s) WHERE live.name = %s"
-        ).format(table=bookkeeping),
-        (of, name),
-    )
-    await connection.execute(sql.SQL("DELETE FROM {} WHERE name = %s").format(bookkeeping), (of,))
-
-
-async def _grants(connection: AsyncConnection[Any], schema: str, table: str) -> list[sql.Composed]:
-    """Statements that give the new table the same grants as the old one."""
-    query = """
-        SELECT privilege_type, is_grantable, CASE WHEN grantee <> 0 THEN grantee::regrole::text END
-          FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = to_regclass(%s) AND grantee <> relowner
-    """
-    async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(query, (sql.Identifier(schema, table).as_string(connection),))
-        found = await cursor.fetchall()
-    return [
-        sql.SQL("GRANT {} ON {} TO {}{}").format(
-            sql.SQL(privilege),
-            sql.Identifier(schema, table + SUFFIX),
-            sql.SQL(role or "PUBLIC"),  # the text of a regrole has quotes if it needs them
-            sql.SQL(" WITH GRANT OPTION" if grantable else ""),
+        First it locks the position of the old tables, as the runner does in each transaction. So the runner waits, then
+        sees that the position has changed, and goes on from there with the new tables.
+        """
+        for _ in range(SWAP_ATTEMPTS):
+            try:
+                async with self._writer.transaction():
+                    await self._writer.execute(f"SET LOCAL lock_timeout TO '{SWAP_LOCK_TIMEOUT}'".encode())
+                    await position(self._writer, self._schema, self._projection.name, lock=True)
+                    await self.fill(after, clock)
+                    for shadow in self._shadows:
+                        await shadow.replace_old()
+                    await self._take_position()
+            except errors.LockNotAvailable:
+                await asyncio.sleep(SWAP_PAUSE_SECONDS)
+            else:
+                return
+        raise TimeoutError(
+            f"queries hold the tables of projection {self._projection.name}; end them or wait, then rebuild again, "
+            "which now takes a moment only"
         )
-        for privilege, grantable, role in found
-    ]
+
+    async def _read(self, after: Position) -> Any:
+        return await self._feed.read(self._reader, after=after, limit=self._batch, named=self._projection.handlers)
+
+    async def _tables(self) -> TableSet:
+        projection = self._projection
+        return await TableSet.of(
+            self._writer, projection.tables, projection.sources, schema=self._schema, suffix=SUFFIX
+        )
+
+    async def _take_position(self) -> None:
+        """Give the position of the rebuild to the projection, and forget the rebuild."""
+        table = bookkeeping(self._schema)
+        await self._writer.execute(
+            sql.SQL(
+                "UPDATE {table} live SET (transaction_id, number, events, advanced_at, failure, failing_since) ="
+                " (SELECT transaction_id, number, events, clock_timestamp(), NULL::jsonb, NULL::timestamptz"
+                " FROM {table} WHERE name = %s) WHERE live.name = %s"
+            ).format(table=table),
+            (self._name, self._projection.name),
+        )
+        await self._writer.execute(sql.SQL("DELETE FROM {} WHERE name = %s").format(table), (self._name,))
 
 
-async def _check_dependants(connection: AsyncConnection[Any], projection: Projection, schema: str) -> None:
-    query = """
-        SELECT DISTINCT coalesce(rule.ev_class::regclass::text, fk.conrelid::regclass::text)
-          FROM pg_depend
-          LEFT JOIN pg_rewrite rule ON classid = 'pg_rewrite'::regclass AND rule.oid = objid
-          LEFT JOIN pg_constraint fk
-            ON classid = 'pg_constraint'::regclass AND fk.oid = objid AND fk.contype = 'f' AND fk.confrelid = refobjid
-         WHERE refobjid = to_regclass(%s) AND (rule.oid IS NOT NULL OR fk.oid IS NOT NULL)
-    """
-    for table in projection.tables:
-        async with connection.cursor(row_factory=tuple_row) as cursor:
-            await cursor.execute(query, (sql.Identifier(schema, table.name).as_string(connection),))
-            found = [str(row[0]) for row in await cursor.fetchall()]
-        if found:
-            raise ProjectionError(
-                f"{', '.join(found)} depends on {schema}.{table.name}, which a rebuild replaces; drop it, rebuild, and "
-                "create it again"
-            )
-
-
-async def _estimate(connection: AsyncConnection[Any], schema: str, events: str) -> int:
+async def _count(connection: Connection, events: sql.Identifier) -> int:
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        query = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)"
-        await cursor.execute(query, (sql.Identifier(schema, events).as_string(connection),))
-        row = await cursor.fetchone()
+        row = await (await cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(events))).fetchone()
     return int(row[0]) if row else 0

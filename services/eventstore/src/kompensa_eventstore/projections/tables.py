@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def projections_table() -> str:
-    """Create the table. It has one row for each projection: its position, and the error that stops it, if any."""
+    """Create the table. It has one row for each projection: its position, and the failure that stops it, if any."""
     return """
         CREATE TABLE projections (
             name           text        PRIMARY KEY,
@@ -12,7 +12,7 @@ def projections_table() -> str:
             number         bigint      NOT NULL DEFAULT 0,
             events         bigint      NOT NULL DEFAULT 0,
             advanced_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-            error          text,
+            failure        jsonb,
             failing_since  timestamptz
         )
     """
