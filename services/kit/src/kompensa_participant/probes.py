@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from psycopg.errors import UndefinedTable
 
 from kompensa_participant import barrier
 from kompensa_participant.barrier import Direction
-from kompensa_participant.endpoints import Database, Pool, pool_of
+from kompensa_participant.endpoints import Database, Pool, pool_of, transaction
 from kompensa_participant.metrics import observe_pool
 from kompensa_participant.migrations import is_behind
 from kompensa_participant.problem import Problem
@@ -57,7 +58,19 @@ async def _revision(pool: Pool) -> str | None:
 @router.get("/metrics", tags=["process"], include_in_schema=False)
 async def metrics(request: Request) -> Response:
     observe_pool(pool_of(request).get_stats())
+    if request.app.state.projections is not None:
+        await _observe_projections(request)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _observe_projections(request: Request) -> None:
+    """Take over their state. If the database does not answer, the gauges keep their values."""
+    from kompensa_participant.projections import metrics as projection_metrics  # noqa: PLC0415 - see Service
+
+    running = request.app.state.projections
+    with suppress(Error, TimeoutError):
+        async with asyncio.timeout(READY_TIMEOUT), transaction(pool_of(request)) as connection:
+            projection_metrics.observe(await running.statuses(connection), running.troubles)
 
 
 @router.get("/operations/{saga_id}/{step}/{direction}", tags=["saga"])

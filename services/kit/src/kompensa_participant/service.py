@@ -13,9 +13,10 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -36,6 +37,9 @@ from kompensa_participant.callers.tokens import TokenFiles
 from kompensa_participant.middleware import RequestEdge
 from kompensa_participant.server_spans import ServerSpans
 from kompensa_participant.settings import Settings, SettingsError, from_environment
+
+if TYPE_CHECKING:
+    from kompensa_participant.projections import Projected
 
 log = structlog.get_logger()
 
@@ -71,6 +75,7 @@ class Service:
     routers: Sequence[APIRouter] = field(default_factory=tuple)
     access: Sequence[Allow] = ()
     background: Sequence[background.Background] = field(default_factory=tuple)
+    projections: Sequence[Projected] = ()
 
     def app(self, settings: Settings, spans: Spans | None = None) -> FastAPI:
         """The application, with the pool opened for as long as it runs. With `spans`, each request is one.
@@ -83,7 +88,7 @@ class Service:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            async with self._pool(settings) as pool, background.running(self.background, pool):
+            async with self._pool(settings) as pool, background.running(self.background, pool), projecting:
                 app.state.pool = pool
                 yield
             if spans is not None:
@@ -104,12 +109,26 @@ class Service:
         docs.install(app)
         for router in (*self.routers, probes.router):
             app.include_router(router)
+        projecting = self._projecting(app, settings)
         app.add_middleware(BodyLimit)  # each layer is around those before it
         self._check_callers(app, settings)
         app.add_middleware(RequestEdge)
         if spans is not None:
             app.add_middleware(ServerSpans, spans=spans)
         return app
+
+    def _projecting(self, app: FastAPI, settings: Settings) -> AbstractAsyncContextManager[None]:
+        """Add the route of the projections' state, and return the context in which they run."""
+        app.state.projections = None
+        if not self.projections:
+            return nullcontext()
+        # Only a service with projections needs the event store.
+        from kompensa_participant.projections import routes, running  # noqa: PLC0415
+
+        app.include_router(routes.router)
+        runners = running.RunningProjections(self.projections, self._sessions(settings).connect, schema=self.name)
+        app.state.projections = runners
+        return runners.running()
 
     def _check_callers(self, app: FastAPI, settings: Settings) -> None:
         table = AccessTable(app, (*self.access, *EVERY_SERVICE))
@@ -139,15 +158,17 @@ class Service:
         return Sessions(settings.database_url, settings={"search_path": self.name, **SETTINGS}, arguments=arguments)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """The process: `serve` or `migrate`."""
+        """The process: `serve`, `migrate`, or a command on the projections."""
         chosen = self._parser().parse_args(arguments)
         try:
             settings = from_environment()
             log_as_json(settings.log_level, service=self.name)
             if chosen.verb == "serve":
                 self._serve(settings)
-            else:
+            elif chosen.verb == "migrate":
                 self._migrate_within(chosen.wait, settings)
+            else:
+                self._command_projections(chosen, settings)
         except SettingsError as error:
             sys.exit(f"{self.name}: {error}")
 
@@ -155,7 +176,8 @@ class Service:
         parser = argparse.ArgumentParser(
             prog=f"python3 -m {self.name}", description=f"{self.title}. Settings come from the environment."
         )
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="serve | migrate")
+        names = ["serve", "migrate", *(["projections"] if self.projections else [])]
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(names))
         verbs.add_parser("serve", help="answer requests until SIGTERM")
         migrate = verbs.add_parser("migrate", help="bring the schema to the version that this code needs")
         migrate.add_argument(
@@ -165,7 +187,16 @@ class Service:
             metavar="SECONDS",
             help="how long to go on asking while the database or a role is not there yet (default: not at all)",
         )
+        if self.projections:
+            from kompensa_participant.projections import commands  # noqa: PLC0415 - see _projecting
+
+            commands.add_parser(verbs)
         return parser
+
+    def _command_projections(self, chosen: argparse.Namespace, settings: Settings) -> None:
+        from kompensa_participant.projections import commands  # noqa: PLC0415 - see _projecting
+
+        commands.run(chosen, self.projections, self._sessions(settings).connect, schema=self.name)
 
     def _serve(self, settings: Settings) -> None:
         """Serve until a signal to stop; requests in flight are finished within the grace time."""
