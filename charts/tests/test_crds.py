@@ -28,7 +28,7 @@ from kompensa_common import durations
 MANIFESTS = CHARTS.parent / "manifests"
 FILES = sorted((CHARTS / "kompensa/files/crds").glob("*.yaml"))
 CRDS: dict[str, Object] = {
-    crd["spec"]["names"]["kind"]: crd for crd in map(yaml.safe_load, (f.read_text() for f in FILES))
+    crd["spec"]["names"]["kind"]: crd for crd in (yaml.load(path.read_text(), yaml.CSafeLoader) for path in FILES)
 }
 MODELS = {
     "Participant": ParticipantSpec,
