@@ -1,6 +1,7 @@
 """Facts about the code, read from its syntax: environment variables and reasons."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,30 +22,43 @@ def missing_tests(text: str, page: Path) -> list[str]:
     return [f"{test} is not in {target}" for test, target in named if test not in _functions(page.parent / target)]
 
 
+@functools.cache
 def _functions(path: Path) -> set[str]:
     if not path.is_file():
         return set()
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)}
+    return {node.name for node in ast.walk(_tree(path)) if isinstance(node, kinds)}
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _modules(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from sorted((ROOT / folder).rglob("*.py"))
 
 
 def trees(*folders: str) -> Iterator[ast.Module]:
-    for folder in folders:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            yield ast.parse(path.read_text(encoding="utf-8"))
+    """The syntax of every module below."""
+    return map(_tree, _modules(*folders))
 
 
-def texts(node: ast.AST | None) -> Iterator[str]:
-    """Every string constant within."""
-    for child in ast.walk(node) if node is not None else ():
-        if isinstance(child, ast.Constant) and isinstance(child.value, str):
-            yield child.value
+def texts(*folders: str) -> set[str]:
+    """The string constants of every module below."""
+    return {text for path in _modules(*folders) for text in _texts(path)}
+
+
+@functools.cache
+def _texts(path: Path) -> set[str]:
+    nodes = ast.walk(_tree(path))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def variables(*folders: str) -> set[str]:
     """Strings in the form of one of our variables."""
-    found = {text for tree in trees(*folders) for text in texts(tree)}
-    return {text for text in found if re.fullmatch(r"KOMPENSA_[A-Z_]*[A-Z]", text)}
+    return {text for text in texts(*folders) if re.fullmatch(r"KOMPENSA_[A-Z_]*[A-Z]", text)}
 
 
 def metrics(*folders: str) -> set[str]:

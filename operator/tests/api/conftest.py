@@ -9,7 +9,6 @@ from kompensa.engine import engine, held_lease
 from tests.support.api_client import Api
 from tests.support.engine_world import EngineWorld
 from tests.support.otlp_receiver import KeptSpans
-from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
 INPUT = {
@@ -33,7 +32,6 @@ async def api(monkeypatch: pytest.MonkeyPatch, spans: KeptSpans) -> AsyncIterato
     """With the definition `order` of the steps reserve and pay, whose input has a text `order`."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
     monkeypatch.setattr(held_lease, "monotonic", elapsed)
-    with plain_logs():
-        async with EngineWorld(spans=spans) as world, Api.of(world) as api:
-            await world.declare("reserve", "pay", inputSchema=INPUT)
-            yield api
+    async with EngineWorld(spans=spans) as world, Api.of(world) as api:
+        await world.declare("reserve", "pay", inputSchema=INPUT)
+        yield api

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
@@ -95,7 +96,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
@@ -173,7 +174,8 @@ def kubeconfig(folder: Path, server: str) -> Path:
     return path
 
 
-def test_a_broker_out_of_reach_is_status_three() -> None:
+def test_a_broker_out_of_reach_is_status_three(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("kompensa_cdc.watch.follow"), "CONNECT_SECONDS", 0.5)
     status, text = run("watch", "orders.customer-created", "--kafka", "127.0.0.1:9")
     assert status == 3
     assert "127.0.0.1:9" in text

@@ -20,7 +20,7 @@ from kompensa.model.template_linter import CALL_ROOTS, OUTPUT_ROOTS, RESULT_ROOT
 from kompensa.transport.http import HttpTransport
 from kompensa_cdc.main import app as cdc_app
 from kompensa_participant.settings import from_environment
-from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, trees, variables, verb
+from tests.support.documentation import DOCS, metrics, named, reasons, tables, texts, variables, verb
 from tests.support.kinds import fields
 from tests.support.memory_journal import MemoryJournal
 
@@ -63,7 +63,7 @@ def problems() -> set[str]:
 
 
 def test_every_refusal_of_the_api_is_explained() -> None:
-    words = {text for tree in trees("operator/src/kompensa/api") for text in texts(tree)}
+    words = texts("operator/src/kompensa/api")
     slugs = {word for word in words if re.fullmatch(r"[a-z]+(-[a-z]+)+", word)} - IN_EXAMPLES
     assert problems() == slugs | ONE_WORD | OF_HTTP_ITSELF
     assert problems() >= FINAL
@@ -72,8 +72,7 @@ def test_every_refusal_of_the_api_is_explained() -> None:
 def test_every_variable_is_described_and_read() -> None:
     stated = {name for name in named(tables("environment.md")) if name.isupper()}
     assert {name for name in stated if name.startswith("KOMPENSA_")} == variables(*CODE)
-    known = {text for tree in trees(*CODE, "services/kit/src") for text in texts(tree)}
-    assert stated <= known
+    assert stated <= texts(*CODE, "services/kit/src")
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """These tests run in virtual time: no server, no thread, and no second that has to be waited for."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from kompensa.engine import engine, held_lease
-from tests.support.plain_logs import plain_logs
 from tests.support.virtual_time import VirtualLoop, elapsed
 
 
@@ -19,9 +18,3 @@ def _virtual_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases end by the loop's clock too."""
     monkeypatch.setattr(engine, "monotonic", elapsed)
     monkeypatch.setattr(held_lease, "monotonic", elapsed)
-
-
-@pytest.fixture(autouse=True)
-def _plain_logs() -> Iterator[None]:
-    with plain_logs():
-        yield

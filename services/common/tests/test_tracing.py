@@ -110,6 +110,7 @@ def test_spans_arrive_at_the_receiver(monkeypatch: pytest.MonkeyPatch, own: str 
 
 
 def test_a_receiver_that_is_down_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kompensa_common.otlp.CLOSE_SECONDS", 0.5)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}")
