@@ -58,7 +58,7 @@ class Provenance:
     Attributes
     ----------
     actor
-        The person or program, for example `customer/7f0b...` or `shipping`.
+        The person or program, for example `backoffice` or `shipping`.
     correlation_id
         The same for everything that one request led to.
     causation_id
