@@ -1,12 +1,16 @@
-"""The shipping service: where customers want their parcels, as a copy of orders' customers."""
+"""The shipping service: shipments of paid orders, and copies of what they need."""
 
 from kompensa_participant import Allow, Service
-from shipping.api import customers
+from shipping.api import customers, shipments
 
 service = Service(
     name="shipping",
     title="Shipping",
-    description="A copy of orders' customers with what a courier needs.",
-    routers=[customers.router],
-    access=[Allow("backoffice", routes=["GET /customers", "GET /customers/{orders_customer_id}"])],
+    description="Shipments of paid orders, and a copy of orders' customers with what a courier needs.",
+    routers=[customers.router, shipments.router],
+    access=[
+        Allow("backoffice", routes=["GET /customers", "GET /customers/{orders_customer_id}"]),
+        Allow("backoffice", routes=["GET /shipments", "POST /shipments", "GET /shipments/{shipment_id}"]),
+        Allow("backoffice", routes=[f"POST /shipments/{{shipment_id}}/{verb}" for verb in ("dispatch", "deliver")]),
+    ],
 )

@@ -1,0 +1,1 @@
+"""Shipments, without a database."""
