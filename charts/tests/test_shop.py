@@ -57,8 +57,8 @@ def test_the_services_cannot_tell_the_isolation(helm: Helm, isolation: str) -> N
 def test_the_publication_that_a_shared_database_holds_ready_has_the_operators_name(helm: Helm, namespace: str) -> None:
     shop = helm.render("shop", {"isolation": "schema"}, namespace=namespace)
     script = shop.one("ConfigMap", "shop-postgres")["data"]["provision.sql"]
-    for name in PUBLISHERS:
-        assert f'CREATE PUBLICATION "{replication_name(namespace, name)}"' in script
+    for outbox in [item["metadata"]["name"] for item in files() if item["kind"] == "Outbox"]:
+        assert f'CREATE PUBLICATION "{replication_name(namespace, outbox)}"' in script
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,28 @@ def test_the_objects_are_those_of_the_manifests(helm: Helm) -> None:
 
 def test_a_second_shop_on_the_same_kafka_has_topics_of_its_own(helm: Helm) -> None:
     first, second = (helm.render("shop", {"kompensa": {"topicPrefix": prefix}}) for prefix in ("", "staging."))
-    assert topics_read(first) == topics_written(first)
-    assert topics_read(second) == topics_written(second) == {f"staging.{topic}" for topic in topics_written(first)}
+    # The events of orders are for services that react to them, and not for copies.
+    assert topics_written(first) - topics_read(first) == {"orders.Order"}
+    assert topics_read(first) <= topics_written(first)
+    assert topics_written(second) == {f"staging.{topic}" for topic in topics_written(first)}
+    assert topics_read(second) == {f"staging.{topic}" for topic in topics_read(first)}
 
 
 def topics_written(shop: Rendering) -> set[str]:
-    return {f"{item['spec']['topicPrefix']}.{event}" for item in shop.of("Outbox") for event in item["spec"]["events"]}
+    specs = [item["spec"] for item in shop.of("Outbox")]
+    return {
+        f"{spec['topicPrefix']}.{type_}" for spec in specs for type_ in spec.get("events") or spec["aggregateTypes"]
+    }
+
+
+def test_both_tables_of_orders_are_captured_with_the_logins_of_orders(helm: Helm) -> None:
+    own = {"bundled": False, "existingSecret": {"name": "our"}, "existingCaptureSecret": {"name": "our-capture"}}
+    for values in ({}, {"services": {"orders": {"database": own}}}):
+        shop = helm.render("shop", values)
+        outbox, events = (shop.one("Outbox", name)["spec"] for name in ("orders", "order-events"))
+        for reference in ("databaseSecretRef", "captureSecretRef"):
+            assert outbox[reference] == events[reference]
+        assert (outbox["table"], events["table"]) == ("orders.outbox", "orders.events")
 
 
 def topics_read(shop: Rendering) -> set[str]:

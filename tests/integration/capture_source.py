@@ -22,6 +22,7 @@ from kompensa_cdc.capture import (
     remembered,
     remove_outbox,
 )
+from kompensa_cdc.events import Event, decode
 from kompensa_dev.connect import ConnectWorker
 from kompensa_dev.kafka import KafkaBroker
 from kompensa_dev.postgres import Login, PostgresServer
@@ -180,3 +181,9 @@ def headers_of(record: Message) -> dict[str, str | None]:
     headers = record.headers() or []
     pairs = headers.items() if isinstance(headers, dict) else headers
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in pairs}
+
+
+def events_of(records: list[Message], key: object) -> list[Event]:
+    """The events among the records that have this key."""
+    decoded = [decode(record) for record in records]
+    return [event for event in decoded if isinstance(event, Event) and event.key == str(key)]

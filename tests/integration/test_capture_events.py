@@ -8,18 +8,16 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from confluent_kafka import Message
 from confluent_kafka.admin import AdminClient
 
 from kompensa_cdc.capture import outbox_from_object
 from kompensa_cdc.capture.connect import Connect
-from kompensa_cdc.events import Event, decode
 from kompensa_dev.connect import ConnectWorker
 from kompensa_dev.kafka import KafkaBroker
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_eventstore import EventStore, NewEvent, Provenance, events_table
 
-from .capture_source import Reader, Source
+from .capture_source import Reader, Source, events_of
 from .copies import eventually, query
 from .test_capture_defects import execute, until_reason
 from .test_capture_outbox import lose_slot
@@ -93,11 +91,6 @@ async def append(source: Source, order_id: UUID, *types: str, after: int = 0, **
         events = [NewEvent(type=type_, data={"orderId": order_id, "note": None}) for type_ in types]
         stream = ORDERS.stream(order_id)
         await ORDERS.append(connection, stream, events, expected_version=after, provenance=Provenance(**provenance))
-
-
-def events_of(records: list[Message], key: object) -> list[Event]:
-    decoded = [decode(record) for record in records]
-    return [event for event in decoded if isinstance(event, Event) and event.key == str(key)]
 
 
 def versions_of(reader: Reader, key: object) -> list[int]:

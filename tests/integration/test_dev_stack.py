@@ -1,5 +1,6 @@
 """The order saga on the local stack: every way to fail leaves nothing behind, and a killed engine loses nothing."""
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from rich.console import Console
 from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.documents import of_kind
 from kompensa.model.saga import RESTING
+from kompensa_cdc.capture import outbox_from_object
 from kompensa_dev.demo.checks import wait_for
 from kompensa_dev.demo.local import LocalTarget
 from kompensa_dev.demo.scene import CPF, Scene
@@ -24,6 +26,8 @@ from kompensa_dev.demo.undoing import done_and_undone
 from kompensa_dev.options import StackOptions
 from kompensa_dev.run import Run
 from kompensa_dev.stack import Stack
+from tests.integration.capture_source import Reader, events_of
+from tests.integration.copies import eventually
 from tests.integration.stack_ledgers import kept_of_saga, rows, totals
 
 STEPS = ["reserve-inventory", "process-payment", "create-order", "issue-invoice"]
@@ -136,6 +140,25 @@ async def test_a_failing_step_leaves_nothing_behind(world: ShopOnStack, step: st
     assert done_and_undone(view) == (touched, touched[::-1])
     assert kept_of_saga(world.stack, saga) == []
     assert totals(world.stack) == before
+
+
+async def test_the_stored_events_of_an_order_are_its_messages(world: ShopOnStack) -> None:
+    saga = await world.start()
+    order = (await world.ended(saga))["result"]["orderId"]
+    (declared,) = [each for each in of_kind(world.stack.documents, "Outbox") if each.name == "order-events"]
+    reader = Reader(world.stack.ports.bootstrap, outbox_from_object("shop", declared.name, declared.spec))
+    try:
+        sent = await asyncio.to_thread(
+            eventually, lambda: events_of(reader.read(), order), lambda found: len(found) > 1
+        )
+    finally:
+        reader.consumer.close()
+    query = "SELECT * FROM orders.events WHERE aggregate_id = %s ORDER BY aggregate_version"
+    stored = rows(world.stack, "orders", query, order)
+    assert [event.type for event in sent] == ["ORDER_CREATED", "PAYMENT_PROCESSED"]
+    assert [event.headers["id"] for event in sent] == [str(event["id"]) for event in stored]
+    assert [event.payload for event in sent] == [event["payload"] for event in stored]
+    assert {event.headers["saga-id"] for event in sent} == {saga}
 
 
 async def test_a_step_whose_first_reply_was_lost_happens_once(world: ShopOnStack) -> None:

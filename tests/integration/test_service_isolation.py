@@ -107,16 +107,24 @@ def test_no_foreign_key_view_or_grant_crosses_a_service(shared: SharedInstance) 
     assert ask(shared.admin, VIEWS, list(SERVICES)) == []
     grants = ask(shared.admin, FOREIGN_GRANTS, list(SERVICES))
     assert sorted(grants) == sorted(
-        (name, "outbox", login.username, "SELECT") for name, login in shared.captures.items()
+        (name, table, login.username, "SELECT")
+        for name, login in shared.captures.items()
+        for table in captured_tables(name)
     )
 
 
+def captured_tables(publisher: str) -> set[str]:
+    """The tables whose rows are messages."""
+    return {"outbox", "events"} if publisher == "orders" else {"outbox"}
+
+
 @pytest.mark.parametrize("publisher", PUBLISHERS)
-def test_a_capture_role_reads_its_outbox_and_nothing_else(shared: SharedInstance, publisher: str) -> None:
+def test_a_capture_role_reads_its_messages_and_nothing_else(shared: SharedInstance, publisher: str) -> None:
     capture = shared.captures[publisher]
-    assert ask(capture, f"SELECT count(*) FROM {publisher}.outbox") == [(0,)]
+    for table in captured_tables(publisher):
+        assert ask(capture, f"SELECT count(*) FROM {publisher}.{table}") == [(0,)]
     for owner in SERVICES:
-        for table in set(tables_of(shared, owner)) - ({"outbox"} if owner == publisher else set()):
+        for table in set(tables_of(shared, owner)) - (captured_tables(publisher) if owner == publisher else set()):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 ask(capture, f"SELECT * FROM {owner}.{table}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -28,7 +28,7 @@ capture:
   existing: {{ not (empty $own.name) }}
   passwordKey: {{ $own.keys.password | quote }}
 {{- if $shared }}
-publications: [{{ include "shop.publication" $ }}]
+publications: {{ include "shop.publications" $ }}
 {{- end }}
 {{- end }}
 {{- end -}}

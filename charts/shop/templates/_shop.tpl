@@ -147,13 +147,28 @@ whose table is in the service's schema. dict: root, name.
 {{- end -}}
 
 {{/*
-The publication of a service's Outbox, under the operator's name for it (cdc/src/kompensa_cdc/capture/naming.py). In a
-shared database, the owner may fill it but may not create it. dict: root, name.
+The publications of a service's Outboxes, as a YAML list: those of manifests/shop/outboxes.yaml whose table is in the
+service's schema. In a shared database, the owner may fill them but may not create them. dict: root, name.
+*/}}
+{{- define "shop.publications" -}}
+{{- $names := list -}}
+{{- range $document := .root.Files.Get "files/outboxes.yaml" | splitList "\n---\n" -}}
+{{- $manifest := fromYaml $document -}}
+{{- if hasPrefix (printf "%s." $.name) $manifest.spec.table -}}
+{{- $names = append $names (include "shop.publication" (dict "root" $.root "name" $manifest.metadata.name)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
+{{/*
+The publication of an Outbox, under the operator's name for it (cdc/src/kompensa_cdc/capture/naming.py). dict: root,
+name (of the Outbox).
 */}}
 {{- define "shop.publication" -}}
 {{- $namespace := .root.Release.Namespace -}}
 {{- $plain := printf "kompensa_%s_%s" $namespace .name | replace "-" "_" -}}
-{{- if or (contains "-" $namespace) (gt (len $plain) 63) -}}
+{{- if or (contains "-" $namespace) (contains "-" .name) (gt (len $plain) 63) -}}
 {{- printf "%s_%s" ($plain | trunc 54 | trimSuffix "_") (printf "%s/%s" $namespace .name | sha256sum | trunc 8) -}}
 {{- else -}}
 {{- $plain -}}

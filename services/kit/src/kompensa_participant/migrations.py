@@ -25,6 +25,8 @@ from kompensa_common.sessions import SETTLE, PoolerError, settle_arguments
 
 CONNECT_TIMEOUT = 10
 TURN_TIMEOUT = "60s"
+CAPTURED = {"outbox", "events"}
+"""Tables whose rows are messages: the outbox, and the event table of an event store."""
 LOCK = 0x6B6F6D70  # any number; together with the schema's name it is this service's turn
 
 _TABLES = """
@@ -137,13 +139,14 @@ def _ensure_schema(connection: Connection, schema: str) -> None:
 
 
 def _grant_capture(connection: Connection, schema: str, role: str) -> None:
-    """Let the capture role see the outbox, and nothing else."""
+    """Let the capture role see the tables whose rows are messages, and nothing else."""
     _require_role(connection, role, variable="CAPTURE_ROLE")
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
-    exists = connection.execute("SELECT to_regclass(%s)", (f'"{schema}".outbox',)).fetchone()
-    if exists and exists[0]:
-        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
-        connection.execute(sql.SQL("GRANT SELECT ON {schema}.outbox TO {role}").format(**names))
+    tables = {name for name, _ in connection.execute(_TABLES, (schema,)).fetchall()}
+    for table in CAPTURED & tables:
+        of_table = {**names, "table": sql.Identifier(str(table))}
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**of_table))
+        connection.execute(sql.SQL("GRANT SELECT ON {schema}.{table} TO {role}").format(**of_table))
 
 
 def _grant_serving(connection: Connection, schema: str, role: str) -> None:
