@@ -47,7 +47,11 @@ SOFT_REFERENCES = {
         "invoices": {"orders_customer_id", "orders_order_id"},
         "invoice_items": {"catalog_product_id"},
     },
-    "shipping": {"customers": {"orders_customer_id"}},
+    "shipping": {
+        "customers": {"orders_customer_id"},
+        "orders": {"orders_order_id"},
+        "shipments": {"orders_order_id"},
+    },
 }
 
 

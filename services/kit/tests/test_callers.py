@@ -40,7 +40,16 @@ class Desk:
     async def ask(self, route: GuardedRoute, *authorization: str | bytes) -> httpx.Response:
         """A request without a body, so that a route that is reached says 422 or fails for want of a database."""
         method, _, path = route.name.partition(" ")
-        for parameter in ("saga", "product", "catalog_product", "order", "customer", "orders_customer", "invoice"):
+        for parameter in (
+            "saga",
+            "product",
+            "catalog_product",
+            "order",
+            "customer",
+            "orders_customer",
+            "invoice",
+            "shipment",
+        ):
             path = path.replace(f"{{{parameter}_id}}", ID)
         path = path.replace("{step}", "a-step").replace("{direction}", "action").replace("{method_id}", "pm-1")
         assert "{" not in path, f"{path}: add a value for the parameter"
