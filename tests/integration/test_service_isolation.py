@@ -12,7 +12,8 @@ import pytest
 
 from kompensa_dev.postgres import Login, PostgresServer
 from kompensa_dev.shop import PUBLISHERS
-from kompensa_participant.migrations import migrate, revisions
+from kompensa_participant.migrations import migrate
+from kompensa_participant.revisions import revisions
 from kompensa_participant.settings import Settings
 from tests.support.services import SERVICES
 

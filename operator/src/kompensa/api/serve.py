@@ -16,7 +16,6 @@ import uvloop
 
 from kompensa.api.app import application
 from kompensa.api.connections import PromptConnection
-from kompensa.cluster.status_publisher import KubernetesStatusPublisher
 from kompensa.engine.clock import SteadyClock
 from kompensa.engine.engine import Engine
 from kompensa.engine.settings import Settings
@@ -129,5 +128,7 @@ async def _publisher(settings: Settings) -> AsyncIterator[StatusPublisher]:
     if settings.status == "none":
         yield NullStatusPublisher()
         return
+    from kompensa.cluster.status_publisher import KubernetesStatusPublisher  # noqa: PLC0415 - slow to import
+
     async with KubernetesStatusPublisher.connect() as publisher:
         yield publisher

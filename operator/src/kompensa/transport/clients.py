@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from kompensa.transport.aiohttp_client import AiohttpClient
 from kompensa.transport.client import HttpClient
 from kompensa.transport.own_client import OwnClient
 
@@ -52,6 +51,8 @@ def client_of(options: ClientOptions) -> HttpClient:
     """
     tls = _tls(options)
     if options.proxies or options.client == "aiohttp":
+        from kompensa.transport.aiohttp_client import AiohttpClient  # noqa: PLC0415 - slow to import, seldom used
+
         return AiohttpClient(tls, proxies=options.proxies)
     return OwnClient(tls)
 

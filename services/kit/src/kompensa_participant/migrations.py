@@ -7,21 +7,19 @@ advisory lock; a lock that traffic does not give up in time ends the migration, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import errors, sql
 
 from kompensa_common.libpq import address_of, own_settings, parameters
 from kompensa_common.poolers import statement_mode
 from kompensa_common.sessions import SETTLE, PoolerError, settle_arguments
+from kompensa_participant.revisions import folder, revisions
 
 CONNECT_TIMEOUT = 10
 TURN_TIMEOUT = "60s"
@@ -46,30 +44,12 @@ class RoleMissingError(LookupError):
 def config(package: str, *, url: str = "", schema: str = "") -> Config:
     """Alembic's configuration for the service whose revisions lie in `<package>/migrations`."""
     found = Config()
-    found.set_main_option("script_location", str(_folder("kompensa_participant") / "alembic"))
-    found.set_main_option("version_locations", str(_folder(package) / "migrations"))
+    found.set_main_option("script_location", str(folder("kompensa_participant", "alembic")))
+    found.set_main_option("version_locations", str(folder(package, "migrations")))
     found.set_main_option("path_separator", "os")
     found.attributes["url"] = url
     found.attributes["schema"] = schema
     return found
-
-
-def revisions(package: str) -> tuple[str, ...]:
-    """The revisions that the code knows, oldest first."""
-    script = ScriptDirectory.from_config(config(package))
-    found = tuple(revision.revision for revision in script.walk_revisions())[::-1]
-    if not found:
-        raise LookupError(f"{package} has no migrations: its first one makes the operations table")
-    return found
-
-
-def is_behind(found: str | None, known: Sequence[str]) -> bool:
-    """Return whether a schema is older than the code. A revision that the code does not know is newer.
-
-    During a rolling deployment the old pods serve on the migrated schema, which must still work for them (expand, then
-    contract).
-    """
-    return found is None or found in known[:-1]
 
 
 def migrate(
@@ -167,10 +147,3 @@ def _grant_serving(connection: Connection, schema: str, role: str) -> None:
 def _require_role(connection: Connection, role: str, *, variable: str) -> None:
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
         raise RoleMissingError(f"{variable} names {role!r}, which does not exist: create it, or leave {variable} out")
-
-
-def _folder(package: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise LookupError(f"there is no package {package}: a Service's name is also its import package")
-    return Path(spec.submodule_search_locations[0])

@@ -16,8 +16,8 @@ from kompensa_participant import barrier
 from kompensa_participant.barrier import Direction
 from kompensa_participant.endpoints import Database, Pool, pool_of, transaction
 from kompensa_participant.metrics import observe_pool
-from kompensa_participant.migrations import is_behind
 from kompensa_participant.problem import Problem
+from kompensa_participant.revisions import is_behind
 
 READY_TIMEOUT = 2.0
 

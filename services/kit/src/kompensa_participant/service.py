@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -20,23 +19,22 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-from alembic.util import CommandError
 from fastapi import APIRouter, FastAPI
-from psycopg import Error, OperationalError
+from psycopg import Error
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy.exc import SQLAlchemyError
 
 from kompensa_common.logs import log_as_json
 from kompensa_common.sessions import PoolerError, Session, Sessions
 from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
-from kompensa_participant import background, docs, errors, migrations, openapi, probes
+from kompensa_participant import background, docs, errors, openapi, probes
 from kompensa_participant.body_limit import BodyLimit
 from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allow
 from kompensa_participant.callers.check import CallerCheck
 from kompensa_participant.callers.tokens import TokenFiles
 from kompensa_participant.middleware import RequestEdge
+from kompensa_participant.revisions import revisions
 from kompensa_participant.server_spans import ServerSpans
-from kompensa_participant.settings import Settings, SettingsError, from_environment
+from kompensa_participant.settings import Settings, SettingsError, from_environment, last_line
 
 if TYPE_CHECKING:
     from kompensa_participant.projections import Projected
@@ -54,11 +52,6 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "30s",  # a process that is paused must not hold its locks forever
 }
 GRACE = 20
-WAIT_PAUSE = 0.5
-
-
-class NotThereYetError(SettingsError):
-    """The server, its database or a role may still be in the making: waiting can help."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +97,7 @@ class Service:
             responses=openapi.PROBLEM_RESPONSE,
         )
         app.state.faults_enabled = settings.faults_enabled
-        app.state.revisions = migrations.revisions(self.name)
+        app.state.revisions = revisions(self.name)
         errors.install(app)
         docs.install(app)
         for router in (*self.routers, probes.router):
@@ -166,7 +159,7 @@ class Service:
             if chosen.verb == "serve":
                 self._serve(settings)
             elif chosen.verb == "migrate":
-                self._migrate_within(chosen.wait, settings)
+                self._migrate(chosen.wait, settings)
             else:
                 self._command_projections(chosen, settings)
         except SettingsError as error:
@@ -219,7 +212,7 @@ class Service:
         except PoolerError as error:
             raise SettingsError(f"cannot serve, DATABASE_URL: {error}") from None
         except Error as error:
-            log.warning("the database does not answer yet", reason=_last_line(error))
+            log.warning("the database does not answer yet", reason=last_line(error))
 
     def _spans(self) -> Spans | None:
         try:
@@ -227,37 +220,7 @@ class Service:
         except TracingSettingsError as error:
             raise SettingsError(str(error)) from None
 
-    def _migrate_within(self, seconds: float, settings: Settings) -> None:
-        """If the database is just being set up, trying again is quicker than a restart with its back-off."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return self._migrate(settings)
-            except NotThereYetError as error:
-                if time.monotonic() >= deadline:
-                    raise
-                log.info("waiting for the database", reason=str(error))
-                time.sleep(WAIT_PAUSE)
+    def _migrate(self, seconds: float, settings: Settings) -> None:
+        from kompensa_participant.migrate_command import migrate_within  # noqa: PLC0415 - serving needs no Alembic
 
-    def _migrate(self, settings: Settings) -> None:
-        try:
-            migrations.migrate(
-                self.name,
-                url=settings.database_url,
-                schema=self.name,
-                capture_role=settings.capture_role,
-                serving_role=settings.serving_role,
-            )
-        except PoolerError as error:
-            raise SettingsError(f"cannot migrate, DATABASE_URL: {error}") from None
-        except OperationalError as error:
-            raise NotThereYetError(f"cannot migrate, the database of DATABASE_URL: {_last_line(error)}") from error
-        except migrations.RoleMissingError as error:
-            raise NotThereYetError(f"cannot migrate: {error}") from error
-        except (Error, SQLAlchemyError, CommandError, LookupError) as error:
-            raise SettingsError(f"cannot migrate: {_last_line(getattr(error, 'orig', None) or error)}") from error
-        log.info("migrated", schema=self.name, revision=migrations.revisions(self.name)[-1])
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+        migrate_within(seconds, self.name, settings)

@@ -122,3 +122,8 @@ def _choice(environment: Mapping[str, str], name: str, default: str, choices: tu
     if text not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
     return text
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of an error's text: libpq and SQLAlchemy put the reason there."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
