@@ -108,7 +108,10 @@ class ApiServer:
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """kubectl as administrator; returns its output, errors included when `check` is off."""
         command = [str(self.programs / "kubectl"), "--kubeconfig", str(self.kubeconfig(ADMIN)), *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        environment = {**os.environ, "GOGC": "off"}  # a call ends before a collection would pay off
+        done = subprocess.run(
+            command, input=stdin, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
         if check and done.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr}")
         return done.stdout if check else done.stdout + done.stderr

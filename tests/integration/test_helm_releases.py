@@ -5,7 +5,6 @@ admission by the Pod Security Standard "restricted", ownership, what an upgrade 
 """
 
 import base64
-import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from charts.tests.program import found
-from charts.tests.rendering import CHARTS
+from charts.tests.rendering import CHARTS, ENVIRONMENT
 from kompensa_dev.ports import Ports
 from kompensa_dev.run import Run
 from tests.integration.apiserver import ADMIN, ApiServer, built
@@ -48,7 +47,7 @@ class Releases:
         folders = {f"HELM_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         done = subprocess.run(
             [self.program, *arguments, "--kubeconfig", str(self.server.kubeconfig(ADMIN)), "-n", RELEASES[chart]],
-            env={**os.environ, **folders},
+            env={**ENVIRONMENT, **folders},
             capture_output=True,
             text=True,
             timeout=120,

@@ -18,6 +18,8 @@ async def until(condition: Callable[[], T], what: str, *, seconds: float = 20.0)
 async def until(condition: Callable[[], object], what: str, *, seconds: float = 20.0) -> object:
     """Return the condition's first truthy value; it may be a coroutine function.
 
+    The first looks follow each other quickly, later ones do not: a look can cost an API server milliseconds.
+
     Raises
     ------
     AssertionError
@@ -25,6 +27,7 @@ async def until(condition: Callable[[], object], what: str, *, seconds: float = 
     """
     last: object = None
     pause = max(0.005, seconds / 4000)  # an hour of virtual time need not be looked at in a million steps
+    longest = max(0.05, pause)
     try:
         async with asyncio.timeout(seconds):
             while True:
@@ -33,6 +36,7 @@ async def until(condition: Callable[[], object], what: str, *, seconds: float = 
                 if found:
                     return found
                 await asyncio.sleep(pause)
+                pause = min(1.25 * pause, longest)
     except TimeoutError:
         raise AssertionError(_missed(what, seconds, last)) from None
 
