@@ -14,7 +14,6 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import dict_row
 
 from kompensa_participant.problem import Problem
-from kompensa_participant.times import utc
 
 Row = dict[str, Any]
 Cursor = Annotated[
@@ -41,7 +40,7 @@ class _Place(NamedTuple):
     id: UUID
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(f"{utc(self.at)} {self.id}".encode()).decode().rstrip("=")
+        return base64.urlsafe_b64encode(f"{self.at.isoformat()} {self.id}".encode()).decode().rstrip("=")
 
     @classmethod
     def parse(cls, text: str) -> _Place:

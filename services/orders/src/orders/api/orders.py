@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, Field
 
-from kompensa_participant import Action, After, Compensation, Database, Limit, Message, Money, SagaReference
+from kompensa_participant import Action, After, Compensation, Database, Limit, Message, Money, SagaReference, entity_tag
 from orders.adapters import history, order_rows, orders
 from orders.adapters.order_events import unknown_order
 from orders.domain.order import Line
@@ -125,17 +125,20 @@ async def listing(
 
 
 @router.post("/{order_id}/ship", tags=["commands"])
-async def ship(order_id: UUID, body: ShipOrder, database: Database) -> Order:
-    """Ship a paid order; 404 unknown-order, 409 order-not-paid, order-cancelled, order-already-shipped."""
-    await orders.ship(database, order_id, tracking_number=body.tracking_number)
+async def ship(order_id: UUID, body: ShipOrder, database: Database, response: Response) -> Order:
+    """Ship a paid order; 404 unknown-order, 409 order-not-paid, order-cancelled, order-already-shipped. The ETag is the
+    version to ask projections for."""
+    event = await orders.ship(database, order_id, tracking_number=body.tracking_number)
+    response.headers["ETag"] = entity_tag(event.version)
     return await get(order_id, database)
 
 
 @router.post("/{order_id}/deliver", tags=["commands"])
-async def deliver(order_id: UUID, database: Database) -> Order:
+async def deliver(order_id: UUID, database: Database, response: Response) -> Order:
     """Record that an order has arrived; 404 unknown-order, 409 order-not-shipped, order-cancelled,
-    order-already-delivered."""
-    await orders.deliver(database, order_id)
+    order-already-delivered. The ETag is the version to ask projections for."""
+    event = await orders.deliver(database, order_id)
+    response.headers["ETag"] = entity_tag(event.version)
     return await get(order_id, database)
 
 
