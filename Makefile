@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 SHOP := $(shell cat services/shop.txt)
-DISTRIBUTIONS := operator operator/dev cdc services/common services/kit services/eventstore $(addprefix services/,$(SHOP))
+DISTRIBUTIONS := operator operator/dev cdc services/common services/consumer services/kit services/eventstore $(addprefix services/,$(SHOP))
 ARGS ?=
 N ?= 50
 BESIDE := --no-print-directory --jobs=2 --output-sync=target
@@ -74,7 +74,7 @@ bench: up ## measure on the running cluster
 lock: ## pin requirements.lock again
 	.venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --python-version 3.11 \
 	  $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) --group pyproject.toml:dev \
-	  --no-emit-package kompensa --no-emit-package kompensa-common --no-emit-package kompensa-cdc --no-emit-package kompensa-participant --no-emit-package kompensa-eventstore -o requirements.lock
+	  --no-emit-package kompensa --no-emit-package kompensa-common --no-emit-package kompensa-consumer --no-emit-package kompensa-cdc --no-emit-package kompensa-participant --no-emit-package kompensa-eventstore -o requirements.lock
 
 venv: ## the Python environment, from requirements.lock
 	@python3 -m images prepare lint

@@ -7,10 +7,11 @@ from typing import cast
 import psycopg
 import pytest
 
-from kompensa_cdc.events import Event
-from kompensa_cdc.replicas.batch_writer import _in_order, explain
+from kompensa_cdc.replicas.batch_writer import _in_order
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.table import TargetColumn
+from kompensa_consumer import Event
+from kompensa_consumer.faults import explain
 
 
 def change(key: str, version: int, *, deletes: bool = False) -> Change:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kompensa_cdc.events import Event, Poison
 from kompensa_cdc.replicas import changes
 from kompensa_cdc.replicas.changes import Change, Folded, fold, settle, with_change
+from kompensa_consumer import Event, Poison
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,13 +1,12 @@
 """The span of an event that was brought into a copy: below the request that published the event."""
 
-from kompensa_cdc.events import Event, Poison, decode
-from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.applied import Applied
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.consumer_spans import record_batch
 from kompensa_common.tracing import Span, TraceContext
+from kompensa_consumer import Batch, Event, Poison, decode
 from tests.support.otlp_receiver import KeptSpans
-
-from .records import FakeRecord, with_headers
+from tests.support.records import FakeRecord, with_headers
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

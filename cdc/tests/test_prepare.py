@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 
-from kompensa_cdc.events import Event, Poison
 from kompensa_cdc.replicas import prepare, replica_from_object
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.table import TargetColumn, TargetTable
-
-from .records import FakeRecord, with_headers
+from kompensa_consumer import Event, Poison
+from tests.support.records import FakeRecord, with_headers
 
 TYPES = {"id": "uuid", "version": "bigint", "email": "text", "address": "jsonb"}
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from kompensa_cdc.events import Event, PoisonError
 from kompensa_cdc.replicas.rows import canonical, check_key, row_of
 from kompensa_cdc.replicas.spec import Column, ColumnType
+from kompensa_consumer import Event, PoisonError
 
 
 def event(payload: dict[str, Any] | None) -> Event:

@@ -1,8 +1,8 @@
 import pytest
 
-from kompensa_cdc.events import Event, InvalidSchemaError, PoisonError, decode, payload_check
-
-from .records import FakeRecord
+from kompensa_cdc.event_schema import InvalidSchemaError, payload_check
+from kompensa_consumer import Event, PoisonError, decode
+from tests.support.records import FakeRecord
 
 CUSTOMER = {
     "type": "object",

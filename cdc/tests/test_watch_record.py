@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from kompensa_cdc.events import time_of
 from kompensa_cdc.watch import WatchedRecord, record_json, record_pretty
+from kompensa_consumer import time_of
 
 
 def record(value: str | None) -> WatchedRecord:

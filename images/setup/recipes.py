@@ -42,6 +42,7 @@ class Recipe:
     jars: Mapping[str, str] = field(default_factory=dict)
 
 
+_KIT = ("kompensa-common", "kompensa-consumer", "kompensa-participant")
 # Of the services that need more of our own distributions than the participant kit.
 _LIBRARIES: Mapping[str, tuple[str, ...]] = {"orders": ("kompensa-eventstore",)}
 
@@ -53,7 +54,7 @@ def _service(name: str) -> Recipe:
         description=f"The {name} service of the reference shop",
         parent="python",
         arguments={"SERVICE": name},
-        bundle=Bundle(name, ("kompensa-common", "kompensa-participant", *_LIBRARIES.get(name, ()), f"shop-{name}")),
+        bundle=Bundle(name, (*_KIT, *_LIBRARIES.get(name, ()), f"shop-{name}")),
     )
 
 
@@ -74,7 +75,7 @@ _ALL = (
         "kompensa",
         "Kompensa: operator, engine, replica worker and command line",
         parent="python",
-        bundle=Bundle("kompensa", ("kompensa-common", "kompensa-cdc", "kompensa")),
+        bundle=Bundle("kompensa", ("kompensa-common", "kompensa-consumer", "kompensa-cdc", "kompensa")),
     ),
     *(_service(name) for name in SERVICES),
 )

@@ -27,6 +27,7 @@ UV_ENVIRONMENT: Mapping[str, str] = {"UV_SYSTEM_CERTS": "1", "UV_NO_PROGRESS": "
 # Package name -> folder, in the order of their dependencies.
 DISTRIBUTIONS: Mapping[str, str] = {
     "kompensa-common": "services/common",
+    "kompensa-consumer": "services/consumer",
     "kompensa-cdc": "cdc",
     "kompensa": "operator",
     "kompensa-dev": "operator/dev",

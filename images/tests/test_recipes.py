@@ -63,6 +63,7 @@ def test_the_same_inputs_have_the_same_tags(checkout: Path) -> None:
         (append("images/service/Containerfile"), set(SERVICES)),
         (append("services/kit/src/kompensa_participant/service.py"), set(SERVICES)),
         (append("services/eventstore/src/kompensa_eventstore/store.py"), {"orders"}),
+        (append("services/consumer/src/kompensa_consumer/loop.py"), {"kompensa", *SERVICES}),
         (append("services/common/src/kompensa_common/durations.py"), {"kompensa", *SERVICES}),
         (append("services/orders/src/orders/app.py"), {"orders"}),
         (append("operator/src/kompensa/model/transition.py"), {"kompensa"}),

@@ -10,7 +10,7 @@ import pytest
 
 from kompensa.journal.errors import JournalUnavailableError
 from kompensa.journal.postgres.connections import connect
-from kompensa_cdc.replicas.target import connect as worker_connection
+from kompensa_consumer.database import connect as worker_connection
 from kompensa_dev.postgres import Login
 from kompensa_participant.migrations import migrate
 from tests.integration.conftest_participants import serve

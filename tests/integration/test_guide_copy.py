@@ -17,7 +17,7 @@ from kompensa_cdc.replicas import replica_from_object
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.table import read_table
-from kompensa_cdc.replicas.target import connect
+from kompensa_consumer.database import connect
 from kompensa_dev.checkout import checkout
 from kompensa_dev.postgres import Login, PostgresServer
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
-from kompensa_cdc.replicas.target import SETTINGS, connect
+from kompensa_consumer.database import SETTINGS, connect
 from kompensa_common.sessions import PoolerError, keeps_its_process
 from kompensa_dev.postgres import Login
 from tests.support.pgbouncer import Mode

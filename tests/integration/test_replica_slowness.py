@@ -1,12 +1,13 @@
 """A database that cannot write a batch in time: the batch is written in parts, and the time-out is reported."""
 
-from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from kompensa_cdc.replicas import Progress, retrying_writer, target
-from kompensa_cdc.replicas.metrics import Metrics
-from kompensa_cdc.replicas.retrying_writer import RetryingWriter
+from kompensa_cdc.replicas.applied import Applied
+from kompensa_consumer import Progress, RetryingConnection, connection, database
+from kompensa_consumer.database import connect
+from kompensa_consumer.writer import RetryingWriter
 from kompensa_dev.postgres import Login
 
 from .copies import Change, execute, query
@@ -20,43 +21,43 @@ CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTI
 """
 
 
-def limit_statements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(target.SETTINGS, "statement_timeout", "2s")
-
-
-def limit_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrying_writer, "APPLY_TIMEOUT_SECONDS", 2)
-
-
 @pytest.mark.parametrize(
-    ("limit", "reported"),
+    ("module", "limit", "told"),
     [
-        (limit_statements, "canceling statement due to statement timeout"),
-        (limit_transactions, "a transaction was not done within 2 s"),
+        (database, "STATEMENT_TIMEOUT_SECONDS", "canceling statement due to statement timeout"),
+        (connection, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
     ],
     ids=["a statement", "a transaction"],
 )
 async def test_a_batch_that_takes_too_long_is_written_in_parts_and_reported(
-    things: Login, monkeypatch: pytest.MonkeyPatch, limit: Callable[[pytest.MonkeyPatch], None], reported: str
+    things: Login, monkeypatch: pytest.MonkeyPatch, module: object, limit: str, told: str
 ) -> None:
     execute(things, SLOW)
     changes = [Change(key=f"k{number:02}", version=1, payload={"name": "fits"}) for number in range(20)]
     changes[13] = Change(key="k13", version=1, payload={"name": "does not"})
-    limit(monkeypatch)
+    monkeypatch.setattr(module, limit, 2)
     async with desk(things, replica=copy_of("name")) as writing:
         progress = Progress("shop/things")
-        metrics = Metrics(progress)
-        async with RetryingWriter(
-            writing.writer, database_url=things.url, progress=progress, metrics=metrics
+        parts: list[Applied] = []
+        async with RetryingConnection(
+            partial(connect, things.url),
+            database_url=things.url,
+            progress=progress,
+            prepare=writing.writer.prepare_connection,
         ) as retrying:
-            applied = await retrying.write(writing.batch(changes))
+            await RetryingWriter(writing.writer, retrying).write(
+                writing.batch(changes), lambda _, applied, _began: parts.append(applied)
+            )
 
-    assert (applied.records, applied.written, len(applied.parked)) == (20, 19, 1)
+    assert len(parts) > 1
+    assert sum(part.records for part in parts) == 20
+    assert sum(part.written for part in parts) == 19
+    assert sum(len(part.parked) for part in parts) == 1
     assert len(ids(things)) == 19
     assert parked(things).keys() == {"k13"}
     assert query(things.url, "SELECT next_offset, applied FROM invoices.kompensa_replica_offsets") == [
         {"next_offset": 20, "applied": 20}
     ]
-    assert reported in progress.last_error
+    assert told in progress.last_error
     assert "batch.maxRecords" in progress.last_error
     assert not progress.problems

@@ -8,10 +8,11 @@ import pytest
 from psycopg import sql
 
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.bookkeeping import Bookkeeping, FencedError
+from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError, read_table
-from kompensa_cdc.replicas.target import connect
+from kompensa_consumer.database import connect
+from kompensa_consumer.offsets import FencedError
 from kompensa_dev.postgres import Login
 
 from .copies import CREATED, DELETED, Change, expected_rows, read_rows, replica_object

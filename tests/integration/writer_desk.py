@@ -9,15 +9,15 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Poison
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.batch import Batch
 from kompensa_cdc.replicas.batch_writer import BatchWriter
-from kompensa_cdc.replicas.bookkeeping import Advance, Bookkeeping, Claim
+from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change as Prepared
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.table import read_table
-from kompensa_cdc.replicas.target import connect
+from kompensa_consumer import Batch, Poison
+from kompensa_consumer.database import connect
+from kompensa_consumer.offsets import Advance, Claim
 from kompensa_dev.postgres import Login
 
 from .copies import DELETED, Change, query, replica_object
@@ -64,7 +64,7 @@ class Desk:
         self.claim: Claim | None = None
 
     async def take_over(self) -> None:
-        self.claim = (await self.writer.books.claim(self.connection, [TOPIC]))[TOPIC]
+        self.claim = (await self.writer.books.offsets.claim(self.connection, [TOPIC]))[TOPIC]
 
     async def write(self, changes: Sequence[Change]) -> None:
         """Apply the changes as one batch at our offset."""
@@ -72,7 +72,7 @@ class Desk:
         await self.writer.write(self.connection, batch)
         self.claim = replace(self._claimed, next_offset=batch.moves[0].next_offset)
 
-    def batch(self, changes: Sequence[Change]) -> Batch:
+    def batch(self, changes: Sequence[Change]) -> Batch[Prepared | Poison]:
         start = self._claimed.next_offset
         items = tuple(self._prepared(change, start + index) for index, change in enumerate(changes))
         move = Advance(
@@ -107,7 +107,7 @@ async def desk(
         await books.create_tables(connection)
         table = await read_table(connection, spec.target)
         writer = BatchWriter.of_table(spec, table, books)
-        await writer.rows.prepare_connection(connection)
+        await writer.prepare_connection(connection)
         made = Desk(connection, writer, preparer(spec, table))
         await made.take_over()
         yield made

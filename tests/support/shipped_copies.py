@@ -8,7 +8,7 @@ import pytest
 import yaml
 from confluent_kafka import Message
 
-from kompensa_cdc.events import Event, decode
+from kompensa_consumer import Event, decode
 from kompensa_participant import Service
 from kompensa_participant.settings import Settings
 from tests.support.documentation import ROOT

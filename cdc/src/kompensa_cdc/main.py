@@ -15,16 +15,16 @@ import typer
 import yaml
 from aiohttp import web
 
-from kompensa_cdc.events import InvalidSchemaError, payload_check
+from kompensa_cdc.event_schema import InvalidSchemaError, payload_check
 from kompensa_cdc.replicas import InvalidReplicaError, ReplicaSpec, Worker, replica_from_object, retry_parked
 from kompensa_cdc.replicas import rewind as rewind_replica
 from kompensa_cdc.replicas.endpoints import application
 from kompensa_cdc.replicas.table import TargetError
-from kompensa_cdc.replicas.target import trouble
 from kompensa_common.databases import database_url as complete
 from kompensa_common.logs import level_of, log_as_json
 from kompensa_common.secrets import UnusableValueError
 from kompensa_common.tracing import Spans, TracingSettingsError, spans_of_environment
+from kompensa_consumer.database import trouble
 
 app = typer.Typer(help="Keep copies of other services' data.", no_args_is_help=True, pretty_exceptions_enable=False)
 

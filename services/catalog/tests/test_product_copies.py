@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from catalog.api.products import ProductForm
 from catalog.domain.product import changed_payload, deleted_payload
-from kompensa_cdc.events import Event, PoisonError, payload_check
+from kompensa_cdc.event_schema import payload_check
+from kompensa_consumer import Event, PoisonError
 from tests.support.shipped_copies import event_of, schemas_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kompensa_cdc.events import Event, PoisonError, payload_check
+from kompensa_cdc.event_schema import payload_check
+from kompensa_consumer import Event, PoisonError
 from orders.api.customers import CustomerForm
 from orders.domain.customer import changed_payload, deleted_payload
 from tests.support.shipped_copies import event_of, schemas_of

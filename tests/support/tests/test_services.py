@@ -12,7 +12,7 @@ import yaml
 from tests.support.services import SERVICES
 
 ROOT = Path(__file__).parents[3]
-LIBRARIES = {"common", "eventstore", "kit"}
+LIBRARIES = {"common", "consumer", "eventstore", "kit"}
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
 
 

@@ -4,7 +4,7 @@ A Worker runs sessions. In each, BatchReader reads batches from Kafka and Retryi
 BatchWriter, one transaction a batch, which writes rows through RowWriter and parks events that do not fit.
 """
 
-from kompensa_cdc.replicas.progress import Progress
+from kompensa_cdc.replicas.progress import ReplicaProgress
 from kompensa_cdc.replicas.retry_parked import Retried, retry_parked
 from kompensa_cdc.replicas.rewind import rewind
 from kompensa_cdc.replicas.spec import InvalidReplicaError, ReplicaSpec, replica_from_object
@@ -12,7 +12,7 @@ from kompensa_cdc.replicas.worker import Worker
 
 __all__ = [
     "InvalidReplicaError",
-    "Progress",
+    "ReplicaProgress",
     "ReplicaSpec",
     "Retried",
     "Worker",

@@ -9,7 +9,6 @@ error for which the table is to blame is raised instead (see faults.py), so that
 A BatchWriter makes one attempt. RetryingWriter repeats it, over new connections.
 """
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,16 +16,16 @@ from typing import Self
 import psycopg
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Poison, poisoned
-from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.applied import Applied
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, Settled, key_of, settle
-from kompensa_cdc.replicas.faults import Fault, fault_of, may_blame_event
 from kompensa_cdc.replicas.parking import drop_superseded, look_up_keys, park
 from kompensa_cdc.replicas.row_writer import Deletions, RowWriter, with_deletions
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.statements import compose_statements
 from kompensa_cdc.replicas.table import TargetError, TargetTable, read_table
+from kompensa_consumer import Batch, Poison, poisoned
+from kompensa_consumer.faults import Fault, explain, fault_of, may_blame_event
 
 # Violations that depend on another row: a later change of that row may resolve them.
 COLLISIONS = (
@@ -63,13 +62,17 @@ class BatchWriter:
         """
         return cls(books, RowWriter(books.replica, compose_statements(spec, table, books), table.may_stage))
 
-    async def write(self, connection: AsyncConnection, batch: Batch) -> Applied:
+    async def prepare_connection(self, connection: AsyncConnection) -> None:
+        """Prepare a new connection, before its first batch."""
+        await self.rows.prepare_connection(connection)
+
+    async def write(self, connection: AsyncConnection, batch: Batch[Change | Poison]) -> Applied:
         """Write a batch in one transaction. If this raises, nothing was written.
 
         Parameters
         ----------
         connection
-            A connection that `rows.prepare_connection` has prepared.
+            A connection that `prepare_connection` has prepared.
 
         Raises
         ------
@@ -100,11 +103,11 @@ class BatchWriter:
         _, rejected = await self._write_all_that_fit(connection, _changes(items), deleted)
         return settle(_with_rejected(items, rejected), held)
 
-    async def _write(self, connection: AsyncConnection, batch: Batch, *, halving: bool) -> Applied:
+    async def _write(self, connection: AsyncConnection, batch: Batch[Change | Poison], *, halving: bool) -> Applied:
         keys = {key_of(item) for item in batch.items}
         poisoned_keys = {item.key for item in batch.items if isinstance(item, Poison)}
         async with connection.transaction():
-            await self.books.advance(connection, batch.moves)
+            await self.books.offsets.advance(connection, batch.moves)
             await self.books.lock(connection, alone=halving or _deletes(batch.items) or bool(poisoned_keys))
             known = await look_up_keys(connection, self.books, keys)
             unsettled = keys if halving else poisoned_keys | known.parked
@@ -248,11 +251,3 @@ def _with_rejected(items: Items, rejected: Sequence[Rejected]) -> Items:
         return items
     poison = {each.change.event.place: poisoned(each.change.event, explain(each.error)) for each in rejected}
     return [poison.get(item.event.place, item) if isinstance(item, Change) else item for item in items]
-
-
-def explain(error: psycopg.Error) -> str:
-    """Return PostgreSQL's reason, with column or constraint, and without the value: that may be personal."""
-    diagnosis = error.diag
-    text = re.sub(r': ".*"$', "", diagnosis.message_primary or type(error).__name__)
-    place = diagnosis.constraint_name or diagnosis.column_name
-    return f"{text} ({place})" if place and place not in text else text

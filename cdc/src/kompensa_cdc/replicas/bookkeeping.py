@@ -5,10 +5,11 @@ offsets are committed together with the rows, so that each event has its effect 
 tools that show the lag.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection, sql
+
+from kompensa_consumer import OffsetTable
 
 OFFSETS = "kompensa_replica_offsets"
 TOMBSTONES = "kompensa_replica_tombstones"
@@ -32,32 +33,6 @@ _DDL = (
          PRIMARY KEY (replica, topic, partition, record_offset))""",
     "CREATE INDEX IF NOT EXISTS kompensa_replica_parked_by_key ON {parked} (replica, key, aggregate_version)",
 )
-Partition = tuple[str, int]  # topic, partition
-
-
-class FencedError(Exception):
-    """Another worker has taken over the partitions, or a user rewound them: records of the old epoch do not count."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A partition held under an epoch. `next_offset` is where to read on, and what the next write compares with."""
-
-    next_offset: int
-    epoch: int
-    applied: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Advance:
-    """A batch's move over one partition, from `start` to `next_offset`, under `epoch`."""
-
-    topic: str
-    partition: int
-    start: int
-    next_offset: int
-    epoch: int
-    records: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +41,10 @@ class Bookkeeping:
 
     schema_name: str
     replica: str
+
+    @property
+    def offsets(self) -> OffsetTable:
+        return OffsetTable(schema=self.schema_name, table=OFFSETS, column="replica", consumer=self.replica)
 
     def compose(self, text: str) -> sql.Composed:
         """Put the quoted names of our three tables into a statement."""
@@ -84,74 +63,6 @@ class Bookkeeping:
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('kompensa replica bookkeeping'))")
             for statement in _DDL:
                 await connection.execute(self.compose(statement))
-
-    async def claim(self, connection: AsyncConnection, partitions: Sequence[Partition]) -> dict[Partition, Claim]:
-        """Take partitions over, each under a new epoch, so that the previous owner cannot write any more."""
-        rows = await connection.execute(
-            self.compose(
-                """INSERT INTO {offsets} AS o (replica, topic, partition, next_offset, epoch)
-                   SELECT %s, p.topic, p.partition, 0, 1 FROM unnest(%s::text[], %s::int[]) AS p (topic, partition)
-                    ORDER BY 2, 3
-                   ON CONFLICT (replica, topic, partition) DO UPDATE SET epoch = o.epoch + 1, updated_at = now()
-                   RETURNING o.topic, o.partition, o.next_offset, o.epoch, o.applied"""
-            ),
-            (self.replica, [topic for topic, _ in partitions], [partition for _, partition in partitions]),
-        )
-        return {
-            (topic, partition): Claim(next_offset=next_offset, epoch=epoch, applied=applied)
-            async for topic, partition, next_offset, epoch, applied in rows
-        }
-
-    async def advance(self, connection: AsyncConnection, moves: Sequence[Advance]) -> None:
-        """Move the offsets on, in the caller's transaction: compare-and-set on offset and epoch.
-
-        Raises
-        ------
-        FencedError
-            If another worker has moved or claimed a partition; the caller's transaction must not commit.
-        """
-        cursor = await connection.execute(
-            self.compose(
-                """UPDATE {offsets} o
-                      SET next_offset = m.next_offset, applied = o.applied + m.records, updated_at = now()
-                     FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                          AS m (topic, partition, start, next_offset, epoch, records)
-                    WHERE o.replica = %s AND o.topic = m.topic AND o.partition = m.partition
-                      AND o.next_offset = m.start AND o.epoch = m.epoch"""
-            ),
-            (
-                [move.topic for move in moves],
-                [move.partition for move in moves],
-                [move.start for move in moves],
-                [move.next_offset for move in moves],
-                [move.epoch for move in moves],
-                [move.records for move in moves],
-                self.replica,
-            ),
-        )
-        if cursor.rowcount != len(moves):
-            raise FencedError(
-                f"{len(moves) - cursor.rowcount} of {len(moves)} partitions of replica {self.replica} are no longer "
-                "ours: another worker took them over, or they were rewound"
-            )
-
-    async def offsets(self, connection: AsyncConnection) -> dict[Partition, int]:
-        """Return the next offset of each partition of the replica, including those that other workers hold."""
-        rows = await connection.execute(
-            self.compose("SELECT topic, partition, next_offset FROM {offsets} WHERE replica = %s"), (self.replica,)
-        )
-        return {(topic, partition): next_offset async for topic, partition, next_offset in rows}
-
-    async def rewind(self, connection: AsyncConnection) -> int:
-        """Set every stored offset of the replica to the beginning, under a new epoch; return how many there were."""
-        cursor = await connection.execute(
-            self.compose(
-                """UPDATE {offsets} SET next_offset = 0, applied = 0, epoch = epoch + 1, updated_at = now()
-                    WHERE replica = %s"""
-            ),
-            (self.replica,),
-        )
-        return cursor.rowcount
 
     async def lock(self, connection: AsyncConnection, *, alone: bool) -> None:
         """Keep batches with deletions (`alone`) apart from all others of the replica, until the transaction ends.

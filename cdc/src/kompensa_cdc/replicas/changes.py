@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from kompensa_cdc.events import Event, Poison, version_in
 from kompensa_cdc.replicas.rows import Row
+from kompensa_consumer import Event, Poison, version_in
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -18,6 +18,10 @@ class Change(msgspec.Struct, frozen=True):
 
     event: Event
     row: Row | None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.event.place
 
 
 class Folded(msgspec.Struct, frozen=True):

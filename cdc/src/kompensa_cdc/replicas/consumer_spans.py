@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from kompensa_cdc.events import Event
-from kompensa_cdc.replicas.batch import Applied, Batch
+from kompensa_cdc.replicas.applied import Applied
 from kompensa_cdc.replicas.changes import Change
 from kompensa_common.tracing import Span, Spans, TraceContext
+from kompensa_consumer import Batch, Event, Poison
 
 
 def record_batch(
-    spans: Spans, batch: Batch, applied: Applied, *, replica: str, table: str, began: float, ended: float
+    spans: Spans,
+    batch: Batch[Change | Poison],
+    applied: Applied,
+    *,
+    replica: str,
+    table: str,
+    began: float,
+    ended: float,
 ) -> None:
     """Record a span for each event with a `traceparent`. All events of a batch are written together.
 

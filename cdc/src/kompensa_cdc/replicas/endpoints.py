@@ -5,10 +5,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from kompensa_cdc.replicas.metrics import Metrics
-from kompensa_cdc.replicas.progress import Progress
+from kompensa_cdc.replicas.progress import ReplicaProgress
 
 
-def application(progress: Progress, metrics: Metrics) -> web.Application:
+def application(progress: ReplicaProgress, metrics: Metrics) -> web.Application:
     """Build the application. A live worker polls Kafka; a ready one keeps its copy up to date."""
 
     async def healthz(_: web.Request) -> web.Response:

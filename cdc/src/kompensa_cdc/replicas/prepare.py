@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from kompensa_cdc.events import Event, Poison, PoisonError, Record, decode, payload_check, poisoned, unexpected
+from kompensa_cdc.event_schema import payload_check
 from kompensa_cdc.replicas.changes import Change
 from kompensa_cdc.replicas.rows import canonical, check_key, row_of
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.table import TargetTable
+from kompensa_consumer import Event, Poison, PoisonError, Record, decode, poisoned, unexpected
 
 
 def preparer(spec: ReplicaSpec, table: TargetTable) -> Callable[[Record], Change | Poison]:

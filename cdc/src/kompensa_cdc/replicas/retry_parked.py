@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from kompensa_cdc.events import Headers, Poison
 from kompensa_cdc.replicas.batch_writer import BatchWriter
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.changes import Change, key_of
@@ -17,7 +16,8 @@ from kompensa_cdc.replicas.parking import drop_superseded
 from kompensa_cdc.replicas.prepare import preparer
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.table import read_table
-from kompensa_cdc.replicas.target import connect
+from kompensa_consumer import Poison, StoredRecord
+from kompensa_consumer.database import connect
 
 
 @dataclass(frozen=True)
@@ -29,38 +29,10 @@ class Retried:
 
 
 @dataclass(frozen=True)
-class ParkedRecord:
-    """A parked event in the form of the record it came from. Its time is when it was parked, in ms since 1970."""
+class ParkedRecord(StoredRecord):
+    """A parked event in the form of the record it came from, and its aggregate's version."""
 
-    topic_: str
-    partition_: int
-    offset_: int
-    key_: str
-    headers_: Headers
-    payload: str | None
     version: int
-    parked_at: int
-
-    def topic(self) -> str:
-        return self.topic_
-
-    def partition(self) -> int:
-        return self.partition_
-
-    def offset(self) -> int:
-        return self.offset_
-
-    def key(self) -> str:
-        return self.key_
-
-    def value(self) -> str | None:
-        return self.payload
-
-    def headers(self) -> Headers:
-        return self.headers_
-
-    def timestamp(self) -> tuple[int, int]:
-        return (1, self.parked_at)
 
 
 async def retry_parked(spec: ReplicaSpec, *, database_url: str, key: str | None = None) -> Retried:
@@ -112,8 +84,8 @@ async def _parked_keys(connection: AsyncConnection, books: Bookkeeping) -> list[
 async def _records(connection: AsyncConnection, books: Bookkeeping, key: str) -> list[ParkedRecord]:
     rows = await connection.execute(
         books.compose(
-            """SELECT topic, partition, record_offset, key, headers, payload, aggregate_version,
-                      (extract(epoch FROM parked_at) * 1000)::bigint FROM {parked}
+            """SELECT topic, partition, record_offset, key, headers, payload,
+                      (extract(epoch FROM parked_at) * 1000)::bigint, aggregate_version FROM {parked}
                 WHERE replica = %s AND key = %s ORDER BY aggregate_version, position"""
         ),
         (books.replica, key),

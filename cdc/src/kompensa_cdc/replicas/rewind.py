@@ -7,7 +7,7 @@ stay parked.
 
 from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.spec import ReplicaSpec
-from kompensa_cdc.replicas.target import connect
+from kompensa_consumer.database import connect
 
 
 async def rewind(spec: ReplicaSpec, *, database_url: str) -> int:
@@ -15,4 +15,4 @@ async def rewind(spec: ReplicaSpec, *, database_url: str) -> int:
     books = Bookkeeping(spec.target.schema_name, spec.replica)
     async with await connect(database_url) as connection:
         await books.create_tables(connection)
-        return await books.rewind(connection)
+        return await books.offsets.rewind(connection)

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kompensa_cdc.events import Event, PoisonError
 from kompensa_cdc.replicas.spec import Column, ColumnType
+from kompensa_consumer import Event, PoisonError
 
 Row = tuple[str | None, ...]
 

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 
 from kompensa_cdc.replicas.spec import Target
 from kompensa_common.sessions import keeps_its_process
+from kompensa_consumer import SessionError
 
 # A domain counts as the type below it. The -1 turns character(3) into `bpchar` and bit(4) into `"bit"`, because a plain
 # `character` means a length of 1. A cast to a length would cut the value; without a length, the table rejects a value
@@ -60,7 +61,7 @@ _TIMES = frozenset({"timestamp with time zone", "timestamp without time zone", "
 _CUTTING = frozenset({"name", '"char"'})  # a cast to these cuts the value
 
 
-class TargetError(Exception):
+class TargetError(SessionError):
     """The target cannot hold the copy as declared; the text names table, column and the needed change."""
 
 

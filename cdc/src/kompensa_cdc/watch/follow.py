@@ -12,8 +12,8 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from kafka import KafkaConsumer, TopicPartition
-from kompensa_cdc.events import time_of
 from kompensa_cdc.watch.record import WatchedRecord
+from kompensa_consumer import time_of
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 10.0

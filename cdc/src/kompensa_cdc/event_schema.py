@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from kompensa_cdc.events.event import Event, PoisonError
+from kompensa_consumer import Event, PoisonError
 
 Check = Callable[[Event], None]
 

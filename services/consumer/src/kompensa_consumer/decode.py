@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from kompensa_cdc.events.event import Event, Headers, Poison, PoisonError
-from kompensa_cdc.events.record import Record, time_of
+from kompensa_consumer.event import Event, Headers, Poison, PoisonError
+from kompensa_consumer.record import Record, time_of
 
 MAX_NESTING = 100  # levels of a payload: far more than any real event has, and far fewer than exhaust a stack
 MAX_KEY = 500  # characters: an entry of a PostgreSQL index must stay below 2704 bytes

@@ -1,6 +1,7 @@
 """Settings and checks that depend on the broker: which group protocol it serves, and whether the topics exist."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -9,22 +10,50 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its __init_
     ConfigResource,
 )
 
-from kompensa_cdc.replicas.spec import ReplicaSpec
+from kompensa_consumer.offsets import SessionError
 
 TIMEOUT_SECONDS = 10.0
 
 
-class BrokerError(Exception):
-    """Kafka is not as a replica needs it; the text names the address or topic, and what to do."""
+class BrokerError(SessionError):
+    """Kafka is not as the consumer needs it; the text names the address or topic, and what to do."""
 
 
-def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """The topics that a consumer reads, and how much of them at once.
+
+    Attributes
+    ----------
+    bootstrap
+        Addresses of brokers, `host:port`, separated by commas.
+    group
+        The consumer group. Its members share the partitions.
+    topics
+        Names of topics.
+    max_records
+        The largest number of events in a batch.
+    max_wait_seconds
+        How long a batch may be gathered while the database is busy with the one before.
+    needs_all_topics
+        Whether nothing is read while a topic is missing. If not, the other topics are read until it is there.
+    """
+
+    bootstrap: str
+    group: str
+    topics: tuple[str, ...]
+    max_records: int
+    max_wait_seconds: float
+    needs_all_topics: bool = True
+
+
+def consumer_config(subscription: Subscription) -> dict[str, Any]:
     """The consumer's settings that do not depend on the broker's age."""
     return {
-        "bootstrap.servers": bootstrap,
-        "group.id": spec.group,
-        "client.id": spec.group,
-        # Offsets live in the target database; they are committed to Kafka later, for tools that show the lag.
+        "bootstrap.servers": subscription.bootstrap,
+        "group.id": subscription.group,
+        "client.id": subscription.group,
+        # Offsets live in the consumer's database; they are committed to Kafka later, for tools that show the lag.
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
@@ -33,7 +62,7 @@ def consumer_config(bootstrap: str, spec: ReplicaSpec) -> dict[str, Any]:
         "enable.partition.eof": True,
         # Bounds of memory, and no second of idling after the local queue was full for a moment. A fetch is bounded as
         # it comes over the wire: compressed records may become many times as large here.
-        "queued.min.messages": max(10_000, 2 * spec.max_records),
+        "queued.min.messages": max(10_000, 2 * subscription.max_records),
         "queued.max.messages.kbytes": 8_192,
         "fetch.queue.backoff.ms": 10,
         "fetch.max.bytes": 1_048_576,

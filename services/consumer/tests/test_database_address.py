@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from kompensa_cdc.replicas.target import CONNECT_TIMEOUT_SECONDS, trouble
+from kompensa_consumer.database import CONNECT_TIMEOUT_SECONDS, trouble
 
 
 def failure(database_url: str) -> BaseException:

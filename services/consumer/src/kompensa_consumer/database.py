@@ -1,4 +1,4 @@
-"""Open connections to the target database, with every wait bounded, and describe its errors without the password."""
+"""Open connections to the consumer's database, with every wait bounded; describe its errors without the password."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ SETTINGS = {
 }
 ARGUMENTS = {
     "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-    "application_name": "kompensa replica",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -24,13 +23,17 @@ ARGUMENTS = {
 }
 
 
-async def connect(database_url: str) -> Session:
+async def connect(
+    database_url: str, *, application_name: str = "kompensa consumer", search_path: str | None = None
+) -> Session:
     """Open an autocommit connection: transactions begin explicitly.
 
     The session is in UTC, so that now() and a deletion's time are UTC even in a column without a zone.
     `tcp_user_timeout` and keepalives end a connection whose server is gone silently.
     """
-    return await Sessions(database_url, settings=SETTINGS, arguments=ARGUMENTS).connect()
+    settings = SETTINGS if search_path is None else {**SETTINGS, "search_path": search_path}
+    arguments = {**ARGUMENTS, "application_name": application_name}
+    return await Sessions(database_url, settings=settings, arguments=arguments).connect()
 
 
 def address(database_url: str) -> str:
@@ -47,7 +50,7 @@ def address(database_url: str) -> str:
 
 
 def trouble(database_url: str, error: BaseException) -> str:
-    """Describe a failure of the target database in one sentence, fit for a status."""
+    """Describe a failure of the database in one sentence, fit for a status."""
     if _parts(database_url) is None:
         return f"PostgreSQL {address(database_url)}"  # the error quotes what it could not read, the password with it
     lines = str(error).strip().splitlines()

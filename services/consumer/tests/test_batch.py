@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kompensa_cdc.events import Poison
-from kompensa_cdc.replicas.batch import Batch
-from kompensa_cdc.replicas.bookkeeping import Advance, Partition
+from kompensa_consumer import Batch, Poison
+from kompensa_consumer.offsets import Advance, Partition
 
 FIRST = 5  # offset at which each partition's move starts
 

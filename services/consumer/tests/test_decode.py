@@ -3,9 +3,8 @@ from decimal import Decimal
 
 import pytest
 
-from kompensa_cdc.events import Event, Poison, decode
-
-from .records import FakeRecord, with_headers
+from kompensa_consumer import Event, Poison, decode
+from tests.support.records import FakeRecord, with_headers
 
 
 def test_a_record_becomes_an_event_with_its_versions_and_time() -> None:

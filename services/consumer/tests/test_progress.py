@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
-from kompensa_cdc.replicas.progress import HUNG_SECONDS, Progress
+from kompensa_consumer.offsets import Advance, Claim, Partition
+from kompensa_consumer.progress import HUNG_SECONDS, Progress
 
 FIRST: Partition = ("orders.customer-created", 0)
 SECOND: Partition = ("orders.customer-created", 1)
@@ -133,17 +133,14 @@ def test_a_rewind_shows_as_having_written_more_than_is_stored(
 
 def test_the_status_document_has_every_field(progress: Progress) -> None:
     progress.ends({FIRST: 13})
-    progress.parked_keys = 2
     progress.report_problem("kafka", "it is down")
     progress.last_applied_time = datetime(2026, 1, 31, 14, 0, 0, 500_000, tzinfo=timezone(timedelta(hours=2)))
 
     assert progress.as_json() == {
-        "replica": "shop/customers",
         "ready": False,
         "lagRecords": None,
         "lagSeconds": None,
         "appliedRecords": 12,
-        "parkedKeys": 2,
         "problems": ["it is down"],
         "lastError": "it is down",
         "lastAppliedTime": "2026-01-31T12:00:00.500Z",

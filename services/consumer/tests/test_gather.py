@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from kompensa_cdc.replicas.gather import MAX_BATCH_BYTES, gather
+from kompensa_consumer.gather import MAX_BATCH_BYTES, gather
 
 
 @dataclass(frozen=True)

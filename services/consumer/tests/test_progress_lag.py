@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from kompensa_cdc.replicas.bookkeeping import Claim, Partition
-from kompensa_cdc.replicas.progress import Progress
+from kompensa_consumer.offsets import Claim, Partition
+from kompensa_consumer.progress import Progress
 
 HERE: Partition = ("orders.customer-created", 0)
 THERE: Partition = ("orders.customer-created", 1)

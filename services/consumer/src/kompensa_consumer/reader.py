@@ -4,24 +4,22 @@ This is a thread because the fast calls of confluent-kafka block. Batches go thr
 While the queue is full, the partitions are paused and polling goes on, so that a slow database does not look to the
 consumer group like a dead worker.
 
-A partition is claimed in the database before it is read (see bookkeeping.py); an unclaimed partition is not read.
+A partition is claimed in the database before it is read (see offsets.py); an unclaimed partition is not read.
 """
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from kompensa_cdc.events import Poison
-from kompensa_cdc.replicas.batch import Batch
-from kompensa_cdc.replicas.bookkeeping import Advance, Claim, Partition
-from kompensa_cdc.replicas.broker import BrokerError
-from kompensa_cdc.replicas.changes import Change
-from kompensa_cdc.replicas.gather import gather
-from kompensa_cdc.replicas.progress import Progress
+from kompensa_consumer.batch import Batch, Item
+from kompensa_consumer.broker import BrokerError
+from kompensa_consumer.gather import gather
+from kompensa_consumer.offsets import Advance, Claim, Partition
+from kompensa_consumer.progress import Progress
 
 CLAIM_SECONDS = 15.0
 DRAIN_SECONDS = 10.0
@@ -30,12 +28,11 @@ PATIENCE_SECONDS = 1.0
 LAG_EVERY_SECONDS = 1.0
 COMMIT_EVERY_SECONDS = 5.0
 
-Prepare = Callable[[Message], Change | Poison]
 ClaimAll = Callable[[Sequence[Partition]], Coroutine[Any, Any, dict[Partition, Claim]]]
 Result = TypeVar("Result")
 
 
-class BatchReader:
+class BatchReader(Generic[Item]):
     """One Kafka consumer, from joining its group to leaving it. Call `run` in a thread; batches come out of `queue`."""
 
     def __init__(
@@ -43,16 +40,18 @@ class BatchReader:
         *,
         consumer_config: dict[str, Any],
         topics: Sequence[str],
+        awaited: Sequence[str] = (),
         max_records: int,
         max_wait_seconds: float,
-        prepare: Prepare,
+        prepare: Callable[[Message], Item],
         claim: ClaimAll,
         progress: Progress,
     ) -> None:
-        self.queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=1)
+        self.queue: asyncio.Queue[Batch[Item]] = asyncio.Queue(maxsize=1)
         self._loop = asyncio.get_running_loop()
         self._config = consumer_config
         self._topics = list(topics)
+        self._awaited = list(awaited)
         self._max_records = max_records
         self._max_wait = max_wait_seconds
         self._prepare = prepare
@@ -119,8 +118,8 @@ class BatchReader:
             gather_seconds=0.0 if self.queue.empty() else self._max_wait,
         )
 
-    def _batch(self, consumer: Consumer, records: Iterable[Message]) -> Batch:
-        items: list[Change | Poison] = []
+    def _batch(self, consumer: Consumer, records: Iterable[Message]) -> Batch[Item]:
+        items: list[Item] = []
         ends: dict[Partition, list[int]] = {}  # next offset, records
         for record in records:
             error = record.error()
@@ -157,7 +156,7 @@ class BatchReader:
             records=records,
         )
 
-    def _hand_over(self, consumer: Consumer, batch: Batch) -> None:
+    def _hand_over(self, consumer: Consumer, batch: Batch[Item]) -> None:
         """Put the batch into the queue; while the queue is full, pause the partitions and poll."""
         handed = asyncio.run_coroutine_threadsafe(self.queue.put(batch), self._loop)
         patience = PATIENCE_SECONDS
@@ -232,7 +231,7 @@ class BatchReader:
         elif offset > expected and (first := self._first(consumer, partition, offset)) > expected:
             self._progress.note(
                 f"{name}: records {expected} to {first - 1} left the topic before they were applied; "
-                "compare the copy with its owner, and raise the Outbox's retention"
+                "compare with their owner, and raise the Outbox's retention"
             )
 
     def _first(self, consumer: Consumer, partition: Partition, offset: int) -> int:
@@ -287,13 +286,14 @@ class BatchReader:
             self._on_error(error.args[0])
 
     def _look_for_topics(self, consumer: Consumer) -> None:
-        """End `run` if a topic was deleted: Kafka just revokes its partitions. The next session names it and waits.
+        """End `run` if a topic was deleted, or if a missing one was created: the next session knows.
 
-        Only topics without a partition here are looked up. That is usual when there are more workers than partitions.
+        When a topic is deleted, Kafka just revokes its partitions. Only topics without a partition here are looked up.
+        That is usual when there are more workers than partitions.
         """
         held = {topic for topic, _ in self._claims}
         without = [topic for topic in self._topics if topic not in held]
-        if not without:
+        if not without and not self._awaited:
             return
         try:
             there = consumer.list_topics(timeout=2.0).topics
@@ -303,6 +303,8 @@ class BatchReader:
         if gone := [topic for topic in without if topic not in there]:
             address = self._config["bootstrap.servers"]
             self._failure = BrokerError(f"Kafka at {address} has no topic {', '.join(gone)} any more")
+        if any(topic in there for topic in self._awaited):
+            self._stopping.set()
 
     def _is_due(self, what: str, every: float) -> bool:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Decide by its SQLSTATE whether an error is the fault of the database, the table or one event. Pure.
+"""Decide by its SQLSTATE whether an error is the fault of the database, the tables or one event. Pure.
 
 The errors of a database in trouble and of a wrong table are known. An event's values can cause any other error (types,
 constraints, policies, everything that a trigger raises), so the rest counts as the event's.
@@ -6,6 +6,7 @@ constraints, policies, everything that a trigger raises), so the rest counts as 
 Parking blames one event. If the table may be to blame, parking therefore needs proof: that other events fit.
 """
 
+import re
 from enum import Enum, auto
 
 import psycopg
@@ -59,3 +60,11 @@ def fault_of(error: psycopg.Error) -> Fault:
 def may_blame_event(error: psycopg.Error) -> bool:
     """Whether one event may be to blame, so that it is worth looking for that event."""
     return fault_of(error) in (Fault.EVENT, Fault.UNCLEAR)
+
+
+def explain(error: psycopg.Error) -> str:
+    """Return PostgreSQL's reason, with column or constraint, and without the value: that may be personal."""
+    diagnosis = error.diag
+    text = re.sub(r': ".*"$', "", diagnosis.message_primary or type(error).__name__)
+    place = diagnosis.constraint_name or diagnosis.column_name
+    return f"{text} ({place})" if place and place not in text else text
