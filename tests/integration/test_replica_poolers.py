@@ -3,8 +3,8 @@
 import pytest
 
 from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
-from kompensa_consumer.database import SETTINGS, connect
 from kompensa_common.sessions import PoolerError, keeps_its_process
+from kompensa_consumer.database import SETTINGS, connect
 from kompensa_dev.postgres import Login
 from tests.support.pgbouncer import Mode
 

@@ -22,20 +22,20 @@ CREATE TRIGGER slow BEFORE INSERT ON invoices.things FOR EACH ROW EXECUTE FUNCTI
 
 
 @pytest.mark.parametrize(
-    ("module", "limit", "told"),
+    ("limits", "limit", "told"),
     [
-        (database, "STATEMENT_TIMEOUT_SECONDS", "canceling statement due to statement timeout"),
-        (connection, "APPLY_TIMEOUT_SECONDS", "a transaction was not done within 2 s"),
+        (database.SETTINGS, ("statement_timeout", "2s"), "canceling statement due to statement timeout"),
+        (vars(connection), ("APPLY_TIMEOUT_SECONDS", 2), "a transaction was not done within 2 s"),
     ],
     ids=["a statement", "a transaction"],
 )
 async def test_a_batch_that_takes_too_long_is_written_in_parts_and_reported(
-    things: Login, monkeypatch: pytest.MonkeyPatch, module: object, limit: str, told: str
+    things: Login, monkeypatch: pytest.MonkeyPatch, limits: dict[str, object], limit: tuple[str, object], told: str
 ) -> None:
     execute(things, SLOW)
     changes = [Change(key=f"k{number:02}", version=1, payload={"name": "fits"}) for number in range(20)]
     changes[13] = Change(key="k13", version=1, payload={"name": "does not"})
-    monkeypatch.setattr(module, limit, 2)
+    monkeypatch.setitem(limits, *limit)
     async with desk(things, replica=copy_of("name")) as writing:
         progress = Progress("shop/things")
         parts: list[Applied] = []

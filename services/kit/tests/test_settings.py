@@ -24,6 +24,8 @@ def test_everything_can_be_set() -> None:
         "FAULTS_ENABLED": "True",
         "CAPTURE_ROLE": "points_capture",
         "CALLER_TOKENS_DIR": "/etc/points/callers",
+        "KOMPENSA_KAFKA": "kafka:9092",
+        "REACTIONS_GROUP": "shop-points",
     }
     assert from_environment(environment) == Settings(
         database_url=URL,
@@ -35,6 +37,8 @@ def test_everything_can_be_set() -> None:
         faults_enabled=True,
         capture_role="points_capture",
         caller_tokens_dir="/etc/points/callers",
+        kafka="kafka:9092",
+        reactions_group="shop-points",
     )
 
 

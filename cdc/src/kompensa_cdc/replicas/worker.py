@@ -25,7 +25,7 @@ from kompensa_cdc.replicas.progress import ReplicaProgress
 from kompensa_cdc.replicas.spec import ReplicaSpec
 from kompensa_cdc.replicas.table import read_table
 from kompensa_common.tracing import Spans
-from kompensa_consumer import Batch, ConsumerLoop, Event, Poison, Session, Subscription
+from kompensa_consumer import Batch, ConsumerLoop, ConsumerSession, Event, Poison, Subscription
 from kompensa_consumer.database import connect
 
 NAMED_KEYS = 3
@@ -67,12 +67,12 @@ class Worker:
     async def run(self) -> None:
         await self._loop.run()
 
-    async def _begin(self, connection: AsyncConnection) -> Session[Change | Poison, Applied]:
+    async def _begin(self, connection: AsyncConnection) -> ConsumerSession[Change | Poison, Applied]:
         """Read the table, and compose the statements for it."""
         table = await read_table(connection, self._spec.target)
         await self._books.create_tables(connection)
         await self._count_parked(connection)
-        return Session(
+        return ConsumerSession(
             prepare=preparer(self._spec, table),
             writer=BatchWriter.of_table(self._spec, table, self._books),
             written=self._written,

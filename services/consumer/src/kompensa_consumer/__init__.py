@@ -11,7 +11,7 @@ from kompensa_consumer.broker import BrokerError, Subscription
 from kompensa_consumer.connection import RetryingConnection
 from kompensa_consumer.decode import decode, poisoned, unexpected, version_in
 from kompensa_consumer.event import Event, Headers, Poison, PoisonError
-from kompensa_consumer.loop import ConsumerLoop, Session
+from kompensa_consumer.loop import ConsumerLoop, ConsumerSession
 from kompensa_consumer.offsets import Advance, Claim, FencedError, OffsetTable, Partition, SessionError
 from kompensa_consumer.progress import Progress
 from kompensa_consumer.record import Record, StoredRecord, time_of
@@ -23,6 +23,7 @@ __all__ = [
     "BrokerError",
     "Claim",
     "ConsumerLoop",
+    "ConsumerSession",
     "Event",
     "FencedError",
     "Headers",
@@ -34,7 +35,6 @@ __all__ = [
     "Record",
     "RetryingConnection",
     "RetryingWriter",
-    "Session",
     "SessionError",
     "StoredRecord",
     "Subscription",

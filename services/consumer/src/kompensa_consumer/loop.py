@@ -44,7 +44,7 @@ _SESSION_TROUBLE = (psycopg.Error, OSError, KafkaException, SessionError)  # OSE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session(Generic[Item, Written]):
+class ConsumerSession(Generic[Item, Written]):
     """The functions that a consumer applies to its records, from one start of reading to the next.
 
     Attributes
@@ -95,7 +95,7 @@ class ConsumerLoop(Generic[Item, Written]):
         offsets: OffsetTable,
         connect: Connect,
         database_url: str,
-        begin: Callable[[AsyncConnection], Awaitable[Session[Item, Written]]],
+        begin: Callable[[AsyncConnection], Awaitable[ConsumerSession[Item, Written]]],
         progress: Progress,
         on_retry: Callable[[], None] = lambda: None,
         most_records: int = sys.maxsize,
@@ -132,7 +132,7 @@ class ConsumerLoop(Generic[Item, Written]):
             session = await self._begin(connection)
         await self._read_and_write(await self._reader(session), session)
 
-    async def _read_and_write(self, reader: BatchReader[Item], session: Session[Item, Written]) -> None:
+    async def _read_and_write(self, reader: BatchReader[Item], session: ConsumerSession[Item, Written]) -> None:
         reading = asyncio.create_task(asyncio.to_thread(reader.run))
         writing = asyncio.create_task(self._write_all(reader, session))
         stopping = asyncio.create_task(self._stopping.wait())
@@ -148,7 +148,7 @@ class ConsumerLoop(Generic[Item, Written]):
             if isinstance(ended, Exception):
                 raise ended
 
-    async def _reader(self, session: Session[Item, Written]) -> BatchReader[Item]:
+    async def _reader(self, session: ConsumerSession[Item, Written]) -> BatchReader[Item]:
         subscription = self._subscription
         missing = await self._missing_topics()
         group = await asyncio.to_thread(group_config, subscription.bootstrap)
@@ -182,7 +182,7 @@ class ConsumerLoop(Generic[Item, Written]):
         async with await self._connect() as connection:
             return await self._offsets.claim(connection, partitions)
 
-    async def _write_all(self, reader: BatchReader[Item], session: Session[Item, Written]) -> None:
+    async def _write_all(self, reader: BatchReader[Item], session: ConsumerSession[Item, Written]) -> None:
         async with RetryingConnection(
             self._connect,
             database_url=self._database_url,
@@ -206,7 +206,9 @@ class ConsumerLoop(Generic[Item, Written]):
                         raise FencedError(f"{self._progress.name} was rewound: its topics are read again")
                     look_at = time.monotonic() + LOOK_SECONDS
 
-    def _written(self, session: Session[Item, Written], part: Batch[Item], result: Written, began: float) -> None:
+    def _written(
+        self, session: ConsumerSession[Item, Written], part: Batch[Item], result: Written, began: float
+    ) -> None:
         self._progress.moved(part.moves)
         session.written(part, result, began)
 

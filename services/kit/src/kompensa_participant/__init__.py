@@ -16,13 +16,15 @@ from kompensa_participant.outbox import OutboxEvent, publish
 from kompensa_participant.paging import After, Limit, page_of
 from kompensa_participant.preconditions import IfMatch, Versions, entity_tag, matched_versions, version_mismatch
 from kompensa_participant.problem import Problem, Refused
+from kompensa_participant.reactions import REACTION_ROUTES, Reactions, ReceivedEvent, UnfitEventError
 from kompensa_participant.service import Service
-from kompensa_participant.tables import append_only, operations_table, outbox_table
+from kompensa_participant.tables import append_only, operations_table, outbox_table, reaction_tables
 from kompensa_participant.times import utc
 
 __all__ = [
     "ENGINE",
     "EVERYONE",
+    "REACTION_ROUTES",
     "Action",
     "After",
     "Allow",
@@ -38,9 +40,12 @@ __all__ = [
     "OutboxEvent",
     "Pool",
     "Problem",
+    "Reactions",
+    "ReceivedEvent",
     "Refused",
     "SagaReference",
     "Service",
+    "UnfitEventError",
     "Versions",
     "append_only",
     "entity_tag",
@@ -49,6 +54,7 @@ __all__ = [
     "outbox_table",
     "page_of",
     "publish",
+    "reaction_tables",
     "utc",
     "version_mismatch",
 ]

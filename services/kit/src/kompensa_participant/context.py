@@ -1,8 +1,9 @@
-"""The saga, the trace and the caller of the current request: for logs, for events in the outbox, and for audits."""
+"""Saga, trace and caller of the current request or event: for logs, for events in the outbox, and for audits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -15,7 +16,7 @@ class RequestContext:
     """Saga and trace are taken from the headers Idempotency-Key, Saga-Id and traceparent, if there are any.
 
     The caller is the one whose token came with the request. It is None on a route that is open to everyone, and in a
-    service that does not check its callers.
+    service that does not check its callers. While an event is handled, it is the event's topic.
     """
 
     saga_id: UUID | None = None
@@ -51,6 +52,16 @@ def enter(headers: Mapping[str, str]) -> RequestContext:
 def identify(caller: str) -> None:
     """Add the caller, once its token is checked."""
     _current.set(replace(current(), caller=caller))
+
+
+@contextmanager
+def handling(saga_id: UUID | None, traceparent: str | None, caller: str | None = None) -> Iterator[None]:
+    """Set the context while an event is handled, which is part of the same saga and trace."""
+    token = _current.set(RequestContext(saga_id, traceparent, caller))
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -25,8 +25,11 @@ router = APIRouter()
 
 
 @router.get("/healthz", tags=["process"])
-async def healthz() -> dict[str, str]:
-    """The event loop answers."""
+async def healthz(request: Request) -> dict[str, str]:
+    """The event loop answers, and the reader of the reactions, if there are any, does not hang."""
+    reactions = request.app.state.reactions
+    if reactions is not None and not reactions.progress.alive:
+        raise Problem(503, "reactions-hung", "the reactions have crashed or hang; see the service's log")
     return {"status": "alive"}
 
 
@@ -60,6 +63,9 @@ async def metrics(request: Request) -> Response:
     observe_pool(pool_of(request).get_stats())
     if request.app.state.projections is not None:
         await _observe_projections(request)
+    reactions = request.app.state.reactions
+    if reactions is not None:
+        reactions.observe_metrics()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

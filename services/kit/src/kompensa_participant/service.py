@@ -32,12 +32,14 @@ from kompensa_participant.callers.access import EVERY_SERVICE, AccessTable, Allo
 from kompensa_participant.callers.check import CallerCheck
 from kompensa_participant.callers.tokens import TokenFiles
 from kompensa_participant.middleware import RequestEdge
+from kompensa_participant.reactions import Reactions
 from kompensa_participant.revisions import revisions
 from kompensa_participant.server_spans import ServerSpans
 from kompensa_participant.settings import Settings, SettingsError, from_environment, last_line
 
 if TYPE_CHECKING:
     from kompensa_participant.projections import Projected
+    from kompensa_participant.reactions.consumer import ReactionsConsumer
 
 log = structlog.get_logger()
 
@@ -69,6 +71,7 @@ class Service:
     access: Sequence[Allow] = ()
     background: Sequence[background.Background] = field(default_factory=tuple)
     projections: Sequence[Projected] = ()
+    reactions: Reactions | None = None
 
     def app(self, settings: Settings, spans: Spans | None = None) -> FastAPI:
         """The application, with the pool opened for as long as it runs. With `spans`, each request is one.
@@ -81,7 +84,12 @@ class Service:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            async with self._pool(settings) as pool, background.running(self.background, pool), projecting:
+            async with (
+                self._pool(settings) as pool,
+                background.running(self.background, pool),
+                projecting,
+                self._reacting(app),
+            ):
                 app.state.pool = pool
                 yield
             if spans is not None:
@@ -103,6 +111,7 @@ class Service:
         for router in (*self.routers, probes.router):
             app.include_router(router)
         projecting = self._projecting(app, settings)
+        app.state.reactions = self._reactions_consumer(app, settings)
         app.add_middleware(BodyLimit)  # each layer is around those before it
         self._check_callers(app, settings)
         app.add_middleware(RequestEdge)
@@ -130,6 +139,30 @@ class Service:
             app.add_middleware(CallerCheck, table=table, tokens=tokens, realm=self.name)
             openapi.describe_tokens(app, table)
 
+    def _reactions_consumer(self, app: FastAPI, settings: Settings) -> ReactionsConsumer | None:
+        """Return what runs the reactions, and add its endpoints; None if there are none, or no Kafka."""
+        if self.reactions is None or not self.reactions.topics:
+            return None
+        # Only a service with reactions loads the Kafka client.
+        from kompensa_participant.reactions import consumer, routes  # noqa: PLC0415
+
+        app.include_router(routes.router)
+        if settings.kafka is None:
+            log.info("the reactions do not run: KOMPENSA_KAFKA is not set", topics=self.reactions.topics)
+            return None
+        return consumer.ReactionsConsumer(
+            self.reactions.prefixed(settings.topic_prefix),
+            service=self.name,
+            database_url=settings.database_url,
+            bootstrap=settings.kafka,
+            group=settings.reactions_group,
+        )
+
+    @staticmethod
+    def _reacting(app: FastAPI) -> AbstractAsyncContextManager[None]:
+        consumer: ReactionsConsumer | None = app.state.reactions
+        return consumer.running() if consumer is not None else nullcontext()
+
     def _pool(self, settings: Settings) -> AsyncConnectionPool[Session]:
         sessions = self._sessions(settings)
         return AsyncConnectionPool(
@@ -151,7 +184,7 @@ class Service:
         return Sessions(settings.database_url, settings={"search_path": self.name, **SETTINGS}, arguments=arguments)
 
     def main(self, arguments: Sequence[str] | None = None) -> None:
-        """The process: `serve`, `migrate`, or a command on the projections."""
+        """The process: `serve`, `migrate`, or a command on projections or on the events of reactions."""
         chosen = self._parser().parse_args(arguments)
         try:
             settings = from_environment()
@@ -160,8 +193,12 @@ class Service:
                 self._serve(settings)
             elif chosen.verb == "migrate":
                 self._migrate(chosen.wait, settings)
-            else:
+            elif chosen.verb == "projections":
                 self._command_projections(chosen, settings)
+            else:
+                from kompensa_participant.reactions import commands  # noqa: PLC0415 - it loads the Kafka client
+
+                commands.run(chosen, settings, schema=self.name)
         except SettingsError as error:
             sys.exit(f"{self.name}: {error}")
 
@@ -169,7 +206,9 @@ class Service:
         parser = argparse.ArgumentParser(
             prog=f"python3 -m {self.name}", description=f"{self.title}. Settings come from the environment."
         )
-        names = ["serve", "migrate", *(["projections"] if self.projections else [])]
+        names = ["serve", "migrate"]
+        names += ["projections"] if self.projections else []
+        names += ["events"] if self.reactions else []
         verbs = parser.add_subparsers(dest="verb", required=True, metavar=" | ".join(names))
         verbs.add_parser("serve", help="answer requests until SIGTERM")
         migrate = verbs.add_parser("migrate", help="bring the schema to the version that this code needs")
@@ -184,6 +223,10 @@ class Service:
             from kompensa_participant.projections import commands  # noqa: PLC0415 - see _projecting
 
             commands.add_parser(verbs)
+        if self.reactions is not None:
+            from kompensa_participant.reactions import commands as event_commands  # noqa: PLC0415 - the Kafka client
+
+            event_commands.add_parser(verbs)
         return parser
 
     def _command_projections(self, chosen: argparse.Namespace, settings: Settings) -> None:

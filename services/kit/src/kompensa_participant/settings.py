@@ -38,6 +38,10 @@ class Settings:
         Role that serves (its rights are granted by `migrate`), or None if it owns the tables.
     caller_tokens_dir
         Folder with the callers' tokens, or None: then callers are not checked.
+    kafka
+        Addresses of brokers, for the service's reactions; without them the reactions do not run.
+    reactions_group
+        The reactions' consumer group, or None for `kompensa-reactions.<service>`.
     """
 
     database_url: str
@@ -50,6 +54,8 @@ class Settings:
     capture_role: str | None = None
     serving_role: str | None = None
     caller_tokens_dir: str | None = None
+    kafka: str | None = None
+    reactions_group: str | None = None
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -73,6 +79,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         capture_role=environment.get("CAPTURE_ROLE") or None,
         serving_role=environment.get("SERVING_ROLE") or None,
         caller_tokens_dir=environment.get("CALLER_TOKENS_DIR") or None,
+        kafka=environment.get("KOMPENSA_KAFKA") or None,
+        reactions_group=environment.get("REACTIONS_GROUP") or None,
     )
 
 

@@ -53,3 +53,45 @@ def append_only(table: str) -> str:
         CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
             FOR EACH STATEMENT EXECUTE FUNCTION {table}_is_append_only();
     """
+
+
+def reaction_tables() -> str:
+    """The inbox, with one row for each event that arrived, and the offsets of the topics.
+
+    An event's content is kept only while the event waits; once it is handled or discarded, the row remembers its id.
+    """
+    return """
+        CREATE TABLE inbox (
+            event_id        uuid        PRIMARY KEY,
+            position        bigint      GENERATED ALWAYS AS IDENTITY,
+            state           text        NOT NULL
+                                        CHECK (state IN ('Handled', 'Retrying', 'Held', 'Parked', 'Discarded')),
+            topic           text        NOT NULL,
+            partition       integer     NOT NULL,
+            record_offset   bigint      NOT NULL,
+            key             text        NOT NULL,
+            event_type      text        NOT NULL,
+            ordered         boolean     NOT NULL,
+            attempts        integer     NOT NULL DEFAULT 0,
+            error           text,
+            traceback       text,
+            headers         jsonb,
+            value           text,
+            received_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+            next_attempt_at timestamptz,
+            settled_at      timestamptz
+        );
+        CREATE INDEX inbox_waiting ON inbox (position) WHERE state IN ('Retrying', 'Held', 'Parked');
+        CREATE INDEX inbox_waiting_by_key ON inbox (key, position)
+            WHERE ordered AND state IN ('Retrying', 'Held', 'Parked');
+        CREATE TABLE reaction_offsets (
+            consumer    text        NOT NULL,
+            topic       text        NOT NULL,
+            partition   integer     NOT NULL,
+            next_offset bigint      NOT NULL,
+            epoch       bigint      NOT NULL,
+            applied     bigint      NOT NULL DEFAULT 0,
+            updated_at  timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (consumer, topic, partition)
+        );
+    """
