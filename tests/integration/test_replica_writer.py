@@ -8,11 +8,10 @@ import pytest
 from psycopg import sql
 
 from kompensa_cdc.replicas import replica_from_object
-from kompensa_cdc.replicas.bookkeeping import Bookkeeping
 from kompensa_cdc.replicas.row_writer import COPY_FROM_ROWS
 from kompensa_cdc.replicas.table import TargetError, read_table
 from kompensa_consumer.database import connect
-from kompensa_consumer.offsets import FencedError
+from kompensa_consumer.offsets import FencedError, OffsetTable
 from kompensa_dev.postgres import Login
 
 from .copies import CREATED, DELETED, Change, expected_rows, read_rows, replica_object
@@ -169,12 +168,12 @@ async def test_a_batch_that_was_written_cannot_be_written_again(target: Login) -
 async def test_a_fence_that_compares_only_half_would_be_noticed(
     target: Login, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Bookkeeping.compose
+    whole = OffsetTable.compose
 
-    def halved(self: Bookkeeping, text: str) -> sql.Composed:
+    def halved(self: OffsetTable, text: str) -> sql.Composed:
         return whole(self, text.replace(lost, ""))
 
-    monkeypatch.setattr(Bookkeeping, "compose", halved)
+    monkeypatch.setattr(OffsetTable, "compose", halved)
     async with desk(target) as zombie, desk(target) as newcomer:
         if "epoch" in lost:
             await zombie.write([Change(key=ANA, version=1, type=CREATED)])

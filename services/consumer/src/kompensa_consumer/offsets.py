@@ -66,7 +66,7 @@ class OffsetTable:
     async def claim(self, connection: AsyncConnection, partitions: Sequence[Partition]) -> dict[Partition, Claim]:
         """Take partitions over, each under a new epoch, so that the previous owner cannot write any more."""
         rows = await connection.execute(
-            self._compose(
+            self.compose(
                 """INSERT INTO {offsets} AS o ({consumer}, topic, partition, next_offset, epoch)
                    SELECT %s, p.topic, p.partition, 0, 1 FROM unnest(%s::text[], %s::int[]) AS p (topic, partition)
                     ORDER BY 2, 3
@@ -89,7 +89,7 @@ class OffsetTable:
             If another worker has moved or claimed a partition; the caller's transaction must not commit.
         """
         cursor = await connection.execute(
-            self._compose(
+            self.compose(
                 """UPDATE {offsets} o
                       SET next_offset = m.next_offset, applied = o.applied + m.records, updated_at = now()
                      FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
@@ -116,7 +116,7 @@ class OffsetTable:
     async def stored(self, connection: AsyncConnection) -> dict[Partition, int]:
         """Return the next offset of each partition, including those that other workers hold."""
         rows = await connection.execute(
-            self._compose("SELECT topic, partition, next_offset FROM {offsets} WHERE {consumer} = %s"),
+            self.compose("SELECT topic, partition, next_offset FROM {offsets} WHERE {consumer} = %s"),
             (self.consumer,),
         )
         return {(topic, partition): next_offset async for topic, partition, next_offset in rows}
@@ -124,7 +124,7 @@ class OffsetTable:
     async def rewind(self, connection: AsyncConnection) -> int:
         """Set every stored offset to the beginning, under a new epoch; return how many there were."""
         cursor = await connection.execute(
-            self._compose(
+            self.compose(
                 """UPDATE {offsets} SET next_offset = 0, applied = 0, epoch = epoch + 1, updated_at = now()
                     WHERE {consumer} = %s"""
             ),
@@ -132,7 +132,8 @@ class OffsetTable:
         )
         return cursor.rowcount
 
-    def _compose(self, text: str) -> sql.Composed:
+    def compose(self, text: str) -> sql.Composed:
+        """Put the quoted names of the table and of the consumer's column into a statement."""
         return sql.SQL(text).format(
             offsets=sql.Identifier(self.schema, self.table), consumer=sql.Identifier(self.column)
         )
