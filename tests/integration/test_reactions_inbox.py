@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 
 from kompensa_consumer import FencedError, SessionError
 from kompensa_dev.postgres import Login
-from kompensa_participant.reactions import inbox
+from kompensa_participant import Problem, ReceivedEvent, Refused, UnfitEventError
+from kompensa_participant.barrier import Reply, Stored
+from kompensa_participant.reactions import act, inbox, undo
+from kompensa_participant.reactions.arrival import arrival_of
 from kompensa_participant.reactions.consumer import ReactionsConsumer
+from tests.support.pgbouncer import Mode
 
-from .reaction_desk import ORDERED, SAGA, SECOND, TRACE, UNORDERED, Desk, Note, desk, rows
+from .conftest_poolers import Pool
+from .reaction_desk import ORDERED, SAGA, SECOND, TRACE, UNORDERED, Desk, Note, NoteRecord, desk, rows
+from .reaction_desk import reactor as reactor_module
 
 
 @pytest.fixture
@@ -228,6 +236,80 @@ async def test_a_held_event_whose_predecessor_has_just_been_settled_is_not_forgo
     await inbox.settle(reactor.connection, first.id)
     assert await reactor.retry_due() == ["handled"]
     assert reactor.effects() == [("a", 2)]
+
+
+def received(saga: str | None = SAGA) -> ReceivedEvent:
+    event = arrival_of(NoteRecord(Note(key="a", headers={"saga-id": saga})), reactor_module().reactions).event
+    assert event is not None
+    return event
+
+
+async def do(tx: AsyncConnection[Any]) -> dict[str, Any]:
+    await tx.execute("INSERT INTO targets VALUES (gen_random_uuid())")
+    return {"done": True}
+
+
+async def take_back(tx: AsyncConnection[Any], reply: Reply) -> dict[str, Any]:
+    assert reply == {"done": True}
+    await tx.execute("DELETE FROM targets")
+    return {}
+
+
+async def refuse(tx: AsyncConnection[Any]) -> dict[str, Any]:
+    await do(tx)
+    raise Refused("out-of-stock", "none is left")
+
+
+async def in_transaction(reactor: Desk, work: Callable[[AsyncConnection[Any]], Awaitable[Stored]]) -> Stored:
+    async with reactor.connection.transaction():
+        return await work(reactor.connection)
+
+
+def targets(reactor: Desk) -> int:
+    return len(rows(reactor.login, "SELECT * FROM targets"))
+
+
+async def test_a_step_by_events_is_undone_with_the_reply_of_its_action(reactor: Desk) -> None:
+    event = received()
+    done = await in_transaction(reactor, lambda tx: act(tx, event, "a-step", do))
+    assert (done.state, done.reply, targets(reactor)) == ("Succeeded", {"done": True}, 1)
+    undone = await in_transaction(reactor, lambda tx: undo(tx, event, "a-step", take_back))
+    assert (undone.state, targets(reactor)) == ("Succeeded", 0)
+
+
+async def test_a_refused_step_keeps_nothing_and_lets_the_handler_publish_it(reactor: Desk) -> None:
+    event = received()
+    done = await in_transaction(reactor, lambda tx: act(tx, event, "a-step", refuse))
+    assert (done.state, done.reply["detail"], targets(reactor)) == ("Failed", "none is left", 0)
+
+
+async def test_an_action_that_comes_after_its_compensation_finds_a_tombstone(reactor: Desk) -> None:
+    event = received()
+    await in_transaction(reactor, lambda tx: undo(tx, event, "a-step", take_back))
+    late = await in_transaction(reactor, lambda tx: act(tx, event, "a-step", do))
+    assert (late.state, targets(reactor)) == ("Tombstoned", 0)
+
+
+async def test_two_events_that_ask_for_one_step_are_noticed(reactor: Desk) -> None:
+    first, second = received(), received()
+    await in_transaction(reactor, lambda tx: act(tx, first, "a-step", do))
+    with pytest.raises(Problem, match="another request"):
+        await in_transaction(reactor, lambda tx: act(tx, second, "a-step", do))
+
+
+async def test_an_event_outside_of_a_saga_is_no_step_of_one(reactor: Desk) -> None:
+    event = received(saga=None)
+    with pytest.raises(UnfitEventError, match="saga-id"):
+        await in_transaction(reactor, lambda tx: act(tx, event, "a-step", do))
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_reactions_work_behind_a_pooler(pool: Pool, mode: Mode) -> None:
+    async with desk(pool(mode).login) as reactor:
+        await reactor.plant("a", "raise")
+        assert await reactor.receive(Note(key="a"), Note(key="b")) == ["failed", "handled"]
+        await reactor.repair()
+        assert await reactor.retry_due() == ["handled"]
 
 
 async def test_without_its_tables_a_service_is_told_to_migrate(database: Login) -> None:

@@ -30,6 +30,9 @@ Direction = Literal["action", "compensation"]
 Work = Callable[[AsyncConnection[Any]], Awaitable[Reply]]
 Undo = Callable[[AsyncConnection[Any], Reply], Awaitable[Reply]]
 
+CANCELLED = "operation-cancelled"
+"""The slug of the problem that an action gets after its compensation."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
@@ -132,7 +135,7 @@ async def _leave_tombstone(connection: AsyncConnection[Any], operation: Operatio
 async def _stored(connection: AsyncConnection[Any], operation: Operation) -> Stored:
     row = await _row(connection, operation.saga_id, operation.step, operation.direction)
     if row["state"] == "Tombstoned":
-        raise Problem(409, "operation-cancelled", "the saga was undone before this action arrived; it has no effect")
+        raise Problem(409, CANCELLED, "the saga was undone before this action arrived; it has no effect")
     if row["fingerprint"] != operation.fingerprint:
         detail = f"{operation.key} was used for another request; an Idempotency-Key stands for one request only"
         raise Problem(422, "idempotency-key-reused", detail)

@@ -15,5 +15,6 @@ event whose handler fails is retried with growing pauses, and then parked, while
 
 from kompensa_participant.reactions.declaration import REACTION_ROUTES, Handler, Reaction, Reactions
 from kompensa_participant.reactions.event import ReceivedEvent, UnfitEventError
+from kompensa_participant.reactions.steps import act, undo
 
-__all__ = ["REACTION_ROUTES", "Handler", "Reaction", "Reactions", "ReceivedEvent", "UnfitEventError"]
+__all__ = ["REACTION_ROUTES", "Handler", "Reaction", "Reactions", "ReceivedEvent", "UnfitEventError", "act", "undo"]
