@@ -15,7 +15,14 @@ from xdist.scheduler import LoadFileScheduling
 # The files whose tests use a server, by the name of its fixture.
 SHARED: Mapping[str, frozenset[str]] = {
     "stack": frozenset(
-        {"test_dev_cli.py", "test_dev_stack.py", "test_guide_participant.py", "test_one_trace.py", "test_trace_saga.py"}
+        {
+            "test_dev_cli.py",
+            "test_dev_stack.py",
+            "test_guide_participant.py",
+            "test_guide_reactions.py",
+            "test_one_trace.py",
+            "test_trace_saga.py",
+        }
     ),
     "apiserver": frozenset(
         {

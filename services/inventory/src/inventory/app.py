@@ -1,7 +1,8 @@
 """The inventory service: how many pieces there are, and for whom some are kept."""
 
 from inventory.api import products, reservations, stock
-from kompensa_participant import ENGINE, Allow, Service
+from inventory.reactions import reactions
+from kompensa_participant import ENGINE, REACTION_ROUTES, Allow, Service
 
 service = Service(
     name="inventory",
@@ -15,5 +16,7 @@ service = Service(
             routes=["GET /reservations", "GET /stock", "GET /stock/{product_id}", "PUT /stock/{product_id}"],
         ),
         Allow("backoffice", routes=["GET /products", "GET /products/{catalog_product_id}"]),
+        Allow("backoffice", routes=REACTION_ROUTES),
     ],
+    reactions=reactions,
 )

@@ -1,7 +1,8 @@
 """The invoices service: invoices, and the copy of customers it prints them from."""
 
 from invoices.api import customers, invoices
-from kompensa_participant import ENGINE, Allow, Service
+from invoices.reactions import reactions
+from kompensa_participant import ENGINE, REACTION_ROUTES, Allow, Service
 
 service = Service(
     name="invoices",
@@ -12,5 +13,7 @@ service = Service(
         Allow(ENGINE, routes=["POST /invoices", "POST /invoices/cancel"]),
         Allow("backoffice", routes=["GET /invoices", "GET /invoices/{invoice_id}"]),
         Allow("backoffice", routes=["GET /customers", "GET /customers/{orders_customer_id}"]),
+        Allow("backoffice", routes=REACTION_ROUTES),
     ],
+    reactions=reactions,
 )

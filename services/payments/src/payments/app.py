@@ -1,7 +1,8 @@
 """The payments service: money taken from payment methods and given back."""
 
-from kompensa_participant import ENGINE, Allow, Service
+from kompensa_participant import ENGINE, REACTION_ROUTES, Allow, Service
 from payments.api import customers, payment_methods, payments
+from payments.reactions import reactions
 
 service = Service(
     name="payments",
@@ -15,5 +16,7 @@ service = Service(
             routes=["GET /payments", "GET /payment-methods/{method_id}", "PUT /payment-methods/{method_id}"],
         ),
         Allow("backoffice", routes=["GET /customers", "GET /customers/{orders_customer_id}"]),
+        Allow("backoffice", routes=REACTION_ROUTES),
     ],
+    reactions=reactions,
 )

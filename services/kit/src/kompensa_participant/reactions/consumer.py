@@ -1,6 +1,6 @@
-"""Run a service's reactions: the consumer loop, and next to it the retrier of the events that were put aside.
+"""Run a service's reactions: the consumer loop, the retrier of the events that were put aside, and periodic work.
 
-Both run in the service's process, each with a database connection of its own. Any number of processes may run: Kafka
+They run in the service's process, each with a database connection. Any number of processes may run: Kafka
 shares the partitions among them, and row locks share the retries.
 """
 
@@ -20,8 +20,9 @@ from kompensa_consumer import ConsumerLoop, ConsumerSession, OffsetTable, Retryi
 from kompensa_consumer.database import connect, trouble
 from kompensa_participant.reactions import inbox, metrics
 from kompensa_participant.reactions.arrival import Arrival, arrival_of
-from kompensa_participant.reactions.declaration import Reactions
+from kompensa_participant.reactions.declaration import Periodic, Reactions
 from kompensa_participant.reactions.handling import EventWriter, Outcome, retry_next
+from kompensa_participant.reactions.periodic import repeat
 from kompensa_participant.reactions.progress import ReactionsProgress
 
 MAX_RECORDS = 200
@@ -95,20 +96,23 @@ class ReactionsConsumer:
 
     async def run(self) -> None:
         """Read, handle and retry. An error that is not expected ends both, and then `progress.alive` is False."""
-        retrying = asyncio.create_task(self._retry_all())
         reading = asyncio.create_task(self._loop.run())
+        others = [asyncio.create_task(self._retry_all())]
+        others += [asyncio.create_task(self._repeat(periodic)) for periodic in self._reactions.periodic]
         try:
-            await asyncio.wait((retrying, reading), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, *others), return_when=asyncio.FIRST_COMPLETED)
             self._loop.stop()
             await reading
-            if retrying.done():
-                retrying.result()
+            for task in others:
+                if task.done():
+                    task.result()
         except Exception as error:
             self.progress.crashed = True
             self.progress.report_problem("consumer", f"the reactions have crashed: {type(error).__name__}: {error}")
             _log.exception("the reactions have crashed: the process must be restarted")
         finally:
-            retrying.cancel()
+            for task in others:
+                task.cancel()
 
     async def _begin(self, connection: AsyncConnection[Any]) -> ConsumerSession[Arrival, list[Outcome]]:
         await self._look(connection)
@@ -141,9 +145,7 @@ class ReactionsConsumer:
 
     async def _retry_all(self) -> None:
         """Retry events as they become due, without end."""
-        async with RetryingConnection(
-            self._connect, database_url=self._database_url, progress=self.progress, on_retry=metrics.RETRIES.inc
-        ) as connection:
+        async with self._connection() as connection:
             while True:
                 try:
                     await self._retry_due(connection)
@@ -153,6 +155,15 @@ class ReactionsConsumer:
                     self.progress.report_problem("retries", trouble(self._database_url, error))
                     pause = AFTER_ERROR_SECONDS
                 await self._rest(pause)
+
+    async def _repeat(self, periodic: Periodic) -> None:
+        async with self._connection() as connection:
+            await repeat(periodic, connection, self.progress)
+
+    def _connection(self) -> RetryingConnection:
+        return RetryingConnection(
+            self._connect, database_url=self._database_url, progress=self.progress, on_retry=metrics.RETRIES.inc
+        )
 
     async def _retry_due(self, connection: RetryingConnection) -> None:
         while True:

@@ -13,6 +13,7 @@ from kompensa_common.backoff import Backoff
 from kompensa_participant.reactions.event import ReceivedEvent
 
 Handler = Callable[[AsyncConnection[Any], ReceivedEvent], Awaitable[None]]
+PeriodicWork = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 MAJOR = re.compile(r"[0-9]{1,9}")
@@ -56,11 +57,20 @@ class Reaction:
         return version.partition(".")[0] == self.major
 
 
+@dataclass(frozen=True, kw_only=True)
+class Periodic:
+    """Work that is done again and again, for example to act on deadlines. Each time is one transaction."""
+
+    work: PeriodicWork
+    seconds: float
+
+
 class Reactions:
-    """The reactions of one service: one handler for each topic."""
+    """The reactions of one service: one handler for each topic, and its periodic work."""
 
     def __init__(self) -> None:
         self._reactions: dict[str, Reaction] = {}
+        self.periodic: list[Periodic] = []
 
     def on(
         self,
@@ -117,6 +127,25 @@ class Reactions:
 
         return declare
 
+    def every(self, seconds: float) -> Callable[[PeriodicWork], PeriodicWork]:
+        """Declare the decorated function as work to do every so many seconds, in each process of the service.
+
+        Several processes may do it at once: lock the rows that it changes, with `FOR UPDATE SKIP LOCKED`.
+
+        Raises
+        ------
+        ValueError
+            If `seconds` is not above 0.
+        """
+        if seconds <= 0:
+            raise ValueError(f"seconds must be above 0, not {seconds}")
+
+        def declare(work: PeriodicWork) -> PeriodicWork:
+            self.periodic.append(Periodic(work=work, seconds=seconds))
+            return work
+
+        return declare
+
     def include(self, others: Reactions) -> None:
         """Add the reactions of another part of the service.
 
@@ -128,6 +157,7 @@ class Reactions:
         if both := sorted(self._reactions.keys() & others._reactions.keys()):
             raise ValueError(f"topic {', '.join(both)} has two handlers: one topic has one handler")
         self._reactions |= others._reactions
+        self.periodic += others.periodic
 
     @property
     def topics(self) -> tuple[str, ...]:

@@ -43,14 +43,20 @@ async def act(tx: AsyncConnection[Any], event: ReceivedEvent, step: str, work: W
 
 
 async def undo(tx: AsyncConnection[Any], event: ReceivedEvent, step: str, work: Undo) -> Stored:
-    """Run a step's compensation once, with the action's reply; leave a tombstone if there was no action yet."""
-    return await barrier.compensate(tx, _operation(event, step, "compensation"), work)
+    """Run a step's compensation once, with the action's reply; leave a tombstone if there was no action yet.
+
+    Returns
+    -------
+    The operation. If `replayed` is true, it was done before, and what it published is published.
+    """
+    # Several events may ask for it: a later step was refused, or the deadline has passed.
+    operation = _operation(event, step, "compensation", fingerprint="events")
+    return await barrier.compensate(tx, operation, work)
 
 
-def _operation(event: ReceivedEvent, step: str, direction: Direction) -> Operation:
-    saga_id = _saga_of(event)
-    # The inbox handles an event once, so a second event for the same operation is another request.
-    return Operation(saga_id=saga_id, step=step, direction=direction, fingerprint=str(event.id))
+def _operation(event: ReceivedEvent, step: str, direction: Direction, *, fingerprint: str | None = None) -> Operation:
+    # The inbox handles an event once, so a second event that asks for the same action is another request.
+    return Operation(saga_id=_saga_of(event), step=step, direction=direction, fingerprint=fingerprint or str(event.id))
 
 
 def _saga_of(event: ReceivedEvent) -> UUID:

@@ -1,0 +1,68 @@
+"""Place an order by events: the request is accepted at once, and its outcome is asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kompensa_participant import Database, Message, Money, Problem
+from kompensa_participant.context import handling
+from orders.adapters import placements
+from orders.api.orders import Item
+
+router = APIRouter(prefix="/placements", tags=["orders"])
+
+
+class PlaceOrder(Message):
+    """A caller that may ask twice chooses `sagaId` itself, so that both requests are one."""
+
+    saga_id: UUID | None = None
+    customer_id: UUID
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    total_amount: Annotated[Money, Field(gt=0)]
+    payment_method_id: Annotated[str, Field(min_length=1, max_length=64, examples=["pm-abc"])]
+    deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
+
+
+class Placement(Message):
+    """`status` is running, undoing, placed or failed."""
+
+    saga_id: UUID
+    status: Annotated[str, Field(examples=["running", "placed", "failed"])]
+    detail: str | None = None
+    order_id: UUID | None = None
+    deadline: datetime
+
+
+@router.post("", status_code=202)
+async def place(body: PlaceOrder, database: Database) -> Placement:
+    """Begin to place an order; ask for its outcome at /placements/{sagaId}."""
+    saga = body.saga_id or uuid4()
+    request = body.model_dump(mode="json", by_alias=True, exclude={"saga_id", "deadline_seconds"})
+    known = await placements.find(database, saga)
+    if known is None:
+        with handling(saga, None):
+            await placements.begin(database, saga, request, seconds=body.deadline_seconds)
+    elif known["request"] != request:
+        raise Problem(422, "saga-id-reused", f"saga {saga} places another order; choose a new sagaId")
+    return await get(saga, database)
+
+
+@router.get("/{saga_id}")
+async def get(saga_id: UUID, database: Database) -> Placement:
+    """Return how far an order is; 404 unknown-placement."""
+    row = await placements.find(database, saga_id)
+    if row is None:
+        raise Problem(404, "unknown-placement", f"saga {saga_id} is not placed by events")
+    failed = row["status"] in ("undoing", "failed")
+    return Placement(
+        saga_id=saga_id,
+        status=row["status"],
+        detail=f"Order creation failed: {row['reason']}" if failed else None,
+        order_id=row["order_id"],
+        deadline=row["deadline"],
+    )
