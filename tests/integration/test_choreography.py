@@ -202,6 +202,8 @@ def test_an_order_is_placed_with_the_outcome_of_the_saga(flow: Flow) -> None:
     saga = flow.place(scene)
     placement = flow.ended(saga)
     assert (placement["status"], placement["detail"]) == ("placed", None)
+    (order,) = flow.rows("orders", f"SELECT id FROM orders WHERE saga_id = '{saga}'")
+    assert placement["orderId"] == str(order["id"])
     assert flow.kept(saga) == {
         "inventory": ["reserved"],
         "payments": ["209.97"],

@@ -119,6 +119,7 @@ def test_a_tombstone_is_an_event_without_content() -> None:
         (Refused("out-of-stock", "none is left"), "out-of-stock: none is left", True),
         (UnfitEventError("age: missing"), "age: missing", True),
         (RuntimeError("bro\0ken"), "RuntimeError: broken", False),
+        (RuntimeError("half \ud800"), "RuntimeError: half ?", False),
         (TimeoutError(), "10 s", False),
         (ValueError("x" * 1000), "ValueError", False),
     ],

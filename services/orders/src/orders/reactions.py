@@ -71,7 +71,7 @@ async def confirm(tx: Connection, event: ReceivedEvent) -> None:
     saga, order_id = UUID(event.key), event.read(Issued).order_id
     if await placements.lock_running(tx, saga):
         await orders.confirm(tx, saga, order_id)
-        await placements.end(tx, saga, "placed", order_id=order_id)
+        await placements.end(tx, saga, "placed")
         await placements.announce(tx, saga, "order-confirmed", {"orderId": str(order_id)})
 
 

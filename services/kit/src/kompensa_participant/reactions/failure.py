@@ -30,9 +30,9 @@ class Failure:
 
 def failure_of(error: Exception, *, time_limit: float) -> Failure:
     """Describe the error of a handler. The traceback has the code's lines, and no values of the event."""
-    trace = "".join(traceback.format_tb(error.__traceback__))[-LONGEST_TRACEBACK:].replace("\0", "")
-    text = _in_words(error, time_limit)[:LONGEST_ERROR].replace("\0", "")
-    return Failure(error=text, traceback=trace, final=_is_final(error))
+    trace = "".join(traceback.format_tb(error.__traceback__))[-LONGEST_TRACEBACK:]
+    text = _in_words(error, time_limit)[:LONGEST_ERROR]
+    return Failure(error=_storable(text), traceback=_storable(trace), final=_is_final(error))
 
 
 def is_trouble(error: Exception, connection: AsyncConnection[object]) -> bool:
@@ -43,6 +43,11 @@ def is_trouble(error: Exception, connection: AsyncConnection[object]) -> bool:
         return False
     state = error.sqlstate or ""
     return fault_of(error) is Fault.DATABASE and not state.startswith(_OF_THE_HANDLER)
+
+
+def _storable(text: str) -> str:
+    """Without the characters that PostgreSQL's text cannot hold: NUL, and half a surrogate pair."""
+    return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def _is_final(error: Exception) -> bool:

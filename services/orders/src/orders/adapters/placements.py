@@ -26,8 +26,13 @@ async def begin(connection: Connection, saga_id: UUID, request: Mapping[str, Any
 
 
 async def find(connection: Connection, saga_id: UUID) -> dict[str, Any] | None:
+    """One placement, with the id of its order once the order stands."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute("SELECT * FROM placements WHERE saga_id = %s", (saga_id,))
+        await cursor.execute(
+            "SELECT p.*, o.id AS order_id FROM placements p"
+            " LEFT JOIN orders o ON o.saga_id = p.saga_id AND p.status = 'placed' WHERE p.saga_id = %s",
+            (saga_id,),
+        )
         return await cursor.fetchone()
 
 
@@ -50,14 +55,12 @@ async def lock_running(connection: Connection, saga_id: UUID) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def end(
-    connection: Connection, saga_id: UUID, status: str, *, reason: str | None = None, order_id: UUID | None = None
-) -> None:
+async def end(connection: Connection, saga_id: UUID, status: str, *, reason: str | None = None) -> None:
     """Write how it ended; the reason of the first failure stays."""
     await connection.execute(
-        "UPDATE placements SET status = %s, reason = coalesce(reason, %s), order_id = %s, ended_at = now()"
+        "UPDATE placements SET status = %s, reason = coalesce(reason, %s), ended_at = now()"
         " WHERE saga_id = %s AND status IN ('running', 'undoing')",
-        (status, reason, order_id, saga_id),
+        (status, reason, saga_id),
     )
 
 
