@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.documentation import ROOT, named, tables, verb
 
-FOLDERS = ("docs", "charts", "manifests", "services/kit", "services/eventstore")
+FOLDERS = ("docs", "charts", "manifests", "services/consumer", "services/kit", "services/eventstore")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 BLOCK = re.compile(r"^ *```(?:sh|bash)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
