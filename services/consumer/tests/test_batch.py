@@ -9,7 +9,7 @@ from kompensa_consumer.offsets import Advance, Partition
 FIRST = 5  # offset at which each partition's move starts
 
 
-def batch_of(partitions: list[int]) -> Batch:
+def batch_of(partitions: list[int]) -> Batch[Poison]:
     ends: dict[int, int] = {}
     items: list[Poison] = []
     for partition in partitions:
@@ -33,8 +33,8 @@ def batch_of(partitions: list[int]) -> Batch:
 @given(partitions=st.lists(st.integers(0, 3), min_size=1, max_size=20), size=st.integers(1, 21))
 def test_parts_come_to_the_whole_in_items_records_and_offsets(partitions: list[int], size: int) -> None:
     whole = batch_of(partitions)
-    parts: list[Batch] = []
-    rest: Batch | None = whole
+    parts: list[Batch[Poison]] = []
+    rest: Batch[Poison] | None = whole
     while rest is not None:
         part, rest = rest.cut(size)
         parts.append(part)
