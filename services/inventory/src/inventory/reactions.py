@@ -1,4 +1,4 @@
-"""Inventory's part of an order that is placed by events: reserve the stock, or give it back.
+"""Inventory's part of an order that is placed by events: reserve the stock, then sell it or give it back.
 
 It uses the same functions, and the same barrier, as the routes that a saga's engine calls.
 """
@@ -51,6 +51,12 @@ async def release(tx: Connection, event: ReceivedEvent) -> None:
     )
     if not done.replayed:
         await _publish(tx, event, "stock-released", 2, {"reason": event.payload.get("reason")})
+
+
+@reactions.on("orders.order-confirmed")
+async def sell(tx: Connection, event: ReceivedEvent) -> None:
+    """Turn the reservation into a sale: the order stands. A refusal parks the event, because nothing can be undone."""
+    await reservations.sell(tx, saga_of(event))
 
 
 async def _publish(tx: Connection, event: ReceivedEvent, kind: str, version: int, payload: dict[str, Any]) -> None:

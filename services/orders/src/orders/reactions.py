@@ -46,9 +46,9 @@ class Issued(Message):
     order_id: UUID
 
 
-@reactions.on("payments.payment-captured")
+@reactions.on("payments.payment-captured", attempts=20, longest_pause=5)
 async def create(tx: Connection, event: ReceivedEvent) -> None:
-    """Create the order, still pending, or say no."""
+    """Create the order, still pending, or say no. It is tried for longer: a product's copy may still be on its way."""
     order = event.read(Captured).order
     saga, lines = UUID(event.key), [item.line() for item in order.items]
     done = await act(

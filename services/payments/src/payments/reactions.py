@@ -27,9 +27,12 @@ class Reserved(Message):
     order: Order
 
 
-@reactions.on("inventory.stock-reserved")
+@reactions.on("inventory.stock-reserved", attempts=20, longest_pause=5)
 async def capture(tx: Connection, event: ReceivedEvent) -> None:
-    """Take the money, or say no: `payment-captured` carries the order on, `payment-declined` turns it back."""
+    """Take the money, or say no: `payment-captured` carries the order on, `payment-declined` turns it back.
+
+    It is tried for longer: the copy of the customer's payment methods may still be on its way.
+    """
     order = event.read(Reserved).order
     saga = UUID(event.key)
     done = await act(
