@@ -119,9 +119,15 @@ EXTREMES: dict[str, Object] = {
         **ROOT,
         "services": {
             "orders": service(**external("1e3"), existingCaptureSecret={"name": "123"}),
-            "inventory": service(instance={**POD, "resources": None, "storage": {"keep": False}}),
+            "inventory": service(
+                existingCaptureSecret={"name": "789"}, instance={**POD, "resources": None, "storage": {"keep": False}}
+            ),
             "catalog": service(**external("2e3"), existingCaptureSecret={"name": "456"}),
-            **{name: service(**external("null")) for name in ("payments", "invoices", "shipping")},
+            "shipping": service(**external("null")),
+            **{
+                name: service(**external("null"), existingCaptureSecret={"name": "null"})
+                for name in ("payments", "invoices")
+            },
         },
         "networkPolicy": {**egress("dns", "databases", "kafka", "tracing"), "callers": [PEER], "metricsFrom": [PEER]},
         "kompensa": {"namespace": LONGEST_NAMESPACE, "topicPrefix": "1."},

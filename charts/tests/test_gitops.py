@@ -44,8 +44,9 @@ def test_without_own_secrets_each_rendering_makes_new_passwords(helm: Helm, char
 def test_the_guide_creates_every_secret_that_its_values_name() -> None:
     script = GUIDE.partition("login() {")[2].partition("```")[0]
     created = {"our-token", *re.findall(r"login \S+ (our-[a-z-]+)", script)}
-    services = re.findall(r"for service in ([a-z ]+);", script)[0].split()
+    services, publishers = (names.split() for names in re.findall(r"for service in ([a-z ]+);", script))
     created |= {f"our-{service}{suffix}" for service in services for suffix in ("", "-admin", "-callers")}
+    created |= {f"our-{publisher}-capture" for publisher in publishers}
     named = set(re.findall(r"[a-z]+: (our-[a-z-]+)", GUIDE))
     assert named == created
     assert {key for key in FULL_LOGIN if f"--from-literal={key}=" in script} == FULL_LOGIN
@@ -57,10 +58,10 @@ def test_the_logins_of_the_guide_lead_to_the_servers_and_roles_of_the_charts(hel
     logins = {secret: (namespace, host, database, role) for namespace, secret, host, database, role in calls}
     assert logins["our-journal"] == made(helm, "kompensa", "kompensa-postgres-kompensa")
     assert logins["our-admin"] == made(helm, "kompensa", "kompensa-postgres-superuser")
-    for publisher in ("orders", "catalog"):
-        assert logins[f"our-{publisher}-capture"] == made(helm, "shop", f"{publisher}-capture")
     for service in ("orders", "inventory"):
-        assert ("shop", f"{service}-postgres", service, service) == made(helm, "shop", f"{service}-postgres")
+        server = f"{service}-postgres"
+        assert ("shop", server, service, service) == made(helm, "shop", server)
+        assert ("shop", server, service, f"{service}_capture") == made(helm, "shop", f"{service}-capture")
 
 
 def made(helm: Helm, chart: str, secret: str) -> tuple[str, str, str, str]:

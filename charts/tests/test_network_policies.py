@@ -76,7 +76,15 @@ def test_a_replica_worker_reaches_kafka_and_the_database_it_writes(helm: Helm) -
 def test_capture_reaches_the_databases_with_an_outbox_only(helm: Helm) -> None:
     whole = stack(helm)
     for captor in ("kompensa-operator", "backbone-connect"):
-        assert {name for name in SERVICES if whole.talk(captor, f"{name}-postgres", 5432)} == {"orders", "catalog"}
+        reached = {name for name in SERVICES if whole.talk(captor, f"{name}-postgres", 5432)}
+        assert reached == {"orders", "inventory", "payments", "invoices", "catalog"}
+
+
+def test_services_that_react_to_events_reach_kafka_and_no_other_service(helm: Helm) -> None:
+    whole = stack(helm)
+    reading = {name for name in SERVICES if whole.talk(name, "backbone-kafka", 9092)}
+    assert reading == {"orders", "inventory", "payments", "invoices"}
+    assert not any(whole.talk(name, other, 8080) for name in reading for other in SERVICES)
 
 
 def test_the_engine_reaches_journal_and_participants(helm: Helm) -> None:
@@ -106,7 +114,11 @@ def test_strangers_are_kept_out(helm: Helm, target: str, port: int) -> None:
 
 def test_databases_of_the_users_may_listen_on_other_ports(helm: Helm) -> None:
     bouncer = Party({"app": "pgbouncer"}, "data", {})
-    elsewhere = {"bundled": False, "existingSecret": {"name": "our-invoices"}}
+    elsewhere = {
+        "bundled": False,
+        "existingSecret": {"name": "our-invoices"},
+        "existingCaptureSecret": {"name": "our-invoices-capture"},
+    }
     own = {"services": {"invoices": {"database": elsewhere}}}
     ports = {"networkPolicy": {"databases": {"ports": [6432]}}}
     journal = {"postgres": {"enabled": False}, "journal": {"existingSecret": {"name": "our-journal"}}}

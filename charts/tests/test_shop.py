@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 import yaml
 
+import inventory.reactions
+import invoices.reactions
+import orders.reactions
+import payments.reactions
 from charts.tests.rendering import Helm, Object, RefusedError, Rendering
 from kompensa_cdc.capture.naming import replication_name
 from tests.support.services import SERVICES
 
 MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
-PUBLISHERS = ("orders", "catalog")
+PUBLISHERS = ("orders", "inventory", "payments", "invoices", "catalog")
+REACTIONS = {
+    "orders": orders.reactions.reactions,
+    "inventory": inventory.reactions.reactions,
+    "payments": payments.reactions.reactions,
+    "invoices": invoices.reactions.reactions,
+}
 OWN_KINDS = ("Participant", "SagaDefinition", "Outbox", "Replica")
 
 
@@ -115,15 +125,15 @@ def test_a_bundled_server_can_have_logins_of_ones_own(helm: Helm) -> None:
 def test_a_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:
     """As the operators of some databases write it; libpq reads these variables itself."""
     keys = {"url": "", "database": "dbname", "username": "user"}
-    own = {"bundled": False, "existingSecret": {"name": "our-payments", "keys": keys}}
-    shop = helm.render("shop", {"services": {"payments": {"database": own}}})
-    assert shop.pod("Deployment", "payments").environment()["DATABASE_URL"]["value"] == "postgresql://"
-    assert secret_keys(shop, "payments") == {
-        "PGHOST": ("our-payments", "host"),
-        "PGPORT": ("our-payments", "port"),
-        "PGDATABASE": ("our-payments", "dbname"),
-        "PGUSER": ("our-payments", "user"),
-        "PGPASSWORD": ("our-payments", "password"),
+    own = {"bundled": False, "existingSecret": {"name": "our-shipping", "keys": keys}}
+    shop = helm.render("shop", {"services": {"shipping": {"database": own}}})
+    assert shop.pod("Deployment", "shipping").environment()["DATABASE_URL"]["value"] == "postgresql://"
+    assert secret_keys(shop, "shipping") == {
+        "PGHOST": ("our-shipping", "host"),
+        "PGPORT": ("our-shipping", "port"),
+        "PGDATABASE": ("our-shipping", "dbname"),
+        "PGUSER": ("our-shipping", "user"),
+        "PGPASSWORD": ("our-shipping", "password"),
     }
 
 
@@ -158,9 +168,8 @@ def test_a_replica_writes_with_the_login_of_the_service_that_reads_it(helm: Helm
 def test_custom_resources_name_the_keys_of_a_secret_without_a_url(helm: Helm) -> None:
     keys = {"url": "", "database": "dbname", "username": "user"}
     login = {"name": "our", "keys": keys}
-    own = {"bundled": False, "existingSecret": login}
-    services = {"orders": {"database": {**own, "existingCaptureSecret": login}}, "invoices": {"database": own}}
-    shop = helm.render("shop", {"services": services})
+    own = {"bundled": False, "existingSecret": login, "existingCaptureSecret": login}
+    shop = helm.render("shop", {"services": {name: {"database": own} for name in ("orders", "invoices")}})
     outbox = shop.one("Outbox", "orders")["spec"]
     replica = shop.one("Replica", "invoices-customers")["spec"]["target"]
     parts = {"host": "host", "port": "port", "database": "dbname", "username": "user", "password": "password"}
@@ -190,6 +199,12 @@ def test_a_second_shop_on_the_same_kafka_has_topics_of_its_own(helm: Helm) -> No
     assert topics_read(second) == {f"staging.{topic}" for topic in topics_read(first)}
 
 
+def test_without_the_kinds_no_service_reads_events(helm: Helm) -> None:
+    """Their topics are made by Outboxes."""
+    shop = helm.render("shop", {"kompensa": {"enabled": False}})
+    assert not any("KOMPENSA_KAFKA" in shop.pod("Deployment", name).environment() for name in SERVICES)
+
+
 def topics_written(shop: Rendering) -> set[str]:
     specs = [item["spec"] for item in shop.of("Outbox")]
     return {
@@ -208,7 +223,30 @@ def test_both_tables_of_orders_are_captured_with_the_logins_of_orders(helm: Helm
 
 
 def topics_read(shop: Rendering) -> set[str]:
-    return {topic for item in shop.of("Replica") for topic in item["spec"]["source"]["topics"]}
+    copied = {topic for item in shop.of("Replica") for topic in item["spec"]["source"]["topics"]}
+    return copied | {topic for name in REACTIONS for topic in reactions_of(shop, name)}
+
+
+def reactions_of(shop: Rendering, name: str) -> tuple[str, ...]:
+    """The topics that a service's reactions read under the environment of its pod."""
+    prefix = shop.pod("Deployment", name).environment()["TOPIC_PREFIX"]["value"]
+    return REACTIONS[name].prefixed(prefix).topics
+
+
+def test_reactions_of_two_shops_are_two_consumer_groups_and_those_of_other_kafkas_lead_there(helm: Helm) -> None:
+    kafka = {"kafka": {"bootstrap": "one:9092,two:9092"}}
+    for namespace, values, bootstrap in (
+        ("shop", {}, "backbone-kafka.kompensa-system.svc:9092"),
+        ("crm", kafka, "one:9092,two:9092"),
+    ):
+        shop = helm.render("shop", values, namespace=namespace)
+        for name in SERVICES:
+            environment = shop.pod("Deployment", name).environment()
+            if name in REACTIONS:
+                assert environment["REACTIONS_GROUP"]["value"] == f"kompensa-reactions.{namespace}.{name}"
+                assert environment["KOMPENSA_KAFKA"]["value"] == bootstrap
+            else:
+                assert "KOMPENSA_KAFKA" not in environment
 
 
 def test_an_uninstall_leaves_the_outbox_whose_slot_belongs_to_the_data(helm: Helm) -> None:

@@ -158,18 +158,18 @@ ELSEWHERE = {"bundled": False, "existingSecret": {"name": "our"}}
         ("backbone", {"kafka": {"bootstrap": "kafka.crm:9092"}}, "set kafka.enabled to false to use yours"),
         (
             "shop",
-            {"services": {"payments": {"database": {**ELSEWHERE, "instance": OWN_INSTANCE}}}},
-            "services.payments.database.instance is set, but services.payments.database.bundled is false",
+            {"services": {"shipping": {"database": {**ELSEWHERE, "instance": OWN_INSTANCE}}}},
+            "services.shipping.database.instance is set, but services.shipping.database.bundled is false",
         ),
         (
             "shop",
-            {"isolation": "schema", "services": {"payments": {"database": {"instance": OWN_INSTANCE}}}},
+            {"isolation": "schema", "services": {"shipping": {"database": {"instance": OWN_INSTANCE}}}},
             "set its fields in sharedDatabase",
         ),
         (
             "shop",
-            {"services": {"payments": {"database": {"bundled": False}}}},
-            "services.payments.database.existingSecret.name is needed",
+            {"services": {"shipping": {"database": {"bundled": False}}}},
+            "services.shipping.database.existingSecret.name is needed",
         ),
         (
             "postgres",

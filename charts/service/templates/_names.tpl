@@ -60,12 +60,12 @@ annotations:
 
 {{/*
 Metadata of a pod template; dict: root, component, pod (its values, with podLabels and podAnnotations), and optionally
-name and annotations (ours). A value replaces neither a label that selects the pod nor an annotation of the chart.
+name, labels and annotations (ours). A value replaces neither a label that selects the pod nor an annotation of the chart.
 */}}
 {{- define "service.podMetadata" -}}
 labels:
   {{- $selecting := include "service.selectorLabels" . | fromYaml }}
-  {{- merge $selecting (.pod.podLabels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
+  {{- merge $selecting (.labels | default dict) (.pod.podLabels | default dict) (.root.Values.commonLabels | default dict) | toYaml | nindent 2 }}
 {{- with merge (.annotations | default dict) (.pod.podAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}

@@ -10,6 +10,7 @@ The template takes a dict; only the parent chart knows the members after `name`:
 - serving {secret, keys}: the Secret with the login of the role that serves, or empty if `database` is for both.
 - captureRole {secret, key}: the Secret with the name of the role that may read the outbox, or empty.
 - databasePods: labels of its PostgreSQL's pods, or empty for a server outside the release.
+- kafka {bootstrap, group, topicPrefix}: where its reactions read events, or empty for a service without reactions.
 - callers: peers that may call it, as in a NetworkPolicy.
 - callerSecret: name of the Secret with a token for each caller, or empty: callers are not checked.
 */}}
@@ -45,6 +46,7 @@ automountServiceAccountToken: false
 {{- end -}}
 
 {{- define "service.deployment" -}}
+{{- $labels := ternary (dict "kompensa.dev/reads-events" "true") dict (not (empty .kafka)) -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -61,7 +63,7 @@ spec:
       {{- include "service.ownSelector" . | nindent 6 }}
   template:
     metadata:
-      {{- include "service.podMetadata" (dict "root" .root "name" .name "component" "service" "pod" .service) | nindent 6 }}
+      {{- include "service.podMetadata" (dict "root" .root "name" .name "component" "service" "pod" .service "labels" $labels) | nindent 6 }}
     spec:
       serviceAccountName: {{ .name }}
       automountServiceAccountToken: false
@@ -117,6 +119,11 @@ env:
 {{- end }}
 {{- with .captureRole }}
 {{ include "service.secretVariable" (merge (dict "variable" "CAPTURE_ROLE") .) }}
+{{- end }}
+{{- with .kafka }}
+- {name: KOMPENSA_KAFKA, value: {{ .bootstrap | quote }}}
+- {name: REACTIONS_GROUP, value: {{ .group | quote }}}
+- {name: TOPIC_PREFIX, value: {{ .topicPrefix | quote }}}
 {{- end }}
 - {name: PORT, value: "8080"}
 - {name: POOL_MIN, value: {{ .service.pool.min | quote }}}
@@ -186,4 +193,7 @@ spec:
   {{- include "service.egressTracing" .root | nindent 2 }}
   # Its own database and no other.
   {{- include "service.egressDatabase" (dict "root" .root "pods" .databasePods) | nindent 2 }}
+  {{- if .kafka }}
+  {{- include "service.egress" .root.Values.networkPolicy.kafka | nindent 2 }}
+  {{- end }}
 {{- end -}}

@@ -4,6 +4,21 @@
 orders inventory payments invoices shipping catalog
 {{- end -}}
 
+{{/* The services that react to events of others: they place an order with no coordinator. */}}
+{{- define "shop.reacting" -}}
+orders inventory payments invoices
+{{- end -}}
+
+{{/* The source of the events that a service reads, as YAML; empty if it does not; dict: root, name. */}}
+{{- define "shop.kafka" -}}
+{{- $values := .root.Values -}}
+{{- if and $values.kompensa.enabled (has .name (include "shop.reacting" . | splitList " ")) -}}
+bootstrap: {{ $values.kafka.bootstrap | default (printf "backbone-kafka.%s.svc:9092" $values.kompensa.namespace) | quote }}
+group: {{ printf "kompensa-reactions.%s.%s" .root.Release.Namespace .name | quote }}
+topicPrefix: {{ $values.kompensa.topicPrefix | quote }}
+{{- end -}}
+{{- end -}}
+
 {{/* Fails if the values of a service's database contradict each other; dict: root, name. */}}
 {{- define "shop.checkDatabase" -}}
 {{- $database := (get .root.Values.services .name).database -}}

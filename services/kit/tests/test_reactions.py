@@ -50,6 +50,13 @@ def test_parts_of_a_service_declare_their_reactions_apart() -> None:
     assert reactions.topics == (TOPIC, "payments.payment-declined")
 
 
+def test_an_installation_with_a_prefix_reads_topics_of_its_own() -> None:
+    reactions = declared().prefixed("staging.")
+    assert reactions.topics == (f"staging.{TOPIC}",)
+    read = arrival_of(replace(record(), topic_=f"staging.{TOPIC}"), reactions)
+    assert (read.fault, read.event is not None) == (None, True)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -26,6 +26,7 @@ def test_everything_can_be_set() -> None:
         "CALLER_TOKENS_DIR": "/etc/points/callers",
         "KOMPENSA_KAFKA": "kafka:9092",
         "REACTIONS_GROUP": "shop-points",
+        "TOPIC_PREFIX": "staging.",
     }
     assert from_environment(environment) == Settings(
         database_url=URL,
@@ -39,6 +40,7 @@ def test_everything_can_be_set() -> None:
         caller_tokens_dir="/etc/points/callers",
         kafka="kafka:9092",
         reactions_group="shop-points",
+        topic_prefix="staging.",
     )
 
 

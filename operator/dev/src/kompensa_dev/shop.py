@@ -13,7 +13,7 @@ from kompensa_dev.process import Program
 
 SERVICES = tuple((checkout() / "services/shop.txt").read_text(encoding="utf-8").split())
 """In the order of their ports."""
-PUBLISHERS = ("orders", "catalog")
+PUBLISHERS = ("orders", "inventory", "payments", "invoices", "catalog")
 SHARED_DATABASE = "shop"
 Isolation = Literal["instance", "schema"]
 
@@ -63,13 +63,14 @@ def migrate_program(service: str, logins: Logins) -> Program:
     return Program(name=f"{service}-migrate", argv=argv, environment=environment)
 
 
-def serve_program(service: str, logins: Logins, *, callers: Path, port: int, faults: bool) -> Program:
-    """The service itself. `callers`: the folder with its callers' tokens."""
+def serve_program(service: str, logins: Logins, *, callers: Path, port: int, faults: bool, kafka: str = "") -> Program:
+    """The service itself. `callers`: the folder with its callers' tokens. With `kafka`, it also reacts to events."""
     environment = {
         "DATABASE_URL": logins.serving(service).url,
         "HOST": HOST,
         "PORT": str(port),
         "FAULTS_ENABLED": str(faults).lower(),
         "CALLER_TOKENS_DIR": str(callers),
+        "KOMPENSA_KAFKA": kafka,
     }
     return Program(name=service, argv=[sys.executable, "-m", service, "serve"], environment=environment)

@@ -6,6 +6,8 @@ The order is that of need only; what does not need each other starts side by sid
                 ├─ engine ── participants, definitions
                 └─ all migrated ────┬─ outboxes ── replica workers
     Kafka ── Connect ───────────────┘
+
+Services that react to events begin to read when the topics are there.
 """
 
 import asyncio
@@ -117,7 +119,10 @@ class Stack:
         """Start a service (again) and wait until it is ready."""
         port, url = self.ports.services[service], self.ports.urls[service]
         callers = self.callers.folder / service
-        program = serve_program(service, self.logins, callers=callers, port=port, faults=self.options.faults)
+        kafka = self.ports.bootstrap if self.options.backbone else ""
+        program = serve_program(
+            service, self.logins, callers=callers, port=port, faults=self.options.faults, kafka=kafka
+        )
         process = self.services[service] = self.run.start(program)
         process.wait_ready(lambda: answers_ok(f"{url}/readyz"), what="/readyz answering ok", timeout=READY_SECONDS)
 

@@ -42,6 +42,8 @@ class Settings:
         Addresses of brokers, for the service's reactions; without them the reactions do not run.
     reactions_group
         The reactions' consumer group, or None for `kompensa-reactions.<service>`.
+    topic_prefix
+        Prefix of the topics that the reactions read, as the Outboxes of this installation have it.
     """
 
     database_url: str
@@ -56,6 +58,7 @@ class Settings:
     caller_tokens_dir: str | None = None
     kafka: str | None = None
     reactions_group: str | None = None
+    topic_prefix: str = ""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -81,6 +84,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         caller_tokens_dir=environment.get("CALLER_TOKENS_DIR") or None,
         kafka=environment.get("KOMPENSA_KAFKA") or None,
         reactions_group=environment.get("REACTIONS_GROUP") or None,
+        topic_prefix=environment.get("TOPIC_PREFIX") or "",
     )
 
 

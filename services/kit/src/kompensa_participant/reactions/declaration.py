@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -158,6 +158,14 @@ class Reactions:
             raise ValueError(f"topic {', '.join(both)} has two handlers: one topic has one handler")
         self._reactions |= others._reactions
         self.periodic += others.periodic
+
+    def prefixed(self, prefix: str) -> Reactions:
+        """Return the same reactions for an installation whose topics all have this prefix, for example `staging.`."""
+        copy = Reactions()
+        copy.periodic = self.periodic
+        for topic, reaction in self._reactions.items():
+            copy._reactions[prefix + topic] = replace(reaction, topic=prefix + topic)
+        return copy
 
     @property
     def topics(self) -> tuple[str, ...]:
