@@ -21,6 +21,7 @@ SHARED: Mapping[str, frozenset[str]] = {
             "test_guide_participant.py",
             "test_guide_reactions.py",
             "test_one_trace.py",
+            "test_order_styles.py",
             "test_trace_saga.py",
         }
     ),
