@@ -57,6 +57,9 @@ class Style(Protocol):
     def end(self, saga: str) -> Outcome | None:
         """How it ended, or None before that."""
 
+    def is_undone(self, saga: str) -> bool:
+        """Whether the order is on its way back, or has arrived there."""
+
     def place_with_duplicates(self, order: Mapping[str, Any]) -> str:
         """Place an order whose every step is asked for twice, and return when all of this has come to an end."""
 
@@ -73,8 +76,11 @@ class Orchestrated:
         spec["deadline"] = f"{deadline_seconds}s"
         return self._start(name, spec, order)
 
+    def is_undone(self, saga: str) -> bool:
+        return self._view(saga)["phase"] in ("Compensating", "Compensated")
+
     def end(self, saga: str) -> Outcome | None:
-        view = call("GET", f"{self.stack.ports.api_url}/v1/sagas/{saga}").ok()
+        view = self._view(saga)
         if view["phase"] == "Succeeded":
             return Outcome(placed=True)
         return Outcome(placed=False, reason=view["message"]) if view["phase"] == "Compensated" else None
@@ -88,6 +94,9 @@ class Orchestrated:
         saga = self._start("create-order-asked-twice", spec, order)
         ended(self, saga)
         return saga
+
+    def _view(self, saga: str) -> dict[str, Any]:
+        return dict(call("GET", f"{self.stack.ports.api_url}/v1/sagas/{saga}").ok())
 
     def _spec(self) -> dict[str, Any]:
         (document,) = [d for d in of_kind(self.stack.documents, "SagaDefinition") if d.name == "create-order"]
@@ -109,8 +118,11 @@ class Choreographed:
         body = {**order, "deadlineSeconds": deadline_seconds}
         return str(self._shop.call("orders", "POST", "/placements", body).ok()["sagaId"])
 
+    def is_undone(self, saga: str) -> bool:
+        return self._placement(saga)["status"] in ("undoing", "failed")
+
     def end(self, saga: str) -> Outcome | None:
-        placement = self._shop.call("orders", "GET", f"/placements/{saga}").ok()
+        placement = self._placement(saga)
         if placement["status"] == "placed":
             return Outcome(placed=True) if sold(self.stack, saga) else None
         return Outcome(placed=False, reason=placement["detail"]) if placement["status"] == "failed" else None
@@ -126,6 +138,9 @@ class Choreographed:
             self._duplicates, "the services to see each event again", is_right=lambda seen: seen == before + sent
         )
         return saga
+
+    def _placement(self, saga: str) -> dict[str, Any]:
+        return dict(self._shop.call("orders", "GET", f"/placements/{saga}").ok())
 
     @property
     def _shop(self) -> Shop:

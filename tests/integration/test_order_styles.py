@@ -113,8 +113,9 @@ def test_a_lost_service_ends_in_cancellation_and_what_comes_late_has_no_effect(s
     order = shop.scene().order()
     before = totals(style.stack)
     style.stack.services["payments"].kill()
-    saga = style.place(order, deadline_seconds=3)
+    saga = style.place(order, deadline_seconds=5)
     eventually(lambda: effects_of(style.stack, saga)["reservations"], "the reservation before the lost service")
+    eventually(lambda: style.is_undone(saga), "the deadline to pass")
     style.stack.start_service("payments")
     assert not ended(style, saga).placed
     kept = effects_of(style.stack, saga)
