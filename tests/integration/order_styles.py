@@ -190,12 +190,17 @@ EFFECTS = {
     "reservations": ("inventory", "SELECT status FROM inventory.reservations WHERE saga_id = %s"),
     "stock movements": (
         "inventory",
-        "SELECT kind, sum(on_hand_change), sum(reserved_change) FROM inventory.stock_movements"
+        "SELECT kind, sum(on_hand_change) AS on_hand, sum(reserved_change) AS reserved FROM inventory.stock_movements"
         " WHERE saga_id = %s GROUP BY kind ORDER BY kind",
     ),
     "payments": ("payments", "SELECT captured, refunded FROM payments.payments WHERE saga_id = %s"),
     "entries": ("payments", "SELECT kind FROM payments.entries WHERE saga_id = %s ORDER BY kind"),
     "orders": ("orders", "SELECT status, total_amount FROM orders.orders WHERE saga_id = %s"),
+    "order's events": (
+        "orders",
+        "SELECT event_type, payload->>'paymentId' IS NOT NULL AS paid FROM orders.events"
+        " WHERE saga_id = %s ORDER BY aggregate_version",
+    ),
     "items": (
         "orders",
         "SELECT product_name, quantity, unit_price FROM orders.order_items i JOIN orders.orders o ON o.id = i.order_id"

@@ -22,6 +22,7 @@ NOTHING: dict[str, list[list[str]]] = {
     "payments": [],
     "entries": [],
     "orders": [],
+    "order's events": [],
     "items": [],
     "invoices": [],
     "lines": [],
@@ -33,6 +34,7 @@ PLACED = {
     "payments": [["209.97", "0.00"]],
     "entries": [["capture"]],
     "orders": [["confirmed", "209.97"]],
+    "order's events": [["ORDER_CREATED", "False"], ["PAYMENT_PROCESSED", "True"]],
     "items": ITEMS,
     "invoices": [["issued", "209.97"]],
     "lines": ITEMS,
@@ -40,6 +42,11 @@ PLACED = {
 RELEASED = {"reservations": [["released"]], "stock movements": [["release", "3", "-3"], ["reserve", "-3", "3"]]}
 REFUNDED = {"payments": [["209.97", "209.97"]], "entries": [["capture"], ["refund"]]}
 REFUNDED_1 = {**REFUNDED, "payments": [["1.00", "1.00"]]}
+CANCELLED = {
+    "orders": [["cancelled", "209.97"]],
+    "order's events": [["ORDER_CREATED", "False"], ["ORDER_CANCELLED", "False"]],
+    "items": ITEMS,
+}
 FAILURES = [
     pytest.param({"stock": 0}, {}, "wanted", {}, id="reserve-inventory"),
     pytest.param({"balance": "1.00"}, {}, "insufficient funds", RELEASED, id="process-payment"),
@@ -48,7 +55,7 @@ FAILURES = [
         {"document": PASSPORT},
         {},
         "neither a CPF",
-        {**RELEASED, **REFUNDED, "orders": [["cancelled", "209.97"]], "items": ITEMS},
+        {**RELEASED, **REFUNDED, **CANCELLED},
         id="issue-invoice",
     ),
 ]

@@ -27,6 +27,8 @@ from orders.api.orders import Item
 
 STEP = "create-order"
 LATE = 100
+EXPIRY = "orders"
+"""The caller of what a deadline causes."""
 Connection = AsyncConnection[Any]
 
 reactions = Reactions()
@@ -40,6 +42,7 @@ class Order(Message):
 
 class Captured(Message):
     order: Order
+    payment_id: UUID
 
 
 class Issued(Message):
@@ -49,8 +52,9 @@ class Issued(Message):
 @reactions.on("payments.payment-captured", attempts=20, longest_pause=5)
 async def create(tx: Connection, event: ReceivedEvent) -> None:
     """Create the order, still pending, or say no. It is tried for longer: a product's copy may still be on its way."""
-    order = event.read(Captured).order
-    saga, lines = UUID(event.key), [item.line() for item in order.items]
+    captured = event.read(Captured)
+    order, saga = captured.order, UUID(event.key)
+    lines = [item.line() for item in order.items]
     done = await act(
         tx,
         event,
@@ -58,6 +62,7 @@ async def create(tx: Connection, event: ReceivedEvent) -> None:
         lambda tx: orders.create(tx, saga, customer_id=order.customer_id, lines=lines, total=order.total_amount),
     )
     if done.state == "Succeeded":
+        await placements.keep_payment(tx, saga, captured.payment_id)
         await placements.announce(tx, saga, "order-created", {"order": event.payload["order"], **done.reply})
     elif done.state == "Failed":
         reason = done.reply["detail"]
@@ -69,8 +74,9 @@ async def create(tx: Connection, event: ReceivedEvent) -> None:
 async def confirm(tx: Connection, event: ReceivedEvent) -> None:
     """Confirm the order: from here on it stands. If its deadline has passed, it is on its way back."""
     saga, order_id = UUID(event.key), event.read(Issued).order_id
-    if await placements.lock_running(tx, saga):
-        await orders.confirm(tx, saga, order_id)
+    placement = await placements.lock_running(tx, saga)
+    if placement is not None:
+        await orders.confirm(tx, saga, order_id, payment_id=placement["payment_id"])
         await placements.end(tx, saga, "placed")
         await placements.announce(tx, saga, "order-confirmed", {"orderId": str(order_id)})
 
@@ -98,6 +104,6 @@ async def expire(tx: Connection) -> None:
     """Turn back the orders whose deadline has passed."""
     for saga in await placements.expired(tx, limit=LATE):
         reason = "the order was not placed before its deadline"
-        with handling(saga, None):
+        with handling(saga, None, caller=EXPIRY):
             await placements.turn_back(tx, saga, reason)
             await placements.announce(tx, saga, "order-expired", {"reason": reason})

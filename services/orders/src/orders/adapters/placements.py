@@ -16,13 +16,14 @@ Connection = AsyncConnection[Any]
 
 
 async def begin(connection: Connection, saga_id: UUID, request: Mapping[str, Any], *, seconds: float) -> None:
-    """Keep the request, and publish it."""
-    await connection.execute(
+    """Keep the request, and publish it, unless the placement has begun already."""
+    cursor = await connection.execute(
         "INSERT INTO placements (saga_id, request, status, deadline)"
-        " VALUES (%s, %s, 'running', clock_timestamp() + make_interval(secs => %s))",
+        " VALUES (%s, %s, 'running', clock_timestamp() + make_interval(secs => %s)) ON CONFLICT DO NOTHING",
         (saga_id, Jsonb(request), seconds),
     )
-    await _publish(connection, saga_id, 1, "order-requested", {"order": request})
+    if cursor.rowcount:
+        await _publish(connection, saga_id, 1, "order-requested", {"order": request})
 
 
 async def find(connection: Connection, saga_id: UUID) -> dict[str, Any] | None:
@@ -47,12 +48,18 @@ async def announce(connection: Connection, saga_id: UUID, event_type: str, paylo
     await _publish(connection, saga_id, row[0], event_type, payload)
 
 
-async def lock_running(connection: Connection, saga_id: UUID) -> bool:
-    """Whether the placement still goes forward; until the transaction ends, it stays so."""
-    cursor = await connection.execute(
-        "SELECT 1 FROM placements WHERE saga_id = %s AND status = 'running' FOR UPDATE", (saga_id,)
-    )
-    return await cursor.fetchone() is not None
+async def lock_running(connection: Connection, saga_id: UUID) -> dict[str, Any] | None:
+    """A placement that still goes forward, and does so until the transaction ends; None if it does not."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT * FROM placements WHERE saga_id = %s AND status = 'running' FOR UPDATE", (saga_id,)
+        )
+        return await cursor.fetchone()
+
+
+async def keep_payment(connection: Connection, saga_id: UUID, payment_id: UUID) -> None:
+    """Keep the payment's id until the order is confirmed, which records it."""
+    await connection.execute("UPDATE placements SET payment_id = %s WHERE saga_id = %s", (payment_id, saga_id))
 
 
 async def end(connection: Connection, saga_id: UUID, status: str, *, reason: str | None = None) -> None:

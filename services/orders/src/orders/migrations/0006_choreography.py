@@ -16,6 +16,7 @@ def upgrade() -> None:
             request    jsonb       NOT NULL,
             status     text        NOT NULL CHECK (status IN ('running', 'undoing', 'placed', 'failed')),
             reason     text,
+            payment_id uuid,
             version    bigint      NOT NULL DEFAULT 1,
             deadline   timestamptz NOT NULL,
             created_at timestamptz NOT NULL DEFAULT now(),
