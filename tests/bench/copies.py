@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
 
-from tests.bench.figures import figure
+from tests.bench.figures import figure, milliseconds
 from tests.support.cluster import Cluster
 
 COPIED = "SELECT orders_customer_id, source_version, synced_at FROM {service}.customers"
@@ -29,7 +28,7 @@ def lines(cluster: Cluster, count: int, rate: float) -> list[str]:
     shown = []
     for service in ("invoices", "shipping"):
         copied = _copied(cluster, service)
-        took = [_milliseconds(changed[key], copied[key]) for key in ids]
+        took = [milliseconds(changed[key], copied[key]) for key in ids]
         shown.append(figure(f"commit -> copy in {service}, {rate:.0f}/s", took).line())
     return shown
 
@@ -53,7 +52,3 @@ def _copied(cluster: Cluster, service: str) -> dict[str, str]:
 
 def _all_copied(cluster: Cluster, service: str, ids: set[str]) -> bool:
     return ids <= set(_copied(cluster, service))
-
-
-def _milliseconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +41,8 @@ def figure(what: str, milliseconds: Sequence[float], *, elapsed: float | None = 
         worst=max(milliseconds),
         per_second=len(milliseconds) / elapsed if elapsed else None,
     )
+
+
+def milliseconds(start: str, end: str) -> float:
+    """Between two times in ISO 8601."""
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000

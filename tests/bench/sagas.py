@@ -9,9 +9,8 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
-from tests.bench.figures import Figure, figure
+from tests.bench.figures import Figure, figure, milliseconds
 from tests.support.cluster import SHOP, Cluster
 from tests.support.shop import saga
 
@@ -100,11 +99,7 @@ def _writes(cluster: Cluster) -> float:
 
 def _own_times(cluster: Cluster, names: set[str]) -> list[float]:
     found = [s for s in cluster.kubectl.items("sagas", "-n", SHOP) if s["metadata"]["name"] in names]
-    return [_milliseconds(s["status"]["startTime"], s["status"]["completionTime"]) for s in found]
-
-
-def _milliseconds(start: str, end: str) -> float:
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000
+    return [milliseconds(s["status"]["startTime"], s["status"]["completionTime"]) for s in found]
 
 
 def over_http(cluster: Cluster, count: int, in_flight: int) -> Figure:

@@ -65,7 +65,7 @@ async def keep_payment(connection: Connection, saga_id: UUID, payment_id: UUID) 
 async def end(connection: Connection, saga_id: UUID, status: str, *, reason: str | None = None) -> None:
     """Write how it ended; the reason of the first failure stays."""
     await connection.execute(
-        "UPDATE placements SET status = %s, reason = coalesce(reason, %s), ended_at = now()"
+        "UPDATE placements SET status = %s, reason = coalesce(reason, %s), ended_at = clock_timestamp()"
         " WHERE saga_id = %s AND status IN ('running', 'undoing')",
         (status, reason, saga_id),
     )

@@ -37,6 +37,8 @@ class Placement(Message):
     detail: str | None = None
     order_id: UUID | None = None
     deadline: datetime
+    created_at: datetime
+    ended_at: datetime | None = None
 
 
 @router.post("", status_code=202)
@@ -73,4 +75,6 @@ def _as_message(row: Mapping[str, Any]) -> Placement:
         detail=f"Order creation failed: {row['reason']}" if failed else None,
         order_id=row["order_id"],
         deadline=row["deadline"],
+        created_at=row["created_at"],
+        ended_at=row["ended_at"],
     )
