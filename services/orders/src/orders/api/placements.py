@@ -23,7 +23,7 @@ class PlaceOrder(Message):
 
     saga_id: UUID | None = None
     customer_id: UUID
-    items: Annotated[list[Item], Field(min_length=1, max_length=200)]
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
     total_amount: Annotated[Money, Field(gt=0)]
     payment_method_id: Annotated[str, Field(min_length=1, max_length=64, examples=["pm-abc"])]
     deadline_seconds: Annotated[float, Field(gt=0, le=3600)] = 300
