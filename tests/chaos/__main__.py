@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.load import Style
 from tests.chaos.run import BrokenBefore, Result, run
 from tests.chaos.victims import VICTIMS
 from tests.support.cluster import Cluster, shell_environment
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--victims", default=",".join(VICTIMS), help="comma-separated, in this order (default: every kind)"
     )
+    made.add_argument("--style", type=Style, choices=Style, help="how orders are placed (default: both, in turn)")
     made.add_argument("--seed", type=int, default=1, help="of the load's choices")
     made.add_argument("-o", "--output", choices=["table", "json"], default="table")
     return made
@@ -49,6 +51,7 @@ def main() -> int:
             rate=options.rate,
             pause=options.pause,
             seed=options.seed,
+            styles=[options.style] if options.style else list(Style),
             say=lambda line: console.print(f"[dim]{time.monotonic() - started:6.1f} s[/] {line}"),
         )
     except BrokenBefore as broken:

@@ -6,11 +6,14 @@ key until the engine accepts or rejects it, so that at the end every order is kn
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tests.support.cluster import Cluster
@@ -19,6 +22,13 @@ from tests.support.shop import PASSPORT, Scene
 
 PATIENCE = 240.0
 FATES = ("succeeds", "succeeds", "succeeds", "succeeds", "declined", "unbillable")
+
+
+class Style(StrEnum):
+    """Who places an order: the engine, or services that react to each other."""
+
+    ORCHESTRATED = "orchestrated"
+    CHOREOGRAPHED = "choreographed"
 
 
 @dataclass
@@ -56,10 +66,11 @@ def set_the_scenes(cluster: Cluster) -> Scenes:
 class Load:
     """Runs until `stop`; `rate` is orders a second, customer changes come at the same rate."""
 
-    def __init__(self, cluster: Cluster, scenes: Scenes, *, rate: float, seed: int) -> None:
+    def __init__(self, cluster: Cluster, scenes: Scenes, *, rate: float, seed: int, styles: Sequence[Style]) -> None:
         self.cluster = cluster
         self.scenes = scenes
         self.rate = rate
+        self.styles = itertools.cycle(styles)
         self.random = random.Random(seed)
         self.tally = Tally()
         self.stopping = threading.Event()
@@ -88,11 +99,23 @@ class Load:
 
     def _order(self) -> None:
         fate = self.random.choice(FATES)
-        body = {"definition": "create-order", "input": self.scenes.order(fate), "idempotencyKey": str(uuid.uuid4())}
-        answer = self._until_acknowledged(lambda: self.cluster.api("POST", "/v1/namespaces/shop/sagas", body), "order")
-        if answer is not None:
+        place = {Style.ORCHESTRATED: self._by_the_engine, Style.CHOREOGRAPHED: self._by_events}[next(self.styles)]
+        saga = place(self.scenes.order(fate), str(uuid.uuid4()))
+        if saga is not None:
             with self.tally.lock:
-                self.tally.accepted[answer.body["id"]] = fate
+                self.tally.accepted[saga] = fate
+
+    def _by_the_engine(self, order: dict[str, Any], key: str) -> str | None:
+        body = {"definition": "create-order", "input": order, "idempotencyKey": key}
+        answer = self._until_acknowledged(lambda: self.cluster.api("POST", "/v1/namespaces/shop/sagas", body), "order")
+        return None if answer is None else str(answer.body["id"])
+
+    def _by_events(self, order: dict[str, Any], key: str) -> str | None:
+        body = {**order, "sagaId": key}
+        answer = self._until_acknowledged(
+            lambda: self.cluster.shop.call("orders", "POST", "/placements", body), "order by events"
+        )
+        return None if answer is None else key
 
     def _change(self) -> None:
         customer = self.random.choice(self.customers)

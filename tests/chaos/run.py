@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.load import Load, set_the_scenes
+from tests.chaos.load import Load, Style, set_the_scenes
 from tests.chaos.victims import Victim
 from tests.support.cluster import ENDED, Cluster
 from tests.support.invariants import violations
 from tests.support.kubectl import KubectlError
-from tests.support.ledgers import read
+from tests.support.ledgers import phases_of_placements, read
 
 Say = Callable[[str], None]
 
@@ -44,9 +44,19 @@ class Result:
 
 
 def run(
-    cluster: Cluster, victims: Sequence[Victim], *, seconds: float, rate: float, pause: float, seed: int, say: Say
+    cluster: Cluster,
+    victims: Sequence[Victim],
+    *,
+    seconds: float,
+    rate: float,
+    pause: float,
+    seed: int,
+    say: Say,
+    styles: Sequence[Style] = tuple(Style),
 ) -> Result:
     """Kill the victims in turn for `seconds`, with `pause` seconds between a recovery and the next kill.
+
+    Each order is placed in one of `styles`, in turn.
 
     Raises
     ------
@@ -58,7 +68,7 @@ def run(
         raise BrokenBefore(*found)
     say("every invariant holds; load and kills begin")
     result = Result()
-    load = Load(cluster, set_the_scenes(cluster), rate=rate, seed=seed)
+    load = Load(cluster, set_the_scenes(cluster), rate=rate, seed=seed, styles=styles)
     load.start()
     try:
         _kill_in_turn(cluster, victims, seconds, pause, result, say)
@@ -115,6 +125,9 @@ def _look(cluster: Cluster) -> tuple[dict[str, str], list[str]]:
     sagas = all_sagas(cluster)
     phases = {saga["id"]: saga["phase"] for saga in sagas}
     orders = {s["id"] for s in sagas if (s["namespace"], s["definition"]) == (cluster.namespace, ORDER)}
+    placements = phases_of_placements(cluster.databases.rows)
+    phases |= placements
+    orders |= placements.keys()
     moving = [saga for saga in orders if phases[saga] not in ENDED]
     if moving:
         return phases, [f"{len(moving)} sagas have not ended"]

@@ -46,6 +46,9 @@ ENTRIES = {
     "inventory": "SELECT saga_id, kind, catalog_product_id AS product_id, count(*) AS n FROM inventory.stock_movements"
     " WHERE saga_id IS NOT NULL GROUP BY saga_id, kind, catalog_product_id",
 }
+PLACEMENTS = "SELECT saga_id, status FROM orders.placements"
+PHASES = {"running": "Running", "undoing": "Compensating", "placed": "Succeeded", "failed": "Compensated"}
+"""The phase of a saga that is as far as a placement with this status."""
 OPERATIONS = "SELECT saga_id, step, direction, state, created_at FROM {service}.operations"
 AUTHORITY = """
     SELECT id, email, document, full_name, coalesce(phone, '') AS phone, shipping_address, billing_address,
@@ -77,6 +80,11 @@ def read(rows: Rows, phases: Mapping[str, str], orders: Collection[str]) -> Ledg
         authority=_by_key(rows("orders", AUTHORITY), "id"),
         copies={name: _by_key(rows(name, query), "orders_customer_id") for name, query in COPIES.items()},
     )
+
+
+def phases_of_placements(rows: Rows) -> dict[str, str]:
+    """How each order that was placed by events has ended, by saga: the engine does not know them."""
+    return {str(row["saga_id"]): PHASES[row["status"]] for row in rows("orders", PLACEMENTS)}
 
 
 def _stock(row: Mapping[str, Any]) -> Stock:

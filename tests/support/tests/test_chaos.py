@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.chaos import run as chaos
-from tests.support.ledgers import MONEY
+from tests.support.ledgers import MONEY, PLACEMENTS
 
 OURS = {"namespace": "shop", "definition": "create-order"}
 
 
 class FakeCluster:
-    """An engine that lists these sagas, and a shop whose tables are empty."""
+    """An engine that lists these sagas, and a shop whose tables are empty but for its placements."""
 
     namespace = "shop"
 
-    def __init__(self, *sagas: dict[str, Any]) -> None:
+    def __init__(self, *sagas: dict[str, Any], placements: Sequence[str] = ()) -> None:
+        self.placements = [{"saga_id": f"placement-{n}", "status": status} for n, status in enumerate(placements)]
         self.sagas = [{"id": f"saga-{n}", "phase": "Succeeded", **saga} for n, saga in enumerate(sagas)]
         self.databases = SimpleNamespace(rows=self._rows)
 
@@ -27,6 +29,8 @@ class FakeCluster:
         return SimpleNamespace(ok=lambda: {"items": self.sagas})
 
     def _rows(self, _service: str, query: str) -> list[dict[str, Any]]:
+        if query == PLACEMENTS:
+            return self.placements
         return [{"captured": "0", "refunded": "0"}] if query == MONEY else []
 
 
@@ -54,3 +58,13 @@ def test_sagas_of_other_shops_and_definitions_owe_this_shop_nothing(
 def test_nothing_is_killed_if_an_order_is_broken_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(chaos.BrokenBefore, match="I3 not whole: saga saga-0"):
         begin(FakeCluster(OURS), monkeypatch)
+
+
+def test_an_order_by_events_is_held_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(chaos.BrokenBefore, match="I3 not whole: saga placement-1"):
+        begin(FakeCluster(placements=["failed", "placed"]), monkeypatch)
+
+
+def test_an_order_by_events_that_has_not_ended_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(chaos.BrokenBefore, match="1 sagas have not ended"):
+        begin(FakeCluster(placements=["failed", "undoing"]), monkeypatch)
