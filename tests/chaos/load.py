@@ -25,7 +25,7 @@ FATES = ("succeeds", "succeeds", "succeeds", "succeeds", "declined", "unbillable
 
 
 class Style(StrEnum):
-    """Who places an order: the engine, or services that react to each other."""
+    """An order is placed by the engine, or by services that react to each other."""
 
     ORCHESTRATED = "orchestrated"
     CHOREOGRAPHED = "choreographed"

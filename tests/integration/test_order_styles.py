@@ -5,11 +5,14 @@ Each test places an order in one style and compares what it has left in the data
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from kompensa.cli.main import app
 from kompensa_dev.stack import Stack
 from tests.integration.order_styles import PARTICIPANTS, Choreographed, Orchestrated, Style, effects_of, ended, shop_of
 from tests.integration.stack_ledgers import rows, totals
@@ -58,6 +61,16 @@ FAILURES = [
         {**RELEASED, **REFUNDED, **CANCELLED},
         id="issue-invoice",
     ),
+]
+
+
+WAY = [
+    "orders.order-requested",
+    "inventory.stock-reserved",
+    "payments.payment-captured",
+    "orders.order-created",
+    "invoices.invoice-issued",
+    "orders.order-confirmed",
 ]
 
 
@@ -131,6 +144,17 @@ def test_a_lost_service_ends_in_cancellation_and_what_comes_late_has_no_effect(s
     assert kept == {**{name: [] for name in kept}, **RELEASED}
     assert totals(style.stack) == before
     assert unhandled(style.stack) == []
+
+
+def test_the_way_of_an_order_by_events_can_be_traced(stack: Stack, shop: Shop) -> None:
+    """S38: no part has seen all of it, and its events show it."""
+    saga = Choreographed(stack).place(shop.scene().order())
+    assert ended(Choreographed(stack), saga).placed
+    assert stack.kafka is not None
+    servers = ["--api", stack.ports.api_url, "--kafka", stack.kafka.bootstrap]
+    traced = CliRunner().invoke(app, ["trace", saga, "-o", "json", *servers])
+    happened = [f"{entry['service']}.{entry['event']}" for entry in json.loads(traced.output)["entries"]]
+    assert [event for event in happened if event in WAY] == WAY
 
 
 def test_a_request_to_place_that_is_repeated_is_one_order(stack: Stack, shop: Shop) -> None:

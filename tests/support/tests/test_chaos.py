@@ -15,7 +15,7 @@ OURS = {"namespace": "shop", "definition": "create-order"}
 
 
 class FakeCluster:
-    """An engine that lists these sagas, and a shop whose tables are empty but for its placements."""
+    """An engine that lists these sagas, and a shop whose tables are empty, except its placements."""
 
     namespace = "shop"
 
