@@ -123,10 +123,9 @@ EXTREMES: dict[str, Object] = {
                 existingCaptureSecret={"name": "789"}, instance={**POD, "resources": None, "storage": {"keep": False}}
             ),
             "catalog": service(**external("2e3"), existingCaptureSecret={"name": "456"}),
-            "shipping": service(**external("null")),
             **{
                 name: service(**external("null"), existingCaptureSecret={"name": "null"})
-                for name in ("payments", "invoices")
+                for name in ("payments", "invoices", "shipping")
             },
         },
         "networkPolicy": {**egress("dns", "databases", "kafka", "tracing"), "callers": [PEER], "metricsFrom": [PEER]},

@@ -10,17 +10,19 @@ import inventory.reactions
 import invoices.reactions
 import orders.reactions
 import payments.reactions
+import shipping.reactions
 from charts.tests.rendering import Helm, Object, RefusedError, Rendering
 from kompensa_cdc.capture.naming import replication_name
 from tests.support.services import SERVICES
 
 MANIFESTS = Path(__file__).parents[2] / "manifests/shop"
-PUBLISHERS = ("orders", "inventory", "payments", "invoices", "catalog")
+PUBLISHERS = ("orders", "inventory", "payments", "invoices", "shipping", "catalog")
 REACTIONS = {
     "orders": orders.reactions.reactions,
     "inventory": inventory.reactions.reactions,
     "payments": payments.reactions.reactions,
     "invoices": invoices.reactions.reactions,
+    "shipping": shipping.reactions.reactions,
 }
 OWN_KINDS = ("Participant", "SagaDefinition", "Outbox", "Replica")
 
@@ -125,7 +127,8 @@ def test_a_bundled_server_can_have_logins_of_ones_own(helm: Helm) -> None:
 def test_a_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:
     """As the operators of some databases write it; libpq reads these variables itself."""
     keys = {"url": "", "database": "dbname", "username": "user"}
-    own = {"bundled": False, "existingSecret": {"name": "our-shipping", "keys": keys}}
+    capture = {"name": "our-capture"}
+    own = {"bundled": False, "existingSecret": {"name": "our-shipping", "keys": keys}, "existingCaptureSecret": capture}
     shop = helm.render("shop", {"services": {"shipping": {"database": own}}})
     assert shop.pod("Deployment", "shipping").environment()["DATABASE_URL"]["value"] == "postgresql://"
     assert secret_keys(shop, "shipping") == {
@@ -134,6 +137,7 @@ def test_a_secret_without_a_url_serves_with_its_parts(helm: Helm) -> None:
         "PGDATABASE": ("our-shipping", "dbname"),
         "PGUSER": ("our-shipping", "user"),
         "PGPASSWORD": ("our-shipping", "password"),
+        "CAPTURE_ROLE": ("our-capture", "username"),
     }
 
 
@@ -192,8 +196,8 @@ def test_the_objects_are_those_of_the_manifests(helm: Helm) -> None:
 
 def test_a_second_shop_on_the_same_kafka_has_topics_of_its_own(helm: Helm) -> None:
     first, second = (helm.render("shop", {"kompensa": {"topicPrefix": prefix}}) for prefix in ("", "staging."))
-    # The events of orders are for services that react to them, and not for copies.
-    assert topics_written(first) - topics_read(first) == {"orders.Order"}
+    # No service waits for a parcel that is prepared.
+    assert topics_written(first) - topics_read(first) == {"shipping.shipment-prepared"}
     assert topics_read(first) <= topics_written(first)
     assert topics_written(second) == {f"staging.{topic}" for topic in topics_written(first)}
     assert topics_read(second) == {f"staging.{topic}" for topic in topics_read(first)}
@@ -320,7 +324,8 @@ def test_one_role_migrates_and_another_serves(helm: Helm, isolation: str) -> Non
 
 
 def test_a_login_of_the_users_serves_too_unless_there_is_a_second_one(helm: Helm) -> None:
-    own = {"bundled": False, "existingSecret": {"name": "our-payments"}}
+    capture = {"name": "our-capture"}
+    own = {"bundled": False, "existingSecret": {"name": "our-payments"}, "existingCaptureSecret": capture}
     spec = helm.render("shop", {"services": {"payments": {"database": own}}}).pod("Deployment", "payments").spec
     for container in (spec["initContainers"][0], spec["containers"][0]):
         assert logins_of(container) == {"DATABASE_URL": ("our-payments", "url")}

@@ -144,7 +144,8 @@ def test_a_limit_can_be_taken_away(helm: Helm) -> None:
 
 
 OWN_INSTANCE = {"storage": {"size": "10Gi"}}
-ELSEWHERE = {"bundled": False, "existingSecret": {"name": "our"}}
+CAPTURE = {"existingCaptureSecret": {"name": "our-capture"}}
+ELSEWHERE = {"bundled": False, "existingSecret": {"name": "our"}, **CAPTURE}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ ELSEWHERE = {"bundled": False, "existingSecret": {"name": "our"}}
         ),
         (
             "shop",
-            {"services": {"shipping": {"database": {"bundled": False}}}},
+            {"services": {"shipping": {"database": {"bundled": False, **CAPTURE}}}},
             "services.shipping.database.existingSecret.name is needed",
         ),
         (

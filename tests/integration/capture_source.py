@@ -22,7 +22,7 @@ from kompensa_cdc.capture import (
     remembered,
     remove_outbox,
 )
-from kompensa_cdc.events import Event, decode
+from kompensa_consumer import Event, decode
 from kompensa_dev.connect import ConnectWorker
 from kompensa_dev.kafka import KafkaBroker
 from kompensa_dev.postgres import Login, PostgresServer

@@ -17,7 +17,7 @@ from kompensa.client.engine_client import EngineClient
 from kompensa.manifests.documents import of_kind
 from kompensa.model.saga import RESTING
 from kompensa_cdc.capture import outbox_from_object
-from kompensa_dev.demo.checks import wait_for
+from kompensa_dev.demo.checks import CheckFailedError, wait_for
 from kompensa_dev.demo.local import LocalTarget
 from kompensa_dev.demo.scene import CPF, Scene
 from kompensa_dev.demo.shop_client import ShopClient
@@ -159,6 +159,30 @@ async def test_the_stored_events_of_an_order_are_its_messages(world: ShopOnStack
     assert [event.headers["id"] for event in sent] == [str(event["id"]) for event in stored]
     assert [event.payload for event in sent] == [event["payload"] for event in stored]
     assert {event.headers["saga-id"] for event in sent} == {saga}
+
+
+async def test_a_paid_order_is_shipped_and_delivered_by_events(world: ShopOnStack) -> None:
+    order = (await world.ended(await world.start()))["result"]["orderId"]
+
+    async def prepared() -> dict[str, Any] | None:
+        try:
+            return await world.shop.send("shipping", "POST", "/shipments", {"orderId": order})
+        except CheckFailedError:
+            return None  # the payment is on its way to shipping
+
+    shipment = await wait_for(prepared, what=f"order {order} to be known as paid at shipping", timeout=SECONDS)
+    path = f"/shipments/{shipment['id']}"
+    await world.shop.send("shipping", "POST", f"{path}/dispatch", {"trackingNumber": f"BR-{order}"})
+    await world.shop.send("shipping", "POST", f"{path}/deliver", {})
+
+    async def delivered() -> dict[str, Any] | None:
+        found = await world.shop.get("orders", f"/orders/{order}")
+        return found if found is not None and found["status"] == "delivered" else None
+
+    await wait_for(delivered, what=f"order {order} to be delivered", timeout=SECONDS)
+    query = "SELECT event_type FROM orders.events WHERE aggregate_id = %s ORDER BY aggregate_version"
+    types = [row["event_type"] for row in rows(world.stack, "orders", query, order)]
+    assert types == ["ORDER_CREATED", "PAYMENT_PROCESSED", "ORDER_SHIPPED", "ORDER_DELIVERED"]
 
 
 async def test_a_step_whose_first_reply_was_lost_happens_once(world: ShopOnStack) -> None:

@@ -4,9 +4,9 @@
 orders inventory payments invoices shipping catalog
 {{- end -}}
 
-{{/* The services that react to events of others: they place an order with no coordinator. */}}
+{{/* The services that react to events of others: they place and ship an order with no coordinator. */}}
 {{- define "shop.reacting" -}}
-orders inventory payments invoices
+orders inventory payments invoices shipping
 {{- end -}}
 
 {{/* The source of the events that a service reads, as YAML; empty if it does not; dict: root, name. */}}

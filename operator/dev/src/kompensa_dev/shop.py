@@ -13,7 +13,7 @@ from kompensa_dev.process import Program
 
 SERVICES = tuple((checkout() / "services/shop.txt").read_text(encoding="utf-8").split())
 """In the order of their ports."""
-PUBLISHERS = ("orders", "inventory", "payments", "invoices", "catalog")
+PUBLISHERS = ("orders", "inventory", "payments", "invoices", "shipping", "catalog")
 SHARED_DATABASE = "shop"
 Isolation = Literal["instance", "schema"]
 

@@ -22,6 +22,7 @@ from psycopg import AsyncConnection
 from kompensa_participant import Message, Money, Reactions, ReceivedEvent
 from kompensa_participant.context import handling
 from kompensa_participant.reactions import act, undo
+from orders import shipment_reactions
 from orders.adapters import orders, placements
 from orders.api.orders import Item
 
@@ -32,6 +33,7 @@ EXPIRY = "orders"
 Connection = AsyncConnection[Any]
 
 reactions = Reactions()
+reactions.include(shipment_reactions.reactions)
 
 
 class Order(Message):

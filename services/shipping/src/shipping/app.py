@@ -1,7 +1,8 @@
 """The shipping service: shipments of paid orders, and copies of what they need."""
 
-from kompensa_participant import Allow, Service
+from kompensa_participant import REACTION_ROUTES, Allow, Service
 from shipping.api import customers, shipments
+from shipping.reactions import reactions
 
 service = Service(
     name="shipping",
@@ -12,5 +13,7 @@ service = Service(
         Allow("backoffice", routes=["GET /customers", "GET /customers/{orders_customer_id}"]),
         Allow("backoffice", routes=["GET /shipments", "POST /shipments", "GET /shipments/{shipment_id}"]),
         Allow("backoffice", routes=[f"POST /shipments/{{shipment_id}}/{verb}" for verb in ("dispatch", "deliver")]),
+        Allow("backoffice", routes=REACTION_ROUTES),
     ],
+    reactions=reactions,
 )

@@ -71,18 +71,35 @@ async def cancel(connection: Connection, order_id: UUID) -> dict[str, Any]:
     return {"orderId": str(order_id), "status": "cancelled"}
 
 
-async def ship(connection: Connection, order_id: UUID, *, tracking_number: str) -> StoredEvent:
-    """Ship a paid order."""
-    now = datetime.now(UTC)
+async def ship(
+    connection: Connection, order_id: UUID, *, tracking_number: str, at: datetime | None = None
+) -> StoredEvent:
+    """Ship a paid order, now or at the time that shipping reports."""
+    when = at or datetime.now(UTC)
     return await _execute(
-        connection, order_id, lambda order: decisions.ship(order, tracking_number=tracking_number, now=now)
+        connection, order_id, lambda order: decisions.ship(order, tracking_number=tracking_number, now=when)
     )
 
 
-async def deliver(connection: Connection, order_id: UUID) -> StoredEvent:
-    """Record that a shipped order has arrived."""
-    now = datetime.now(UTC)
-    return await _execute(connection, order_id, lambda order: decisions.deliver(order, now=now))
+async def deliver(connection: Connection, order_id: UUID, *, at: datetime | None = None) -> StoredEvent:
+    """Record that a shipped order has arrived, now or at the time that shipping reports."""
+    when = at or datetime.now(UTC)
+    return await _execute(connection, order_id, lambda order: decisions.deliver(order, now=when))
+
+
+async def locked_status(connection: Connection, order_id: UUID) -> str:
+    """The status of an order, which no other transaction changes before this transaction ends.
+
+    Raises
+    ------
+    Problem
+        404 `unknown-order`.
+    """
+    await adoption.adopt(connection, order_id)
+    row = await order_rows.find(connection, order_id)
+    if row is None:
+        raise order_events.unknown_order(order_id)
+    return str(row["status"])
 
 
 async def _execute(connection: Connection, order_id: UUID, decision: order_events.Decision) -> StoredEvent:

@@ -4,8 +4,8 @@ from alembic import op
 
 from kompensa_participant import reaction_tables
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
