@@ -44,9 +44,9 @@ def test_without_own_secrets_each_rendering_makes_new_passwords(helm: Helm, char
 def test_the_guide_creates_every_secret_that_its_values_name() -> None:
     script = GUIDE.partition("login() {")[2].partition("```")[0]
     created = {"our-token", *re.findall(r"login \S+ (our-[a-z-]+)", script)}
-    services, publishers = (names.split() for names in re.findall(r"for service in ([a-z ]+);", script))
-    created |= {f"our-{service}{suffix}" for service in services for suffix in ("", "-admin", "-callers")}
-    created |= {f"our-{publisher}-capture" for publisher in publishers}
+    (services,) = (names.split() for names in re.findall(r"for service in ([a-z ]+);", script))
+    suffixes = ("", "-admin", "-callers", "-capture")
+    created |= {f"our-{service}{suffix}" for service in services for suffix in suffixes}
     named = set(re.findall(r"[a-z]+: (our-[a-z-]+)", GUIDE))
     assert named == created
     assert {key for key in FULL_LOGIN if f"--from-literal={key}=" in script} == FULL_LOGIN

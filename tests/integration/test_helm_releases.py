@@ -82,7 +82,7 @@ def test_the_api_server_takes_every_object_and_warns_of_nothing(releases: Releas
     said = [releases.install(chart, "--values", str(CHARTS / chart / "values-demo.yaml")) for chart in RELEASES]
     assert not [line for text in said for line in text.splitlines() if "warning" in line.lower()]
     kinds = "participants,sagadefinitions,outboxes,replicas"
-    assert len(releases.server.get(kinds, "-n", "shop")["items"]) == 13
+    assert len(releases.server.get(kinds, "-n", "shop")["items"]) == 17
 
 
 @pytest.mark.parametrize("chart", RELEASES)
