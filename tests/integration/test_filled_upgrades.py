@@ -63,15 +63,30 @@ VALUES ('{ANA}', 'ana@example.com', '1', 'Ana', '{{}}', '{{}}', '[]');
 INSERT INTO orders (id, saga_id, customer_id, total_amount, status) VALUES
     ('{KEPT}', '{KEPT}', '{ANA}', 59.98, 'confirmed'), ('{GIVEN_BACK}', '{GIVEN_BACK}', '{ANA}', 29.99, 'cancelled');
 """
+RECEIVER_BEFORE = f"""
+INSERT INTO customers (orders_customer_id, email, full_name, phone, shipping_address, source_version, synced_at)
+VALUES ('{ANA}', 'ana@example.com', 'Ana', '1', '{{}}', 1, now());
+"""
+SHIPPED_BEFORE = f"""
+INSERT INTO orders (orders_order_id, status, source_version) VALUES ('{KEPT}', 'paid', 2), ('{GIVEN_BACK}', 'paid', 2);
+INSERT INTO shipments (id, orders_order_id, status, tracking_number, dispatched_at) VALUES
+    ('{KEPT}', '{KEPT}', 'dispatched', 'BR1', now()), ('{GIVEN_BACK}', '{GIVEN_BACK}', 'prepared', NULL, NULL);
+"""
 FILLED = [
     ("inventory", "0001", STOCK_BEFORE),
     ("inventory", "0002", STOCK_BEFORE + NAMED_BEFORE),
+    ("inventory", "0003", STOCK_BEFORE + NAMED_BEFORE),
     ("payments", "0001", PAID_BEFORE),
+    ("payments", "0002", PAID_BEFORE),
+    ("shipping", "0001", RECEIVER_BEFORE),
+    ("shipping", "0002", RECEIVER_BEFORE + SHIPPED_BEFORE),
 ]
 COUNTED = {
     "inventory": ["stock", "reservations", "reservation_items", "stock_movements"],
     "payments": ["payment_methods", "payments", "entries"],
+    "shipping": ["customers", "orders", "shipments"],
 }
+"""Those of them that a revision has are compared."""
 
 
 def fill(login: Login, name: str, revision: str, rows: str) -> None:
@@ -88,6 +103,7 @@ def contents(login: Login, name: str) -> dict[str, list[dict[str, object]]]:
         return {
             table: connection.execute(f"SELECT * FROM {name}.{table} ORDER BY 1, 2".encode()).fetchall()
             for table in COUNTED[name]
+            if (connection.execute("SELECT to_regclass(%s) AS it", (f"{name}.{table}",)).fetchone() or {})["it"]
         }
 
 
