@@ -152,9 +152,18 @@ def test_the_way_of_an_order_by_events_can_be_traced(stack: Stack, shop: Shop) -
     assert ended(Choreographed(stack), saga).placed
     assert stack.kafka is not None
     servers = ["--api", stack.ports.api_url, "--kafka", stack.kafka.bootstrap]
-    traced = CliRunner().invoke(app, ["trace", saga, "-o", "json", *servers])
-    happened = [f"{entry['service']}.{entry['event']}" for entry in json.loads(traced.output)["entries"]]
-    assert [event for event in happened if event in WAY] == WAY
+
+    def way() -> list[tuple[str, str | None]]:
+        traced = CliRunner().invoke(app, ["trace", saga, "-o", "json", *servers])
+        entries = [
+            (f"{each['service']}.{each['event']}", each.get("causedBy"))
+            for each in json.loads(traced.output)["entries"]
+        ]
+        return [(event, cause) for event, cause in entries if event in WAY]
+
+    causes = [None, *(event.partition(".")[2] for event in WAY[:-1])]
+    eventually(way, "the last event to reach Kafka", is_right=lambda found: len(found) == len(WAY))
+    assert way() == list(zip(WAY, causes, strict=True))
 
 
 def test_a_request_to_place_that_is_repeated_is_one_order(stack: Stack, shop: Shop) -> None:

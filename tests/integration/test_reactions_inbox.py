@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
+from kompensa_common.tracing import context_of_event
 from kompensa_consumer import FencedError, SessionError
 from kompensa_dev.postgres import Login
 from kompensa_participant import Problem, ReceivedEvent, Refused, UnfitEventError
@@ -34,7 +35,8 @@ async def test_an_event_its_change_and_its_own_event_are_committed_together(reac
     assert await reactor.receive(note) == ["handled"]
     assert reactor.effects() == [("a", 1)]
     (published,) = rows(reactor.login, "SELECT * FROM outbox")
-    assert (str(published["saga_id"]), published["traceparent"]) == (SAGA, TRACE)
+    place = context_of_event(TRACE.split("-")[1], str(note.id))
+    assert (str(published["saga_id"]), published["traceparent"]) == (SAGA, place.traceparent)
     kept = reactor.row(note.id)
     assert (kept["state"], kept["attempts"], kept["value"], kept["headers"]) == ("Handled", 0, None, None)
     assert rows(reactor.login, "SELECT next_offset FROM reaction_offsets") == [{"next_offset": 1}]

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncConnection
 
+from kompensa_common.tracing import TraceContext, context_of_event
 from kompensa_participant import Message, Reactions, ReceivedEvent, Refused, UnfitEventError
 from kompensa_participant.context import current, handling
 from kompensa_participant.reactions.arrival import arrival_of
 from kompensa_participant.reactions.failure import failure_of
+from kompensa_participant.reactions.spans import span_of
 from tests.support.records import FakeRecord, with_headers
 
 TOPIC = "orders.customer-created"
@@ -136,6 +138,40 @@ def test_only_an_error_that_would_come_again_is_final(error: Exception, text: st
     assert text in failure.error
     assert len(failure.error) <= 500
     assert failure.final is final
+
+
+@pytest.mark.parametrize(
+    ("headers", "trace", "sampled"),
+    [
+        ({"traceparent": TRACE.encode()}, TRACE.split("-")[1], True),
+        (
+            {"traceparent": TRACE.removesuffix("01").encode() + b"00", "saga_id": ID.encode()},
+            TRACE.split("-")[1],
+            False,
+        ),
+        ({"saga_id": ID.encode()}, UUID(ID).hex, True),
+    ],
+)
+def test_events_that_an_event_causes_name_it_in_its_trace(headers: dict[str, bytes], trace: str, sampled: bool) -> None:
+    arrival = arrival_of(record(**headers), declared())
+    assert arrival.event is not None
+    assert arrival.event.consequences == context_of_event(trace, ID, sampled=sampled)
+
+
+def test_an_event_of_no_trace_and_no_saga_starts_none() -> None:
+    arrival = arrival_of(record(), declared())
+    assert arrival.event is not None
+    assert arrival.event.consequences is None
+    assert span_of(arrival, service="invoices", began=1, ended=2) is None
+
+
+def test_the_span_of_a_handled_event_is_below_its_publisher_and_above_its_consequences() -> None:
+    arrival = arrival_of(record(traceparent=TRACE.encode()), declared())
+    span = span_of(arrival, service="invoices", began=1, ended=2)
+    assert arrival.event is not None
+    assert span is not None
+    assert (span.parent, span.context) == (TraceContext.read(TRACE), arrival.event.consequences)
+    assert (span.name, span.began, span.ended) == (f"{TOPIC} handled by invoices", 1, 2)
 
 
 def test_the_context_of_an_event_ends_with_its_handler() -> None:

@@ -80,9 +80,9 @@ class Span:
     link: TraceContext | None = None
 
 
-def context_of_event(trace_id: str, event_id: str) -> TraceContext:
+def context_of_event(trace_id: str, event_id: str, *, sampled: bool = True) -> TraceContext:
     """The place of the work that an event causes. It follows from the event's id, so that what came of it is found."""
-    return TraceContext(trace_id, blake2b(event_id.encode(), digest_size=8).hexdigest())
+    return TraceContext(trace_id, blake2b(event_id.encode(), digest_size=8).hexdigest(), sampled)
 
 
 class Spans(Protocol):

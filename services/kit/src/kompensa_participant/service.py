@@ -111,7 +111,7 @@ class Service:
         for router in (*self.routers, probes.router):
             app.include_router(router)
         projecting = self._projecting(app, settings)
-        app.state.reactions = self._reactions_consumer(app, settings)
+        app.state.reactions = self._reactions_consumer(app, settings, spans)
         app.add_middleware(BodyLimit)  # each layer is around those before it
         self._check_callers(app, settings)
         app.add_middleware(RequestEdge)
@@ -139,7 +139,7 @@ class Service:
             app.add_middleware(CallerCheck, table=table, tokens=tokens, realm=self.name)
             openapi.describe_tokens(app, table)
 
-    def _reactions_consumer(self, app: FastAPI, settings: Settings) -> ReactionsConsumer | None:
+    def _reactions_consumer(self, app: FastAPI, settings: Settings, spans: Spans | None) -> ReactionsConsumer | None:
         """Return what runs the reactions, and add its endpoints; None if there are none, or no Kafka."""
         if self.reactions is None or not self.reactions.topics:
             return None
@@ -156,6 +156,7 @@ class Service:
             database_url=settings.database_url,
             bootstrap=settings.kafka,
             group=settings.reactions_group,
+            spans=spans,
         )
 
     @staticmethod

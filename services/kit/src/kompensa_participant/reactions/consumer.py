@@ -7,6 +7,7 @@ shares the partitions among them, and row locks share the retries.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -16,6 +17,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from kompensa_common.tracing import Spans
 from kompensa_consumer import ConsumerLoop, ConsumerSession, OffsetTable, RetryingConnection, SessionError, Subscription
 from kompensa_consumer.database import connect, trouble
 from kompensa_participant.reactions import inbox, metrics
@@ -24,6 +26,7 @@ from kompensa_participant.reactions.declaration import Periodic, Reactions
 from kompensa_participant.reactions.handling import EventWriter, Outcome, retry_next
 from kompensa_participant.reactions.periodic import repeat
 from kompensa_participant.reactions.progress import ReactionsProgress
+from kompensa_participant.reactions.spans import span_of
 
 MAX_RECORDS = 200
 MAX_WAIT_SECONDS = 0.05
@@ -46,14 +49,24 @@ class ReactionsConsumer:
         Addresses of brokers.
     group
         The consumer group, or None for `kompensa-reactions.<service>`.
+    spans
+        Takes a span for each event that was handled.
     """
 
     def __init__(
-        self, reactions: Reactions, *, service: str, database_url: str, bootstrap: str, group: str | None = None
+        self,
+        reactions: Reactions,
+        *,
+        service: str,
+        database_url: str,
+        bootstrap: str,
+        group: str | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self.progress = ReactionsProgress(service)
         self._reactions = reactions
         self._service = service
+        self._spans = spans
         self._database_url = database_url
         self._offsets = OffsetTable(schema=service, table="reaction_offsets", column="consumer", consumer=service)
         self._connect = partial(connect, database_url, application_name=f"{service} reactions", search_path=service)
@@ -119,7 +132,7 @@ class ReactionsConsumer:
         return ConsumerSession(
             prepare=lambda record: arrival_of(record, self._reactions),
             writer=EventWriter(self._offsets),
-            written=lambda _, outcomes, _began: self._report(outcomes),
+            written=lambda _, outcomes, began: self._report(outcomes, began),
             look=self._look,
         )
 
@@ -132,9 +145,10 @@ class ReactionsConsumer:
                 " and run migrate"
             ) from None
 
-    def _report(self, outcomes: list[Outcome]) -> None:
+    def _report(self, outcomes: list[Outcome], began: float) -> None:
         for outcome in outcomes:
             outcome.report()
+            self._record(outcome, began)
             event = outcome.arrival.event
             if event is not None:
                 self.progress.note_applied(event.occurred_at)
@@ -142,6 +156,12 @@ class ReactionsConsumer:
                 self._put_aside.set()  # its first retry may be sooner than the retrier looks by itself
             if outcome.result == "parked" and outcome.failure is not None:
                 self.progress.note(f"event {outcome.arrival.id} is parked: {outcome.failure.error}")
+
+    def _record(self, outcome: Outcome, began: float) -> None:
+        if self._spans is not None and outcome.result == "handled":
+            span = span_of(outcome.arrival, service=self._service, began=began, ended=time.time())
+            if span is not None:
+                self._spans.record(span)
 
     async def _retry_all(self) -> None:
         """Retry events as they become due, without end."""
@@ -167,10 +187,11 @@ class ReactionsConsumer:
 
     async def _retry_due(self, connection: RetryingConnection) -> None:
         while True:
+            began = time.time()
             outcome = await connection.run(lambda open_one: retry_next(open_one, self._reactions))
             if outcome is None:
                 return
-            self._report([outcome])
+            self._report([outcome], began)
 
     async def _rest(self, seconds: float) -> None:
         """Wait, but not once another event was put aside."""

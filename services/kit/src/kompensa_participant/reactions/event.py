@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
 
+from kompensa_common.tracing import TraceContext, context_of_event
+
 ERRORS_SHOWN = 10
 Model = TypeVar("Model", bound=BaseModel)
 ModelClass = type[Model]  # inside the class, `type` is the event's
@@ -51,6 +53,17 @@ class ReceivedEvent:
     occurred_at: datetime
     saga_id: UUID | None
     traceparent: str | None
+
+    @property
+    def consequences(self) -> TraceContext | None:
+        """The place in a trace of the work that this event causes, by which other events name it as their cause.
+
+        An event of a saga without a trace belongs to the saga's, whose id is the saga's. None if it has neither.
+        """
+        parent = TraceContext.read(self.traceparent)
+        if parent is not None:
+            return context_of_event(parent.trace_id, str(self.id), sampled=parent.sampled)
+        return context_of_event(self.saga_id.hex, str(self.id)) if self.saga_id is not None else None
 
     def read(self, model: ModelClass[Model]) -> Model:
         """Read the payload into a model, such as a `Message`.

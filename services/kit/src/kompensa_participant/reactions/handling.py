@@ -154,8 +154,9 @@ async def _attempt(connection: Connection, arrival: Arrival) -> Failure | None:
 
 async def _handle(connection: Connection, reaction: Reaction, event: ReceivedEvent) -> None:
     labels = {"event_id": str(event.id), "saga_id": str(event.saga_id) if event.saga_id else ""}
+    place = event.consequences
     with (
-        context.handling(event.saga_id, event.traceparent, caller=event.topic),
+        context.handling(event.saga_id, place.traceparent if place else None, caller=event.topic),
         structlog.contextvars.bound_contextvars(**labels),
     ):
         async with asyncio.timeout(reaction.time_limit), connection.transaction():
