@@ -19,6 +19,11 @@ def holders_of_copies() -> set[str]:
     return {replica.spec["target"]["table"].partition(".")[0] for replica in replicas}
 
 
+def publishers() -> set[str]:
+    outboxes = of_kind(load([ROOT / "manifests/shop"]), "Outbox")
+    return {outbox.spec["table"].partition(".")[0] for outbox in outboxes}
+
+
 def test_every_service_has_a_row() -> None:
     assert list(ROWS) == SERVICES
 
@@ -32,6 +37,11 @@ def test_the_page_says_which_service_is_event_sourced(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_page_says_which_service_holds_copies(service: str) -> None:
     assert (ROWS[service][3] != NONE) is (service in holders_of_copies())
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_page_says_which_service_publishes_events(service: str) -> None:
+    assert (ROWS[service][2] != NONE) is (service in publishers())
 
 
 @pytest.mark.parametrize("service", SERVICES)
