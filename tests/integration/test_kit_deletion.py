@@ -9,7 +9,7 @@ import psycopg
 from kompensa.journal.postgres import PostgresJournal
 from kompensa_dev.checkout import checkout
 from kompensa_dev.postgres import Login
-from kompensa_participant import outbox_table
+from kompensa_participant import outbox_table, reaction_tables
 from tests.integration.conftest_participants import Participant
 from tests.support.journal_rows import acceptance, ended, joined, written
 
@@ -17,7 +17,7 @@ DAY = 86_400.0
 
 
 def statements() -> list[str]:
-    """The SQL of the section: the time in the journal, operations, outbox."""
+    """The SQL of the section: the time in the journal, operations, inbox, outbox."""
     text = (checkout() / "services/kit/README.md").read_text(encoding="utf-8")
     section = text.partition("## What may be deleted")[2].partition("\n## ")[0]
     return re.findall(r"```sql\n(.*?)```", section, re.DOTALL)
@@ -64,6 +64,21 @@ async def test_only_operations_from_before_that_time_go(points: Participant) -> 
     assert (await young.probe("action"))["state"] == "Tombstoned"
 
 
+def test_of_the_inbox_only_events_go_that_were_settled_long_ago(database: Login) -> None:
+    insert = (
+        "INSERT INTO inbox (event_id, state, topic, partition, record_offset, key, event_type, ordered, settled_at)"
+        " VALUES (gen_random_uuid(), %s, 't', 0, 0, %s, 'e', true, now() - make_interval(days => %s))"
+    )
+    events = [("Handled", "old", 31), ("Discarded", "old", 31), ("Handled", "young", 29), ("Parked", "waits", None)]
+    with psycopg.connect(database.url) as connection:
+        connection.execute(reaction_tables().encode())
+        for event in events:
+            connection.execute(insert, event)
+        connection.execute(statements()[2].encode())
+        left = connection.execute("SELECT key FROM inbox ORDER BY 1").fetchall()
+    assert left == [("waits",), ("young",)]
+
+
 def test_of_published_events_the_last_of_each_aggregate_stays(database: Login) -> None:
     insert = (
         "INSERT INTO outbox VALUES (gen_random_uuid(), 'customer', %s, %s, 'customer-updated', '1.0', '{}', NULL, NULL,"
@@ -74,6 +89,6 @@ def test_of_published_events_the_last_of_each_aggregate_stays(database: Login) -
         connection.execute(outbox_table().encode())
         for event in [(quiet, 1, 30), (quiet, 2, 20), (busy, 1, 30), (busy, 2, 5), (busy, 3, 1)]:
             connection.execute(insert, event)
-        connection.execute(statements()[2].encode())
+        connection.execute(statements()[3].encode())
         left = connection.execute("SELECT aggregate_id::text, aggregate_version FROM outbox ORDER BY 1, 2").fetchall()
     assert left == [(quiet, 2), (busy, 2), (busy, 3)]
