@@ -65,7 +65,7 @@ def cluster(cluster: Cluster) -> Iterator[Cluster]:
         other.kubectl.wait(f"outbox/{outbox}", "Ready", namespace=NAMESPACE)
     yield other
     # The Outboxes before their database: they drop their replication slots.
-    cluster.kubectl.run("delete", "outbox", "-n", NAMESPACE, *PUBLISHERS, "--timeout=100s", timeout=120)
+    cluster.kubectl.run("delete", "outbox", "--all", "-n", NAMESPACE, "--timeout=100s", timeout=120)
     helm.uninstall(RELEASE, NAMESPACE)
     cluster.kubectl.run("delete", "namespace", NAMESPACE, "--timeout=150s", timeout=170)
 
